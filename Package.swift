@@ -1,0 +1,185 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let isCI = Context.environment["CI"] != nil
+let common: [SwiftSetting] =
+    [
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    ] + (isCI ? [.treatAllWarnings(as: .error)] : [])  // a newer compiler must not break a user's build
+let wrapsC = common + [.strictMemorySafety()]  // every touch of a pointer is marked `unsafe`
+
+func library(_ name: String, in folder: String? = nil, depending dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: folder ?? "packages/\(name)", swiftSettings: common)
+}
+func wrapper(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, path: "packages/\(name)", swiftSettings: wrapsC)
+}
+func system(_ name: String, _ pkgConfig: String, _ package: String) -> Target {
+    .systemLibrary(
+        name: name, path: "packages/\(name)", pkgConfig: pkgConfig, providers: [.apt([package])])
+}
+func unitTests(_ target: String, _ more: [Target.Dependency] = []) -> Target {
+    .testTarget(
+        name: "\(target)Tests", dependencies: [.byName(name: target), "TestSupport"] + more,
+        path: "Tests/Unit/\(target)Tests", resources: [], swiftSettings: common)
+}
+func integrationTests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(
+        name: name, dependencies: ["TestSupport"] + dependencies, path: "Tests/Integration/\(name)",
+        swiftSettings: common)
+}
+
+// Top to bottom in dependency order.
+let package = Package(
+    name: "needletail",
+    products: [.executable(name: "needletail", targets: ["needletail"])],
+    targets: [
+        // C libraries
+        system("CRdKafka", "rdkafka", "librdkafka-dev"),
+        system("CHiredis", "hiredis", "libhiredis-dev"),
+        system("CLibPQ", "libpq", "libpq-dev"),
+        system("CXGBoost", "xgboost", "libxgboost-dev"),
+        system("CLibEvent", "libevent", "libevent-dev"),
+        system("CMicroHTTPD", "libmicrohttpd", "libmicrohttpd-dev"),
+        system("CLibYAML", "yaml-0.1", "libyaml-dev"),
+        system("CZlib", "zlib", "zlib1g-dev"),
+        system("CZstd", "libzstd", "libzstd-dev"),
+        .target(
+            name: "CSimdJSON", path: "packages/CSimdJSON", publicHeadersPath: "include",
+            linkerSettings: [.linkedLibrary("simdjson")]),
+        .target(name: "CCRC32C", path: "packages/CCRC32C", publicHeadersPath: "include"),
+
+        // core
+        .target(
+            name: "FeatureEngine", path: "packages/FeatureEngine",
+            swiftSettings: common + [.enableExperimentalFeature("Lifetimes")]),
+        wrapper("TerminalUI", []),
+
+        // wrappers
+        wrapper("KafkaClient", ["CRdKafka"]),
+        wrapper("EventLoop", ["CLibEvent"]),
+        wrapper("RedisClient", ["CHiredis", "EventLoop"]),
+        wrapper("PostgresClient", ["CLibPQ"]),
+        wrapper("GradientBoosting", ["CXGBoost"]),
+        wrapper("YAML", ["CLibYAML"]),
+        wrapper("JSON", ["CSimdJSON"]),
+        wrapper("Compression", ["CZlib", "CZstd"]),
+
+        // serving and broker
+        wrapper("HTTPServer", ["CMicroHTTPD", "EventLoop", "Observability"]),
+        wrapper("KafkaProtocol", ["CCRC32C"]),
+        wrapper("KafkaBroker", ["KafkaProtocol", "EventLoop", "Observability", "JSON"]),
+
+        // stores and data
+        library("FeatureStore", depending: ["FeatureEngine", "YAML"]),
+        library("TransactionData", depending: ["FeatureEngine", "JSON", "Compression"]),
+        library("RedisOnlineStore", depending: ["FeatureStore", "FeatureEngine", "RedisClient"]),
+        library("PostgresOfflineStore", depending: ["FeatureStore", "FeatureEngine", "PostgresClient"]),
+
+        // model
+        library(
+            "FraudModel",
+            depending: ["GradientBoosting", "FeatureStore", "FeatureEngine", "TransactionData", "PostgresOfflineStore", "JSON"]),
+
+        // runtime
+        library("Observability"),
+        library("ServiceRuntime", depending: ["Observability"]),
+
+        // services and pipelines
+        library(
+            "KafkaProducerService", in: "services/kafka-producer",
+            depending: [
+                "ServiceRuntime", "Observability", "TransactionData", "FeatureStore", "FeatureEngine", "KafkaClient",
+                "HTTPServer", "JSON",
+            ]),
+        library(
+            "FeatureTransformer", in: "services/feature-transformer",
+            depending: [
+                "ServiceRuntime", "Observability", "TransactionData", "FeatureStore", "FeatureEngine", "KafkaClient",
+                "RedisOnlineStore", "PostgresOfflineStore", "HTTPServer", "JSON",
+            ]),
+        library(
+            "FeatureStoreCommands", in: "services/feature-store",
+            depending: [
+                "ServiceRuntime", "Observability", "TransactionData", "FeatureStore", "FeatureEngine", "KafkaClient",
+                "RedisOnlineStore", "PostgresOfflineStore", "JSON",
+            ]),
+        library(
+            "PredictionAPI", in: "services/prediction-api",
+            depending: [
+                "ServiceRuntime", "Observability", "TransactionData", "FeatureStore", "FeatureEngine", "FraudModel",
+                "KafkaClient", "RedisClient", "RedisOnlineStore", "PostgresOfflineStore", "HTTPServer", "EventLoop",
+                "JSON",
+            ]),
+        library(
+            "Dashboard", in: "services/dashboard",
+            depending: [
+                "ServiceRuntime", "Observability", "TerminalUI", "KafkaClient", "PostgresClient", "FeatureStore",
+                "FraudModel", "JSON",
+            ]),
+        library("KafkaBrokerService", in: "services/kafka-broker", depending: ["ServiceRuntime", "Observability", "KafkaBroker"]),
+        library("Scheduler", in: "services/scheduler", depending: ["ServiceRuntime", "Observability", "HTTPServer"]),
+        library(
+            "BatchFeatures", in: "pipelines/batch-features",
+            depending: [
+                "ServiceRuntime", "Observability", "TransactionData", "FeatureStore", "FeatureEngine",
+                "PostgresOfflineStore", "RedisOnlineStore", "Compression",
+            ]),
+        library(
+            "Training", in: "pipelines/training",
+            depending: [
+                "ServiceRuntime", "Observability", "TransactionData", "FeatureStore", "FeatureEngine", "FraudModel",
+                "PostgresOfflineStore", "JSON", "Compression",
+            ]),
+        .executableTarget(
+            name: "needletail",
+            dependencies: [
+                "ServiceRuntime", "KafkaProducerService", "FeatureTransformer", "FeatureStoreCommands",
+                "PredictionAPI", "Dashboard", "KafkaBrokerService", "Scheduler", "BatchFeatures", "Training",
+            ], path: "services/needletail", swiftSettings: common),
+
+        // tests
+        .target(name: "TestSupport", path: "Tests/Support/TestSupport", swiftSettings: common),
+        unitTests("FeatureEngine"),
+        unitTests("FeatureStore", ["FeatureEngine"]),
+        unitTests("TransactionData", ["FeatureEngine", "Compression", "JSON"]),
+        unitTests("KafkaClient"),
+        unitTests("HTTPServer", ["EventLoop", "Observability"]),
+        unitTests("PredictionAPI", ["HTTPServer", "FeatureStore", "FeatureEngine", "FraudModel", "JSON"]),
+        unitTests("FraudModel", ["GradientBoosting", "FeatureEngine", "FeatureStore"]),
+        unitTests("ServiceRuntime", ["Observability"]),
+        unitTests("TerminalUI"),
+        unitTests("Dashboard", ["TerminalUI"]),
+        unitTests("KafkaProtocol"),
+        unitTests("KafkaBroker", ["KafkaProtocol"]),
+        unitTests("Scheduler"),
+        unitTests("FeatureTransformer", ["FeatureEngine", "FeatureStore", "TransactionData"]),
+        unitTests("KafkaProducerService", ["FeatureEngine", "TransactionData"]),
+        integrationTests(
+            "StoreTests",
+            ["RedisClient", "PostgresClient", "RedisOnlineStore", "PostgresOfflineStore", "FeatureStore", "FeatureEngine"]
+        ),
+        integrationTests("BrokerTests", ["KafkaClient"]),
+        integrationTests(
+            "PipelineTests",
+            [
+                "KafkaClient", "RedisClient", "PostgresClient", "RedisOnlineStore", "PostgresOfflineStore",
+                "FeatureStore", "FeatureEngine", "TransactionData", "JSON",
+            ]),
+    ]
+)
+
+// NEEDLETAIL_TARGETS="FeatureEngineTests" builds only those targets and what they need: quick turns on a small machine.
+if let wanted = Context.environment["NEEDLETAIL_TARGETS"], !wanted.isEmpty {
+    var keep: Set<String> = []
+    func visit(_ name: String) {
+        guard keep.insert(name).inserted, let target = package.targets.first(where: { $0.name == name }) else { return }
+        for case .byNameItem(let dependency, _) in target.dependencies { visit(dependency) }
+    }
+    for name in wanted.split(separator: ",") { visit(String(name)) }
+    package.targets.removeAll { !keep.contains($0.name) }
+    package.products.removeAll { !keep.contains($0.name) }
+}

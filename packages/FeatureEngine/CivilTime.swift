@@ -1,0 +1,132 @@
+/// A date and time of day in UTC, proleptic Gregorian. Day counting after Howard Hinnant's "chrono-compatible
+/// low-level date algorithms".
+public struct CivilTime: Hashable, Sendable {
+    /// Calendar fields; month and day count from 1.
+    public var year = 1970, month = 1, day = 1, hour = 0, minute = 0, second = 0, milli = 0
+
+    /// 1970-01-01 00:00:00.
+    public init() {}
+
+    /// The civil time of a moment, ms UTC.
+    public init(millis: Int64) {
+        let days = Self.floorDivide(millis, 86_400_000)
+        let rest = Int(millis - days * 86_400_000)
+        let shifted = Int(days) + 719_468
+        let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
+        let dayOfEra = shifted - era * 146_097
+        let yearOfEra = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+        let marchMonth = (5 * dayOfYear + 2) / 153
+        day = dayOfYear - (153 * marchMonth + 2) / 5 + 1
+        month = marchMonth < 10 ? marchMonth + 3 : marchMonth - 9
+        year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
+        hour = rest / 3_600_000
+        minute = rest / 60_000 % 60
+        second = rest / 1_000 % 60
+        milli = rest % 1_000
+    }
+
+    /// Days since 1970-01-01 of a valid date.
+    public static func days(year: Int, month: Int, day: Int) -> Int {
+        let y = month <= 2 ? year - 1 : year
+        let era = (y >= 0 ? y : y - 399) / 400
+        let yearOfEra = y - era * 400
+        let dayOfYear = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1
+        let dayOfEra = yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear
+        return era * 146_097 + dayOfEra - 719_468
+    }
+
+    /// Milliseconds UTC, or nil when a field is out of range (30 February, 24 o'clock) or the time is before 1970.
+    public var millis: Int64? {
+        let isLeap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+        guard (1...12).contains(month), hour < 24, minute < 60, second < 60, year >= 1970 else { return nil }
+        let longest =
+            switch month {
+            case 2: isLeap ? 29 : 28
+            case 4, 6, 9, 11: 30
+            default: 31
+            }
+        guard (1...longest).contains(day) else { return nil }
+        let days = Int64(Self.days(year: year, month: month, day: day))
+        return days * 86_400_000 + Int64(hour) * 3_600_000 + Int64(minute) * 60_000 + Int64(second) * 1_000 + Int64(milli)
+    }
+
+    /// `2019-01-01T00:00:18Z`, with milliseconds only where they are not zero.
+    public static func iso8601(_ millis: Int64) -> String {
+        let time = CivilTime(millis: millis)
+        let date = "\(padded(time.year, 4))-\(padded(time.month, 2))-\(padded(time.day, 2))"
+        let clock = "\(padded(time.hour, 2)):\(padded(time.minute, 2)):\(padded(time.second, 2))"
+        return time.milli == 0 ? "\(date)T\(clock)Z" : "\(date)T\(clock).\(padded(time.milli, 3))Z"
+    }
+
+    /// Milliseconds UTC of an ISO 8601 date and time; digits past the milliseconds are refused unless zero.
+    public static func parseISO8601(_ text: Span<UInt8>) -> Int64? {
+        var time = CivilTime()
+        var cursor = 0
+        func literal(_ byte: UInt8) -> Bool {
+            guard cursor < text.count, text[cursor] == byte else { return false }
+            cursor += 1
+            return true
+        }
+        guard let year = digits(text, at: &cursor, count: 4), literal(0x2D),
+            let month = digits(text, at: &cursor, count: 2), literal(0x2D),
+            let day = digits(text, at: &cursor, count: 2)
+        else { return nil }
+        (time.year, time.month, time.day) = (year, month, day)
+        guard cursor < text.count else { return time.millis }
+        guard literal(0x54) || literal(0x20), let hour = digits(text, at: &cursor, count: 2), literal(0x3A),
+            let minute = digits(text, at: &cursor, count: 2)
+        else { return nil }
+        (time.hour, time.minute) = (hour, minute)
+        if literal(0x3A) {
+            guard let second = digits(text, at: &cursor, count: 2) else { return nil }
+            time.second = second
+            if literal(0x2E) {
+                var scale = 100
+                let first = cursor
+                while cursor < text.count, (0x30...0x39).contains(text[cursor]) {
+                    let digit = Int(text[cursor] - 0x30)
+                    guard scale > 0 || digit == 0 else { return nil }
+                    time.milli += digit * scale
+                    scale /= 10
+                    cursor += 1
+                }
+                guard cursor > first else { return nil }
+            }
+        }
+        guard let local = time.millis else { return nil }
+        if cursor == text.count || (literal(0x5A) && cursor == text.count) { return local }
+        guard cursor < text.count, text[cursor] == 0x2B || text[cursor] == 0x2D else { return nil }
+        let sign: Int64 = text[cursor] == 0x2B ? 1 : -1
+        cursor += 1
+        guard let hours = digits(text, at: &cursor, count: 2) else { return nil }
+        _ = literal(0x3A)
+        guard let minutes = digits(text, at: &cursor, count: 2), cursor == text.count, hours < 24, minutes < 60 else {
+            return nil
+        }
+        let utc = local - sign * Int64(hours * 60 + minutes) * 60_000
+        return utc < 0 ? nil : utc
+    }
+
+    static func digits(_ text: Span<UInt8>, at cursor: inout Int, count: Int) -> Int? {
+        guard cursor + count <= text.count else { return nil }
+        var value = 0
+        for index in cursor..<cursor + count {
+            let digit = text[index] &- 0x30
+            guard digit < 10 else { return nil }
+            value = value * 10 + Int(digit)
+        }
+        cursor += count
+        return value
+    }
+
+    static func padded(_ value: Int, _ width: Int) -> String {
+        let digits = String(value)
+        return String(repeating: "0", count: max(0, width - digits.count)) + digits
+    }
+
+    private static func floorDivide(_ value: Int64, _ divisor: Int64) -> Int64 {
+        let quotient = value / divisor
+        return value % divisor < 0 ? quotient - 1 : quotient
+    }
+}

@@ -1,0 +1,106 @@
+/// Strict reading and exact writing of numbers. The same rule holds for CSV cells, JSON numbers and JSON strings.
+public enum Decimals {
+    /// Largest accepted magnitude of a decimal, in minor units. Keeps sums of squares within 128 bits for any real window.
+    public static let largestMinorUnits: Int64 = 1_000_000_000_000_000
+
+    /// Powers of ten by places, as integers and as doubles (each exact).
+    static let powers: [Int64] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000]
+
+    /// `-?digits`, no plus, no spaces, no leading-zero rule (ZIP codes and card numbers are strings anyway).
+    public static func integer(_ text: Span<UInt8>) -> Int64? {
+        var index = 0
+        let isNegative = text.count > 0 && text[0] == 0x2D
+        if isNegative { index = 1 }
+        guard index < text.count else { return nil }
+        var value: Int64 = 0  // Built as a negative number, which has one more value than the positive range.
+        while index < text.count {
+            let digit = text[index] &- 0x30
+            guard digit < 10 else { return nil }
+            let (scaled, overflow) = value.multipliedReportingOverflow(by: 10)
+            let (next, borrow) = scaled.subtractingReportingOverflow(Int64(digit))
+            guard !overflow, !borrow else { return nil }
+            value = next
+            index += 1
+        }
+        if isNegative { return value }
+        return value == .min ? nil : -value
+    }
+
+    /// Minor units of `-?digits[.digits]` with at most `places` decimals; nil for anything else, and past 10¹⁵ minor units.
+    public static func minorUnits(_ text: Span<UInt8>, places: Int) -> Int64? {
+        var index = 0
+        let isNegative = text.count > 0 && text[0] == 0x2D
+        if isNegative { index = 1 }
+        let first = index
+        var value: Int64 = 0
+        while index < text.count, text[index] &- 0x30 < 10 {
+            value = value &* 10 &+ Int64(text[index] &- 0x30)
+            guard value <= largestMinorUnits else { return nil }
+            index += 1
+        }
+        guard index > first else { return nil }
+        var decimals = 0
+        if index < text.count {
+            guard text[index] == 0x2E else { return nil }
+            index += 1
+            while index < text.count, text[index] &- 0x30 < 10 {
+                value = value &* 10 &+ Int64(text[index] &- 0x30)
+                decimals += 1
+                guard value <= largestMinorUnits, decimals <= places else { return nil }
+                index += 1
+            }
+            guard decimals > 0, index == text.count else { return nil }
+        }
+        let (units, overflow) = value.multipliedReportingOverflow(by: powers[places - decimals])
+        guard !overflow, units <= largestMinorUnits else { return nil }
+        return isNegative ? -units : units
+    }
+
+    /// A finite double from JSON number grammar (`-?digits[.digits][e±digits]`), leading zeros allowed; nil when it overflows.
+    public static func double(_ text: Span<UInt8>) -> Double? {
+        var index = 0
+        func digits() -> Bool {
+            let first = index
+            while index < text.count, text[index] &- 0x30 < 10 { index += 1 }
+            return index > first
+        }
+        if index < text.count, text[index] == 0x2D { index += 1 }
+        guard digits() else { return nil }
+        if index < text.count, text[index] == 0x2E {
+            index += 1
+            guard digits() else { return nil }
+        }
+        if index < text.count, text[index] | 0x20 == 0x65 {
+            index += 1
+            if index < text.count, text[index] == 0x2B || text[index] == 0x2D { index += 1 }
+            guard digits() else { return nil }
+        }
+        guard index == text.count else { return nil }
+        let string = String(unsafeUninitializedCapacity: text.count) { buffer in
+            for position in 0..<text.count { buffer[position] = text[position] }
+            return text.count
+        }
+        guard let value = Double(string), value.isFinite else { return nil }
+        return value
+    }
+
+    /// The text of minor units with exactly `places` decimals: 1230 with 2 is `12.30`.
+    public static func text(minorUnits: Int64, places: Int) -> String {
+        guard places > 0 else { return String(minorUnits) }
+        let (whole, fraction) = minorUnits.magnitude.quotientAndRemainder(dividingBy: UInt64(powers[places]))
+        return "\(minorUnits < 0 ? "-" : "")\(whole).\(CivilTime.padded(Int(fraction), places))"
+    }
+
+    /// The major-unit double of minor units, correctly rounded once: Double(units) / 10^places.
+    public static func majorUnits(_ minorUnits: Int64, places: Int) -> Double {
+        Double(minorUnits) / Double(powers[places])
+    }
+}
+
+extension Decimals {
+    /// Whether the text is `-?digits`, of any length.
+    static func isInteger(_ text: Span<UInt8>) -> Bool {
+        let first = text.count > 0 && text[0] == 0x2D ? 1 : 0
+        return first < text.count && (first..<text.count).allSatisfy { text[$0] &- 0x30 < 10 }
+    }
+}

@@ -1,0 +1,212 @@
+/// One event or request, decoded against its schema: a fixed slot per field, text in one buffer. Made once, refilled for
+/// every event, so that decoding does not allocate.
+public struct SourceRow: Sendable {
+    enum Slot: Sendable {
+        case missing
+        case number(Int64)  // integer, minor units, bit pattern of a double, or 0/1
+        case text(start: Int32, count: Int32)
+    }
+
+    /// The schema this row is of.
+    public let schema: SourceSchema
+    /// The event time, ms UTC. Valid after `finish`.
+    public private(set) var eventTimeMillis: Int64 = 0
+    private var slots: [Slot]
+    private var text: [UInt8] = []
+
+    /// An empty row of a schema.
+    public init(_ schema: SourceSchema) {
+        self.schema = schema
+        slots = Array(repeating: .missing, count: schema.fields.count)
+        text.reserveCapacity(512)
+    }
+
+    /// Empties the row for the next event.
+    public mutating func reset() {
+        for index in slots.indices { slots[index] = .missing }
+        text.removeAll(keepingCapacity: true)
+        eventTimeMillis = 0
+    }
+
+    /// Sets a field from text: a CSV cell or a JSON string. Strict: see `Decimals`.
+    public mutating func set(_ index: Int, text bytes: Span<UInt8>) throws(FieldError) {
+        let field = schema.fields[index]
+        if index == schema.eventTimeIndex { try setEventTime(bytes) }
+        switch field.type {
+        case .string: try setText(index, bytes)
+        case .boolean:
+            if Self.equals(bytes, "true") || Self.equals(bytes, "1") {
+                slots[index] = .number(1)
+            } else if Self.equals(bytes, "false") || Self.equals(bytes, "0") {
+                slots[index] = .number(0)
+            } else if bytes.count == 0, field.isOptional {
+                slots[index] = .missing
+            } else {
+                throw FieldError(field.name, "is not a boolean: \(Self.excerpt(bytes))")
+            }
+        case .integer, .double, .decimal:
+            if bytes.count == 0, field.isOptional {
+                slots[index] = .missing
+            } else {
+                try setNumber(index, bytes)
+            }
+        }
+    }
+
+    /// Sets a field from the raw text of a JSON number.
+    public mutating func set(_ index: Int, number bytes: Span<UInt8>) throws(FieldError) {
+        let field = schema.fields[index]
+        switch field.type {
+        case .string:
+            guard Decimals.isInteger(bytes), !(index == schema.eventTimeIndex) else {
+                throw FieldError(field.name, "is a number, but a string is declared: \(Self.excerpt(bytes))")
+            }
+            try setText(index, bytes)
+        case .boolean: throw FieldError(field.name, "is a number, but a boolean is declared")
+        case .integer, .double, .decimal:
+            if index == schema.eventTimeIndex { try setEventTime(bytes) }
+            try setNumber(index, bytes)
+        }
+    }
+
+    /// Sets a boolean field.
+    public mutating func set(_ index: Int, boolean: Bool) throws(FieldError) {
+        let field = schema.fields[index]
+        guard field.type == .boolean else {
+            throw FieldError(field.name, "is a boolean, but \(field.type) is declared")
+        }
+        slots[index] = .number(boolean ? 1 : 0)
+    }
+
+    /// Ends a row: every field that is not optional must be there.
+    public func finish() throws(FieldError) {
+        for index in slots.indices where !isPresent(index) && !schema.fields[index].isOptional {
+            throw FieldError(schema.fields[index].name, "is missing")
+        }
+    }
+
+    /// Whether the field has a value.
+    public func isPresent(_ index: Int) -> Bool {
+        if case .missing = slots[index] { false } else { true }
+    }
+
+    /// The integer of an integer field, the minor units of a decimal, 0 or 1 of a boolean, the bit pattern of a double.
+    /// Nil when missing or text.
+    public func bits(_ index: Int) -> Int64? {
+        if case .number(let value) = slots[index] { value } else { nil }
+    }
+
+    /// The field as a number in major units, or NaN when missing or text.
+    public func number(_ index: Int) -> Double {
+        guard case .number(let value) = slots[index] else { return .nan }
+        return switch schema.fields[index].type {
+        case .double: Double(bitPattern: UInt64(bitPattern: value))
+        case .decimal(let places): Decimals.majorUnits(value, places: places)
+        case .integer, .boolean, .string: Double(value)
+        }
+    }
+
+    /// The UTF-8 bytes of a string field; empty when it is missing or not a string.
+    public func bytes(_ index: Int) -> ArraySlice<UInt8> {
+        guard case .text(let start, let count) = slots[index] else { return [] }
+        return text[Int(start)..<Int(start + count)]
+    }
+
+    /// The text of a string field, or nil when it is missing or not a string.
+    public func string(_ index: Int) -> String? {
+        guard case .text = slots[index] else { return nil }
+        return String(decoding: bytes(index), as: UTF8.self)
+    }
+
+    /// FNV-1a-64 of a string field's bytes.
+    public func hash(_ index: Int) -> UInt64 { FNV1a64.hash(bytes(index)) }
+
+    /// The event id.
+    public var eventID: String { string(schema.eventIDIndex) ?? "" }
+
+    /// The record key: the text of the key field, numbers in decimal digits.
+    public var key: String { canonicalText(schema.keyIndex) ?? "" }
+
+    /// The field as text that reads back to the same value: strings as they are, decimals with all their places, doubles
+    /// shortest. Nil when missing.
+    public func canonicalText(_ index: Int) -> String? {
+        switch slots[index] {
+        case .missing: return nil
+        case .text: return string(index)
+        case .number(let value):
+            return switch schema.fields[index].type {
+            case .decimal(let places): Decimals.text(minorUnits: value, places: places)
+            case .double: "\(Double(bitPattern: UInt64(bitPattern: value)))"
+            case .boolean: value == 1 ? "true" : "false"
+            case .integer, .string: String(value)
+            }
+        }
+    }
+
+    private mutating func setEventTime(_ bytes: Span<UInt8>) throws(FieldError) {
+        guard let millis = schema.eventTimeFormat.millis(bytes) else {
+            throw FieldError(
+                schema.fields[schema.eventTimeIndex].name,
+                "is not a time of the declared format \(schema.eventTimeFormat.name): \(Self.excerpt(bytes))")
+        }
+        eventTimeMillis = millis
+    }
+
+    private mutating func setNumber(_ index: Int, _ bytes: Span<UInt8>) throws(FieldError) {
+        let field = schema.fields[index]
+        let value: Int64?
+        switch field.type {
+        case .integer: value = Decimals.integer(bytes)
+        case .decimal(let places): value = Decimals.minorUnits(bytes, places: places)
+        case .double: value = Decimals.double(bytes).map { Int64(bitPattern: $0.bitPattern) }
+        case .string, .boolean: value = nil
+        }
+        guard let value else { throw FieldError(field.name, "is not \(field.type): \(Self.excerpt(bytes))") }
+        slots[index] = .number(value)
+    }
+
+    private mutating func setText(_ index: Int, _ bytes: Span<UInt8>) throws(FieldError) {
+        let field = schema.fields[index]
+        let start = text.count
+        var isASCII = true
+        for position in 0..<bytes.count {
+            let byte = bytes[position]
+            guard byte != 0 else { throw FieldError(field.name, "contains a NUL character") }
+            if byte >= 0x80 { isASCII = false }
+            text.append(byte)
+        }
+        if !isASCII, String(validating: text[start...], as: UTF8.self) == nil {
+            throw FieldError(field.name, "is not valid UTF-8")
+        }
+        if index == schema.keyIndex || index == schema.eventIDIndex {
+            guard bytes.count > 0 else { throw FieldError(field.name, "is empty") }
+            guard !Self.isScientific(bytes) else {
+                throw FieldError(
+                    field.name,
+                    "is in scientific notation, as a spreadsheet writes long numbers, and its digits are lost: \(Self.excerpt(bytes))"
+                )
+            }
+        }
+        slots[index] = .text(start: Int32(start), count: Int32(bytes.count))
+    }
+
+    /// `2.29116E+15`: digits, a point, digits, E, a sign and digits.
+    private static func isScientific(_ bytes: Span<UInt8>) -> Bool {
+        guard bytes.count >= 4, bytes[0] &- 0x30 < 10, let last = (0..<bytes.count).first(where: { bytes[$0] | 0x20 == 0x65 }),
+            last + 2 < bytes.count, bytes[last + 1] == 0x2B || bytes[last + 1] == 0x2D
+        else { return false }
+        return (0..<last).allSatisfy { bytes[$0] &- 0x30 < 10 || bytes[$0] == 0x2E || bytes[$0] == 0x2C }
+            && (last + 2..<bytes.count).allSatisfy { bytes[$0] &- 0x30 < 10 }
+    }
+
+    private static func equals(_ bytes: Span<UInt8>, _ word: StaticString) -> Bool {
+        guard bytes.count == word.utf8CodeUnitCount else { return false }
+        return word.withUTF8Buffer { buffer in (0..<bytes.count).allSatisfy { bytes[$0] == buffer[$0] } }
+    }
+
+    /// The first 40 characters of a value, quoted, for an error message.
+    static func excerpt(_ bytes: Span<UInt8>) -> String {
+        let text = String(decoding: (0..<min(bytes.count, 60)).map { bytes[$0] }, as: UTF8.self)
+        return bytes.count > 60 || text.count > 40 ? "\"\(text.prefix(40))…\"" : "\"\(text)\""
+    }
+}

@@ -1,0 +1,57 @@
+/// The label of a source: never part of the event, it arrives later on a topic of its own.
+public struct LabelDefinition: Hashable, Sendable {
+    /// The label's column in the CSV.
+    public let field: String
+    /// The topic labels are published to.
+    public let topic: String
+    /// How long after the event its label arrives, ms.
+    public let delayMillis: Int64
+
+    /// Declares a label.
+    public init(field: String, topic: String, delayMillis: Int64) {
+        self.field = field
+        self.topic = topic
+        self.delayMillis = delayMillis
+    }
+}
+
+/// What one event of a source looks like. Immutable and shared; fields are addressed by index.
+public final class SourceSchema: Sendable {
+    /// The source's name and table.
+    public let name: String
+    /// The topic events are published to.
+    public let topic: String
+    /// Every field of an event in declared order, event id and event time included, the label not.
+    public let fields: [Field]
+    /// Index of the event id, a string field.
+    public let eventIDIndex: Int
+    /// Index of the event time: a string field, or an integer one for unix formats.
+    public let eventTimeIndex: Int
+    /// How the event time is written.
+    public let eventTimeFormat: EventTimeFormat
+    /// Index of the field whose text is the record's key on the topic: the join key of the views fed by it.
+    public let keyIndex: Int
+    /// The label, when the source has one.
+    public let label: LabelDefinition?
+
+    private let indexes: [String: Int]
+
+    /// Declares a source. The caller has validated the names; a duplicate is a mistake of ours.
+    public init(
+        name: String, topic: String, fields: [Field], eventIDIndex: Int, eventTimeIndex: Int,
+        eventTimeFormat: EventTimeFormat, keyIndex: Int, label: LabelDefinition?
+    ) {
+        self.name = name
+        self.topic = topic
+        self.fields = fields
+        self.eventIDIndex = eventIDIndex
+        self.eventTimeIndex = eventTimeIndex
+        self.eventTimeFormat = eventTimeFormat
+        self.keyIndex = keyIndex
+        self.label = label
+        indexes = Dictionary(uniqueKeysWithValues: fields.enumerated().map { ($1.name, $0) })
+    }
+
+    /// The index of a field, or nil when it is not declared.
+    public func index(of name: String) -> Int? { indexes[name] }
+}

@@ -1,0 +1,151 @@
+import TerminalUI
+import Testing
+
+@Suite struct DisplayWidthTests {
+    @Test(arguments: [
+        ("plain", 5), ("日本語のリスト", 14), ("😀😀", 4), ("🫡", 2), ("e\u{301}", 1), ("👨‍👩‍👧‍👦", 2), ("❤\u{FE0F}", 2), ("한글", 4),
+        ("", 0),
+        ("é", 1), ("Ω", 1), ("\u{200B}", 0),
+    ])
+    func `counts columns`(text: String, columns: Int) {
+        #expect(DisplayWidth.of(text) == columns)
+    }
+
+    @Test(arguments: ["日本語のリスト", "😀😀😀", "👨‍👩‍👧‍👦👨‍👩‍👧‍👦", "e\u{301}e\u{301}e\u{301}", "plain text", ""], 0...12)
+    func `cutting never splits a cluster and never passes the width`(text: String, columns: Int) {
+        let cut = DisplayWidth.cut(text, to: columns)
+        #expect(DisplayWidth.of(cut) <= columns)
+        let kept = cut.hasSuffix("…") ? cut.dropLast() : cut[...]
+        #expect(text.hasPrefix(kept))
+        #expect(Array(text).starts(with: Array(kept)))
+        #expect(DisplayWidth.of(DisplayWidth.fit(text, to: columns)) == columns)
+    }
+}
+
+@Suite struct ScreenTests {
+    @Test func `draws text and cuts it at the edge`() {
+        var screen = Screen(Size(8, 2))
+        screen.draw("hello world", x: 1, y: 0)
+        screen.draw("日本語のリスト", x: 0, y: 1)
+        #expect(screen.lines == [" hello …", "日本語…"])
+    }
+
+    @Test func `a control character in data becomes a space`() {
+        var screen = Screen(Size(10, 1))
+        screen.draw("a\u{1B}[2Jb\tc", x: 0, y: 0)
+        #expect(screen.lines == ["a [2Jb c"])
+    }
+
+    @Test(arguments: [(0, 0), (1, 1), (2, 1), (3, 2), (20, 5), (500, 200)])
+    func `drawing outside the frame is harmless`(width: Int, height: Int) {
+        var screen = Screen(Size(width, height))
+        for (x, y) in [(-1, 0), (0, -1), (width, 0), (0, height), (1_000, 1_000), (width - 1, height - 1), (0, 0)] {
+            screen.draw("日本", x: x, y: y)
+            screen.drawBox("title", x: x, y: y, width: width + 3, height: height + 3)
+            screen.drawSparkline([1, 2, .nan, .infinity, 0], x: x, y: y, columns: width)
+            screen.drawBar(2, x: x, y: y, columns: width)
+        }
+        #expect(screen.lines.count == height)
+        #expect(screen.lines.allSatisfy { DisplayWidth.of($0) <= width })
+    }
+
+    @Test(arguments: [UInt64(1), 2, 3, 4])
+    func `changes applied to the frame before give the next frame`(seed: UInt64) {
+        var random = SplitMix(seed)
+        var terminal = FakeTerminal(width: 24, height: 6)
+        var previous: Screen?
+        for _ in 0..<60 {
+            var screen = Screen(Size(24, 6))
+            for _ in 0..<8 {
+                let texts = ["plain", "日本語", "😀", "e\u{301}x", "│█░", "          "]
+                screen.draw(
+                    texts[Int(random.next() % 6)], x: Int(random.next() % 24), y: Int(random.next() % 6),
+                    style: Style(random.next() % 2 == 0 ? .red : nil))
+            }
+            terminal.feed(screen.escapes(after: previous))
+            #expect(terminal.lines == screen.lines, "seed \(seed)")
+            previous = screen
+        }
+        #expect(previous?.escapes(after: previous) == "")
+    }
+}
+
+@Suite struct KeyDecoderTests {
+    static let stream: [UInt8] = Array("q\u{1B}[A\u{1B}[5~é\u{1B}OB\r\u{3}x".utf8)
+    static let keys: [Key] = [
+        .character("q"), .up, .pageUp, .character("é"), .down, .enter, .control("c"), .character("x"),
+    ]
+
+    @Test(arguments: 1...9)
+    func `keys survive any split of their bytes`(chunk: Int) {
+        var decoder = KeyDecoder()
+        var keys: [Key] = []
+        var start = 0
+        while start < Self.stream.count {
+            keys += decoder.decode(Self.stream[start..<min(start + chunk, Self.stream.count)])
+            start += chunk
+        }
+        #expect(keys == Self.keys)
+    }
+
+    @Test func `a lone escape is a key once nothing follows`() {
+        var decoder = KeyDecoder()
+        #expect(decoder.decode([0x1B]).isEmpty)
+        #expect(decoder.flush() == [.escape])
+        #expect(decoder.decode([0xFF, 0x61]) == [.character("a")])
+    }
+}
+
+/// Understands what `Screen.escapes` writes: cursor moves, clearing, styles ignored.
+private struct FakeTerminal {
+    let width: Int
+    var rows: [[Character?]]
+    var x = 0, y = 0
+
+    init(width: Int, height: Int) {
+        self.width = width
+        rows = Array(repeating: Array(repeating: " ", count: width), count: height)
+    }
+
+    var lines: [String] {
+        rows.map { row in
+            var line = String(row.compactMap { $0 })
+            while line.last == " " { line.removeLast() }
+            return line
+        }
+    }
+
+    mutating func feed(_ text: String) {
+        var rest = Substring(text)
+        while let character = rest.popFirst() {
+            guard character == "\u{1B}" else {
+                if x < width { rows[y][x] = character }
+                let columns = DisplayWidth.of(character)
+                if columns == 2, x + 1 < width { rows[y][x + 1] = nil }
+                x += columns
+                continue
+            }
+            rest = rest.dropFirst()
+            let end = rest.firstIndex { $0.isLetter } ?? rest.startIndex
+            let numbers = rest[..<end].split(separator: ";").compactMap { Int($0) }
+            switch rest[end] {
+            case "H": (y, x) = (numbers[0] - 1, numbers[1] - 1)
+            case "J": rows = rows.map { _ in Array(repeating: " ", count: width) }
+            default: break
+            }
+            rest = rest[rest.index(after: end)...]
+        }
+    }
+}
+
+private struct SplitMix {
+    var state: UInt64
+    init(_ seed: UInt64) { state = seed }
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+}

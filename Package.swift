@@ -82,7 +82,9 @@ let package = Package(
         // model
         library(
             "FraudModel",
-            depending: ["GradientBoosting", "FeatureStore", "FeatureEngine", "TransactionData", "PostgresOfflineStore", "JSON"]),
+            depending: [
+                "GradientBoosting", "FeatureStore", "FeatureEngine", "TransactionData", "PostgresOfflineStore", "JSON",
+            ]),
 
         // runtime
         library("Observability"),
@@ -120,7 +122,9 @@ let package = Package(
                 "ServiceRuntime", "Observability", "TerminalUI", "KafkaClient", "PostgresClient", "FeatureStore",
                 "FraudModel", "JSON",
             ]),
-        library("KafkaBrokerService", in: "services/kafka-broker", depending: ["ServiceRuntime", "Observability", "KafkaBroker"]),
+        library(
+            "KafkaBrokerService", in: "services/kafka-broker",
+            depending: ["ServiceRuntime", "Observability", "KafkaBroker"]),
         library("Scheduler", in: "services/scheduler", depending: ["ServiceRuntime", "Observability", "HTTPServer"]),
         library(
             "BatchFeatures", in: "pipelines/batch-features",
@@ -160,7 +164,10 @@ let package = Package(
         unitTests("KafkaProducerService", ["FeatureEngine", "TransactionData"]),
         integrationTests(
             "StoreTests",
-            ["RedisClient", "PostgresClient", "RedisOnlineStore", "PostgresOfflineStore", "FeatureStore", "FeatureEngine"]
+            [
+                "RedisClient", "PostgresClient", "RedisOnlineStore", "PostgresOfflineStore", "FeatureStore",
+                "FeatureEngine",
+            ]
         ),
         integrationTests("BrokerTests", ["KafkaClient"]),
         integrationTests(

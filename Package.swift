@@ -120,7 +120,7 @@ let package = Package(
             "Dashboard", in: "services/dashboard",
             depending: [
                 "ServiceRuntime", "Observability", "TerminalUI", "KafkaClient", "PostgresClient", "FeatureStore",
-                "FraudModel", "JSON",
+                "FeatureEngine", "FraudModel", "JSON",
             ]),
         library(
             "KafkaBrokerService", in: "services/kafka-broker",
@@ -156,7 +156,7 @@ let package = Package(
         unitTests("FraudModel", ["GradientBoosting", "FeatureEngine", "FeatureStore"]),
         unitTests("ServiceRuntime", ["Observability"]),
         unitTests("TerminalUI"),
-        unitTests("Dashboard", ["TerminalUI"]),
+        unitTests("Dashboard", ["TerminalUI", "FeatureEngine"]),
         unitTests("KafkaProtocol"),
         unitTests("KafkaBroker", ["KafkaProtocol"]),
         unitTests("Scheduler"),

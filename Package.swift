@@ -65,7 +65,9 @@ let package = Package(
         wrapper("PostgresClient", ["CLibPQ"]),
         wrapper("GradientBoosting", ["CXGBoost"]),
         wrapper("YAML", ["CLibYAML"]),
-        wrapper("JSON", ["CSimdJSON"]),
+        .target(
+            name: "JSON", dependencies: ["CSimdJSON"], path: "packages/JSON",
+            swiftSettings: wrapsC + [.enableExperimentalFeature("Lifetimes")]),
         wrapper("Compression", ["CZlib", "CZstd"]),
 
         // serving and broker
@@ -149,6 +151,8 @@ let package = Package(
         .target(name: "TestSupport", path: "Tests/Support/TestSupport", swiftSettings: common),
         unitTests("FeatureEngine"),
         unitTests("FeatureStore", ["FeatureEngine"]),
+        unitTests("JSON"),
+        unitTests("Compression"),
         unitTests("TransactionData", ["FeatureEngine", "Compression", "JSON"]),
         unitTests("KafkaClient"),
         unitTests("HTTPServer", ["EventLoop", "Observability"]),

@@ -1,0 +1,40 @@
+internal import CSimdJSON
+
+/// A strict JSON reader over simdjson, made once and reused by its owner. Not `Sendable`: one thread at a time.
+///
+/// The whole document is validated before the closure sees it: UTF-8, structure, number grammar, escapes, depth, and that
+/// nothing follows. After the first documents of a size it does not allocate.
+@safe public final class JSONParser {
+    private let handle: OpaquePointer
+
+    /// A parser that refuses documents nested deeper than `maximumDepth`.
+    public init(maximumDepth: Int = 64) {
+        guard let handle = unsafe nj_parser_create(UInt32(maximumDepth)) else { fatalError("out of memory") }
+        unsafe self.handle = handle
+    }
+
+    deinit { unsafe nj_parser_destroy(handle) }
+
+    /// Parses a document and lends its root to `body`. `onError` turns a refusal into the caller's own error.
+    public func parse<Result, Failure: Error>(
+        _ bytes: Span<UInt8>, onError: (JSONError) -> Failure, _ body: (JSONValue) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        let code = unsafe bytes.withUnsafeBufferPointer { buffer in
+            unsafe nj_parse(handle, buffer.baseAddress, buffer.count)
+        }
+        guard code == 0 else {
+            throw onError(JSONError(code: code, offset: Int(truncatingIfNeeded: unsafe nj_error_offset(handle))))
+        }
+        // The nodes are the parser's until its next parse; the strings are in `bytes`, borrowed until we return.
+        guard let root = unsafe nj_nodes(handle) else { throw onError(JSONError(.empty)) }
+        let value = unsafe JSONValue(root)
+        return try body(value)
+    }
+
+    /// Parses a document and lends its root to `body`.
+    public func parse<Result>(
+        _ bytes: Span<UInt8>, _ body: (JSONValue) throws(JSONError) -> Result
+    ) throws(JSONError) -> Result {
+        try parse(bytes, onError: { $0 }, body)
+    }
+}

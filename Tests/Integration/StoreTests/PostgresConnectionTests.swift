@@ -1,0 +1,119 @@
+import PostgresClient
+import TestSupport
+import Testing
+
+@Suite struct PostgresConnectionTests {
+    func connect() throws -> PostgresConnection { try PostgresConnection(url: TestServers.postgres().url) }
+
+    @Test func `parameters and results keep their values`() throws {
+        let postgres = try connect()
+        let result = try postgres.query(
+            "SELECT $1::text, $2::bigint, $3::float8, $4::boolean, $5::bytea, $6::text, $7::text[]",
+            [
+                "ö'\\\"", .integer(.min), .double(0.1 + 0.2), .boolean(true), .bytes([0, 255]), .null,
+                .array(["a\"b", "c,d\\"]),
+            ])
+        #expect(result.text(0, 0) == "ö'\\\"")
+        #expect(result.integer(0, 1) == .min)
+        #expect(result.double(0, 2) == 0.1 + 0.2)
+        #expect(result.boolean(0, 3) == true)
+        #expect(result.text(0, 4) == "\\x00ff")
+        #expect(result.text(0, 5) == nil)
+        #expect(result.text(0, 6) == #"{"a\"b","c,d\\"}"#)
+        #expect(throws: PostgresError.server(sqlState: "22021", message: "a parameter contains a NUL character")) {
+            try postgres.query("SELECT $1::text", ["a\u{0}b"])
+        }
+    }
+
+    @Test func `a binary COPY gives back what was put in`() throws {
+        let postgres = try connect()
+        try postgres.execute(
+            "CREATE TEMP TABLE c (t text, b bytea, i int, l bigint, d float8, r real, f boolean, n2 numeric, n5 numeric, n0 numeric, w timestamptz, j jsonb)"
+        )
+        let amounts: [Int64] = [
+            0, 1, -1, 99, 100, 10_000, 123_456_789, -1_000_000_000_000_000, 1_000_000_000_000_000, 500_000,
+        ]
+        let rows = PostgresCopyBuffer(capacity: 64)
+        for (index, amount) in amounts.enumerated() {
+            rows.beginRow(columns: 12)
+            rows.add("é\(index)")
+            rows.add(bytes: [0, 0xC3, 0x28, UInt8(index)])
+            rows.add(Int32(index - 5))
+            rows.add(Int64.max - Int64(index))
+            rows.add(Double(index) / 3)
+            rows.add(Float(index) / 3)
+            rows.add(index % 2 == 0)
+            rows.add(minorUnits: amount, places: 2)
+            rows.add(minorUnits: amount, places: 5)
+            rows.add(minorUnits: amount, places: 0)
+            rows.add(millis: 1_546_300_818_123 + amount % 1_000)
+            if index == 3 { rows.addNull() } else { rows.add(jsonb: Array("{\"a\": [1, null]}".utf8)[...]) }
+        }
+        let columns = ["t", "b", "i", "l", "d", "r", "f", "n2", "n5", "n0", "w", "j"]
+        #expect(try postgres.copyIn(table: "c", columns: columns, rows: rows) == amounts.count)
+        var index = 0
+        try postgres.copyOut("SELECT t, b, i, l, d, r, f, n2, n5, n0, w FROM c ORDER BY i") { row in
+            #expect(row.text(0) == "é\(index)")
+            #expect(Array(row.bytes(1)) == [0, 0xC3, 0x28, UInt8(index)])
+            #expect(row.integer(2) == Int64(index - 5))
+            #expect(row.integer(3) == Int64.max - Int64(index))
+            #expect(row.double(4) == Double(index) / 3)
+            #expect(row.double(5) == Double(Float(index) / 3))
+            #expect(row.boolean(6) == (index % 2 == 0))
+            #expect(row.minorUnits(7, places: 2) == amounts[index])
+            #expect(row.minorUnits(8, places: 5) == amounts[index])
+            #expect(row.minorUnits(9, places: 0) == amounts[index])
+            #expect(row.millis(10) == 1_546_300_818_123 + amounts[index] % 1_000)
+            index += 1
+        }
+        #expect(index == amounts.count)
+        // The server's own reading of the same numbers.
+        let texts = try postgres.execute("SELECT n2::text, n5::text, n0::text FROM c ORDER BY i")
+        #expect(texts.text(6, 0) == "1234567.89")
+        #expect(texts.text(6, 1) == "1234.56789")
+        #expect(texts.text(7, 2) == "-1000000000000000")
+        #expect(texts.text(0, 0) == "0.00")
+        #expect(try postgres.execute("SELECT count(*) FROM c WHERE j IS NULL").integer(0, 0) == 1)
+    }
+
+    @Test func `a refused COPY leaves the connection usable and the table as it was`() throws {
+        let postgres = try connect()
+        try postgres.execute("CREATE TEMP TABLE u (id text PRIMARY KEY)")
+        let rows = PostgresCopyBuffer()
+        for id in ["a", "b", "a"] {
+            rows.beginRow(columns: 1)
+            rows.add(id)
+        }
+        #expect {
+            try postgres.transaction { try postgres.copyIn(table: "u", columns: ["id"], rows: rows) }
+        } throws: { error in
+            (error as? PostgresError)?.isUniqueViolation == true
+        }
+        rows.removeAll()
+        rows.beginRow(columns: 1)
+        rows.add("a\u{0}b")
+        #expect {
+            try postgres.copyIn(table: "u", columns: ["id"], rows: rows)
+        } throws: { error in
+            (error as? PostgresError)?.sqlState == "22021"
+        }
+        struct Enough: Error {}
+        #expect(throws: Enough.self) {
+            try postgres.copyOut("SELECT generate_series(1, 1000000)") { _ in throw Enough() }
+        }
+        #expect(try postgres.execute("SELECT count(*) FROM u").integer(0, 0) == 0)
+    }
+
+    @Test func `a terminated session is a lost connection, and a new one works`() throws {
+        let postgres = try connect()
+        let pid = try postgres.execute("SELECT pg_backend_pid()").integer(0, 0) ?? 0
+        try connect().query("SELECT pg_terminate_backend($1::int)", [.integer(pid)])
+        #expect {
+            for _ in 0..<100 { try postgres.execute("SELECT 1") }
+        } throws: { error in
+            if case PostgresError.connectionLost = error { true } else { false }
+        }
+        #expect(!postgres.isOpen)
+        #expect(try connect().execute("SELECT 1").integer(0, 0) == 1)
+    }
+}

@@ -1,0 +1,85 @@
+/// Where a Redis server is, read from `redis://[user][:password@]host[:port][/database]`.
+public struct RedisAddress: Hashable, Sendable {
+    /// Host name or address, without brackets.
+    public var host: String
+    /// TCP port.
+    public var port: Int
+    /// The user of an access list; nil is the default user.
+    public var user: String?
+    /// The password, where one is needed. Never printed.
+    public var password: String?
+    /// The logical database.
+    public var database: Int
+
+    /// Names a server without a password.
+    public init(host: String, port: Int) {
+        (self.host, self.port, user, password, database) = (host, port, nil, nil, 0)
+    }
+
+    /// Reads a URL.
+    public init(url: String) throws(RedisError) {
+        guard url.hasPrefix("redis://") else { throw .invalidURL(Self.withoutPassword(url)) }
+        let error = RedisError.invalidURL(Self.withoutPassword(url))
+        var rest = url.dropFirst("redis://".count)
+        if let query = rest.firstIndex(where: { $0 == "?" || $0 == "#" }) { rest = rest[..<query] }
+        (user, password, database, port) = (nil, nil, 0, 6379)
+        if let slash = rest.firstIndex(of: "/") {
+            let text = rest[rest.index(after: slash)...]
+            if !text.isEmpty {
+                guard let number = Int(text), number >= 0 else { throw error }
+                database = number
+            }
+            rest = rest[..<slash]
+        }
+        if let at = rest.lastIndex(of: "@") {
+            let credentials = rest[..<at]
+            rest = rest[rest.index(after: at)...]
+            guard let colon = credentials.firstIndex(of: ":"),
+                let name = Self.percentDecoded(credentials[..<colon]),
+                let secret = Self.percentDecoded(credentials[credentials.index(after: colon)...])
+            else { throw error }
+            user = name.isEmpty ? nil : name
+            password = secret.isEmpty ? nil : secret
+        }
+        if rest.first == "[" {
+            guard let close = rest.firstIndex(of: "]") else { throw error }
+            host = String(rest[rest.index(after: rest.startIndex)..<close])
+            rest = rest[rest.index(after: close)...]
+            guard rest.isEmpty || rest.first == ":" else { throw error }
+        } else {
+            let colon = rest.firstIndex(of: ":") ?? rest.endIndex
+            host = String(rest[..<colon])
+            rest = rest[colon...]
+        }
+        if !rest.isEmpty {
+            guard let number = Int(rest.dropFirst()), (1...65_535).contains(number) else { throw error }
+            port = number
+        }
+        if host.isEmpty { host = "127.0.0.1" }
+    }
+
+    /// `host:port`, for messages.
+    public var name: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+
+    private static func withoutPassword(_ url: String) -> String {
+        guard let at = url.lastIndex(of: "@") else { return url }
+        return "…" + url[at...]
+    }
+
+    private static func percentDecoded(_ text: Substring) -> String? {
+        var bytes: [UInt8] = []
+        var utf8 = text.utf8[...]
+        while let byte = utf8.popFirst() {
+            guard byte == UInt8(ascii: "%") else {
+                bytes.append(byte)
+                continue
+            }
+            guard utf8.count >= 2, let value = UInt8(String(decoding: utf8.prefix(2), as: UTF8.self), radix: 16) else {
+                return nil
+            }
+            bytes.append(value)
+            utf8 = utf8.dropFirst(2)
+        }
+        return String(validating: bytes, as: UTF8.self)
+    }
+}

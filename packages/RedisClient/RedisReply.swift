@@ -1,0 +1,26 @@
+/// One answer of the server, copied out of hiredis.
+public enum RedisReply: Hashable, Sendable {
+    /// No such key or element.
+    case null
+    /// A number.
+    case integer(Int64)
+    /// A value: any bytes.
+    case bytes([UInt8])
+    /// A short status, as `OK`.
+    case status(String)
+    /// An error instead of an answer; never to be taken for a missing value.
+    case error(String)
+    /// Several answers.
+    case array([RedisReply])
+
+    /// Passes everything on but an error, which is thrown.
+    public func checked() throws(RedisError) -> RedisReply {
+        if case .error(let text) = self { throw .reply(text) }
+        return self
+    }
+
+    /// Whether this is an error that starts with the given code (`NOSCRIPT`).
+    public func isError(_ code: String) -> Bool {
+        if case .error(let text) = self { text.hasPrefix(code) } else { false }
+    }
+}

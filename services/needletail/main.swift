@@ -1,1 +1,7 @@
-// needletail
+import ServiceRuntime
+
+await CommandLineProgram(
+    name: "needletail", version: "0.1.0",
+    summary: "scores card transactions while they happen: Kafka, an online feature store, an explained answer.",
+    groups: []
+).main()

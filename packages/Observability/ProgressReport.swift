@@ -1,0 +1,114 @@
+import Synchronization
+
+/// Shows how far a long step is: a bar on a terminal, a plain line every few seconds elsewhere.
+public final class ProgressReport: Sendable {
+    private struct State {
+        var done = 0
+        var total: Int?
+        var note = ""
+        var startNanos: UInt64 = 0
+        var shownNanos: UInt64 = 0
+        var isFinished = false
+    }
+    private let title: String
+    private let console: Console
+    private let lineEveryNanos: UInt64
+    private let state: Mutex<State>
+
+    /// Starts a report. Without a `total` it counts only.
+    public init(
+        _ title: String, total: Int? = nil, console: Console = .standardError, lineEverySeconds: Int = 5
+    ) {
+        self.title = title
+        self.console = console
+        lineEveryNanos = UInt64(lineEverySeconds) * 1_000_000_000
+        let now = WallClock.monotonicNanos()
+        state = Mutex(State(total: total, startNanos: now, shownNanos: console.isTerminal ? 0 : now))
+    }
+
+    /// Says that `count` more are done. Cheap enough for every batch, not for every event.
+    public func advance(by count: Int = 1, note: String? = nil) { change(note) { $0 + count } }
+
+    /// Says that `count` are done in all.
+    public func update(to count: Int, total: Int? = nil, note: String? = nil) {
+        change(note, total: total) { _ in count }
+    }
+
+    /// Shows the last figures and ends the report. A second call does nothing.
+    public func finish(note: String? = nil) {
+        state.withLock { state in
+            guard !state.isFinished else { return }
+            state.isFinished = true
+            if let note { state.note = note }
+            let text = Self.text(title, state.done, state.total, state.note, seconds: seconds(state))
+            if console.isTerminal { console.keepBar(text) } else { console.writeLine(text) }
+        }
+    }
+
+    private func change(_ note: String?, total: Int? = nil, _ next: (Int) -> Int) {
+        state.withLock { state in
+            state.done = next(state.done)
+            if let total { state.total = total }
+            if let note { state.note = note }
+            let now = WallClock.monotonicNanos()
+            guard !state.isFinished, now - state.shownNanos >= (console.isTerminal ? 100_000_000 : lineEveryNanos)
+            else { return }
+            state.shownNanos = now
+            if console.isTerminal {
+                console.drawBar(
+                    Self.bar(
+                        title, state.done, state.total, state.note, seconds: seconds(state), columns: console.columns,
+                        colour: console.usesColour))
+            } else {
+                console.writeLine(Self.text(title, state.done, state.total, state.note, seconds: seconds(state)))
+            }
+        }
+    }
+
+    private func seconds(_ state: borrowing State) -> Double {
+        Double(WallClock.monotonicNanos() - state.startNanos) / 1e9
+    }
+
+    /// `sending: 700,000 of 1,000,000 (70 %), 251,000/s, lag 12`.
+    package static func text(_ title: String, _ done: Int, _ total: Int?, _ note: String, seconds: Double) -> String {
+        var text = "\(title): \(grouped(done))"
+        if let total { text += " of \(grouped(total)) (\(percent(done, total)) %)" }
+        if seconds > 0.001, done > 0 { text += ", \(grouped(Int(Double(done) / seconds)))/s" }
+        if !note.isEmpty { text += ", \(note)" }
+        return text
+    }
+
+    /// The bar, cut to the terminal's width.
+    package static func bar(
+        _ title: String, _ done: Int, _ total: Int?, _ note: String, seconds: Double, columns: Int, colour: Bool
+    ) -> String {
+        let rate = seconds > 0.001 ? "  \(grouped(Int(Double(done) / seconds)))/s" : ""
+        guard let total else { return String("\(title)  \(grouped(done))\(rate)  \(note)".prefix(max(0, columns - 1))) }
+        var tail = "  \(percent(done, total)) %  \(grouped(done)) of \(grouped(total))\(rate)"
+        if done > 0, done < total, seconds > 1 {
+            tail += "  \(Int(seconds / Double(done) * Double(total - done)))s left"
+        }
+        if !note.isEmpty { tail += "  \(note)" }
+        let width = min(30, columns - title.count - tail.count - 3)
+        guard width >= 5 else { return String("\(title)\(tail)".prefix(max(0, columns - 1))) }
+        let filled = min(width, max(0, total > 0 ? done * width / total : width))
+        let full = String(repeating: "█", count: filled)
+        let empty = String(repeating: "░", count: width - filled)
+        return "\(title)  " + (colour ? "\u{1B}[36m\(full)\u{1B}[0m" : full) + empty + tail
+    }
+
+    private static func percent(_ done: Int, _ total: Int) -> Int {
+        total > 0 ? Int(Double(done) / Double(total) * 100) : 100
+    }
+
+    /// `1,000,000`.
+    package static func grouped(_ number: Int) -> String {
+        let digits = Array(String(number.magnitude))
+        var text = number < 0 ? "-" : ""
+        for (index, digit) in digits.enumerated() {
+            if index > 0, (digits.count - index) % 3 == 0 { text.append(",") }
+            text.append(digit)
+        }
+        return text
+    }
+}

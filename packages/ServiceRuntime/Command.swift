@@ -1,0 +1,40 @@
+/// One command of the program. It is thin: parse, read, wire, run.
+public protocol Command: Sendable {
+    /// The word, or words, that call it: `transform`, `features apply`.
+    static var name: String { get }
+    /// One sentence.
+    static var summary: String { get }
+    /// A command line that works.
+    static var example: String { get }
+    /// What can be set. The common settings are added.
+    static var settings: [any SettingProtocol] { get }
+    /// How what follows without a flag is called in help (`CARD...`); empty, the default, when nothing may follow.
+    static var arguments: String { get }
+    /// More lines of help, shown below the options.
+    static var details: String { get }
+    /// A command is made to be run once.
+    init()
+    /// Does the work. Returning is exit 0; a `CommandError` chooses its own code.
+    func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws
+}
+
+extension Command {
+    /// Nothing may follow.
+    public static var arguments: String { "" }
+    /// No more help.
+    public static var details: String { "" }
+}
+
+/// Commands that belong together in help.
+public struct CommandGroup: Sendable {
+    /// The heading.
+    public let title: String
+    /// The commands, in the order of help.
+    public let commands: [any Command.Type]
+
+    /// A heading and its commands.
+    public init(_ title: String, _ commands: [any Command.Type]) {
+        self.title = title
+        self.commands = commands
+    }
+}

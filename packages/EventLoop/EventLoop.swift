@@ -87,14 +87,14 @@ internal import Synchronization
     }
 
     /// Calls back once after a delay; schedule the timer again for another time. Released or cancelled, it does not fire.
-    public func schedule(afterMillis millis: Int, _ body: @escaping () -> Void) -> Timer {
+    public func schedule(afterMillis millis: Int, _ body: @escaping () -> Void) -> LoopTimer {
         let timer = self.timer(body)
         timer.schedule(afterMillis: millis)
         return timer
     }
 
     /// A timer that is not yet set.
-    public func timer(_ body: @escaping () -> Void) -> Timer { unsafe Timer(handle, body) }
+    public func timer(_ body: @escaping () -> Void) -> LoopTimer { unsafe LoopTimer(handle, body) }
 
     /// Microseconds of the monotonic clock, for measuring how long something took.
     public static func monotonicMicros() -> Int64 {

@@ -41,9 +41,14 @@ internal import Glibc
 
     /// Ends the loop and waits for its thread. Call it from another thread, once; a second call does nothing.
     public func stop() {
+        loop.stop()
+        join()
+    }
+
+    /// Waits for a thread whose loop something else stops. Call it from another thread, once; a second call does nothing.
+    public func join() {
         guard !isJoined else { return }
         isJoined = true
-        loop.stop()
         pthread_join(thread, nil)
     }
 }

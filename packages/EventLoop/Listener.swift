@@ -9,7 +9,7 @@ public final class Listener {
     public let port: Int
 
     private var watcher: Watcher?
-    private var pause: Timer?
+    private var pause: LoopTimer?
 
     /// Binds and listens. `sharingPort` sets SO_REUSEPORT, so that several loops of one process share the port; without
     /// it a port that is taken is an error.

@@ -52,7 +52,7 @@ public enum Interest: Sendable {
 }
 
 /// A one-shot timer of a loop, which can be set any number of times. Belongs to the loop's thread; cancelled when released.
-@safe public final class Timer {
+@safe public final class LoopTimer {
     private var event: OpaquePointer?
     private var body: (() -> Void)?
 
@@ -62,7 +62,7 @@ public enum Interest: Sendable {
             base, -1, 0,
             { _, _, argument in
                 guard let argument = unsafe argument else { return }
-                let timer = unsafe Unmanaged<Timer>.fromOpaque(argument).takeUnretainedValue()
+                let timer = unsafe Unmanaged<LoopTimer>.fromOpaque(argument).takeUnretainedValue()
                 timer.body?()
             }, Unmanaged.passUnretained(self).toOpaque())
         precondition(unsafe event != nil, "out of memory")

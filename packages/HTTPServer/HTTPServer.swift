@@ -1,1 +1,300 @@
-// HTTPServer
+internal import CMicroHTTPD
+public import EventLoop
+internal import Glibc
+
+/// What a server allows its clients.
+public struct HTTPLimits: Sendable {
+    /// Open connections of one server; more wait in the listen backlog.
+    public var connections = 4_096
+    /// Seconds from connecting, or from the answer before, until the headers are complete.
+    public var headerSeconds = 10
+    /// Seconds for the body.
+    public var bodySeconds = 30
+    /// Seconds a connection may rest between requests; the next request's headers must be complete by then.
+    public var idleSeconds = 60
+    /// Seconds a client may take to read an answer.
+    public var answerSeconds = 60
+    /// Bytes of memory for a connection's headers and buffers; longer headers are answered 431.
+    public var connectionMemory = 32_768
+    /// A body longer than its route's limit is read to its end, so that the client sees the 413, but not beyond this.
+    public var discardedBytes = 64 << 20
+
+    /// The limits above.
+    public init() {}
+}
+
+/// Why a server could not start.
+public enum HTTPServerError: Error, Equatable, Sendable {
+    /// libmicrohttpd refused: out of memory or of descriptors.
+    case cannotStart
+}
+
+/// HTTP/1.1 on an event loop, over libmicrohttpd in its external epoll mode: no thread of its own, handlers run on the loop.
+///
+/// Every request is answered before the server stops; `stop` sees to it, and must have finished before the server is
+/// released.
+@safe public final class HTTPServer {
+    /// The port it listens on.
+    public let port: Int
+    private let loop: EventLoop
+    private let router: Router
+    private let limits: HTTPLimits
+    private var daemon: OpaquePointer?
+    private var listener: Int32
+    private var ready: Watcher?
+    private var again: LoopTimer?
+    private var tick: LoopTimer?
+    private var connections: [Connection] = []
+    private var pending: [Request] = []
+    private var open = 0
+    private var second = 0
+    private var stopping: (secondsLeft: Int, done: () -> Void)?
+
+    /// One socket. libmicrohttpd calls with it in every phase; the tick ends those that take too long.
+    private final class Connection {
+        let descriptor: Int32
+        var deadline: Int
+        var index: Int
+        init(descriptor: Int32, deadline: Int, index: Int) {
+            self.descriptor = descriptor
+            self.deadline = deadline
+            self.index = index
+        }
+    }
+
+    /// Serves the routes on a listener, whose socket it takes over. Call it on the loop's thread, or before the loop runs.
+    public init(_ router: Router, on loop: EventLoop, listener: Listener, limits: HTTPLimits = .init())
+        throws(HTTPServerError)
+    {
+        self.router = router
+        self.loop = loop
+        self.limits = limits
+        port = listener.port
+        self.listener = listener.release()
+        let this = unsafe Unmanaged.passUnretained(self).toOpaque()
+        // The daemon is stopped before the server is released, so it may hold the server without counting it.
+        unsafe daemon = needletail_http_start(
+            self.listener,
+            { server, connection, path, method, _, bytes, count, state in
+                guard let server = unsafe server, let connection = unsafe connection, let path = unsafe path,
+                    let method = unsafe method, let count = unsafe count, let state = unsafe state
+                else { return .NO }
+                let this = unsafe Unmanaged<HTTPServer>.fromOpaque(server).takeUnretainedValue()
+                return unsafe this.receive(connection, path, method, bytes, count, state)
+            },
+            { server, connection, state, _ in
+                guard let server = unsafe server, let connection = unsafe connection, let state = unsafe state else {
+                    return
+                }
+                let this = unsafe Unmanaged<HTTPServer>.fromOpaque(server).takeUnretainedValue()
+                unsafe this.completed(connection, state)
+            },
+            { server, connection, context, code in
+                guard let server = unsafe server, let connection = unsafe connection, let context = unsafe context
+                else {
+                    return
+                }
+                let this = unsafe Unmanaged<HTTPServer>.fromOpaque(server).takeUnretainedValue()
+                unsafe this.changed(connection, context, hasStarted: code == .CONNECTION_NOTIFY_STARTED)
+            },
+            this, UInt32(limits.connections), limits.connectionMemory)
+        guard let daemon = unsafe daemon else {
+            close(self.listener)
+            throw .cannotStart
+        }
+        again = loop.timer { [unowned self] in run() }
+        ready = loop.watch(unsafe needletail_http_epoll(daemon), .read) { [unowned self] in run() }
+        tick = loop.schedule(afterMillis: 1_000) { [unowned self] in everySecond() }
+    }
+
+    deinit {
+        precondition(unsafe daemon == nil, "an HTTP server is stopped before it is released")
+    }
+
+    /// Requests whose handler has not answered yet.
+    public var pendingCount: Int { pending.count }
+
+    /// Accepts no more, answers what is under way, then calls back. Handlers that have not answered after the grace are
+    /// answered 503 for. Call it on the loop's thread; the loop must go on running until the callback.
+    public func stop(graceSeconds: Int = 5, _ done: @escaping () -> Void) {
+        guard let daemon = unsafe daemon, stopping == nil else { return done() }
+        run()  // What the kernel has accepted for us is ours to answer.
+        unsafe MHD_quiesce_daemon(daemon)
+        close(listener)
+        listener = -1
+        stopping = (graceSeconds, done)
+        finishIfIdle()
+    }
+
+    private func finishIfIdle() {
+        guard let (secondsLeft, done) = stopping, let daemon = unsafe daemon else { return }
+        guard open == 0 || secondsLeft < 0 else { return }
+        for request in pending { request.reply(.error(503, "The server is stopping")) }
+        for _ in 0..<8 where open > 0 { unsafe MHD_run(daemon) }
+        ready?.cancel()
+        again?.cancel()
+        tick?.cancel()
+        unsafe MHD_stop_daemon(daemon)
+        unsafe self.daemon = nil
+        stopping = nil
+        done()
+    }
+
+    private func run() {
+        guard let daemon = unsafe daemon else { return }
+        var rounds = 0
+        var millis: UInt64 = 0
+        var isDue = true
+        // One run may leave work behind: libmicrohttpd's own epoll is edge-triggered.
+        while isDue && rounds < 8 {
+            unsafe MHD_run(daemon)
+            rounds += 1
+            isDue = unsafe MHD_get_timeout(daemon, &millis) == .YES && millis == 0
+        }
+        if isDue { again?.schedule(afterMillis: 0) }
+        if stopping != nil { finishIfIdle() }
+    }
+
+    private func everySecond() {
+        second += 1
+        for connection in connections where connection.deadline < second {
+            // libmicrohttpd sees the end of the stream and closes.
+            shutdown(connection.descriptor, Int32(SHUT_RDWR))
+            connection.deadline = .max
+        }
+        if let (secondsLeft, done) = stopping { stopping = (secondsLeft - 1, done) }
+        tick?.schedule(afterMillis: 1_000)
+        run()
+    }
+
+    // MARK: Called by libmicrohttpd, inside MHD_run
+
+    private func changed(
+        _ connection: OpaquePointer, _ context: UnsafeMutablePointer<UnsafeMutableRawPointer?>, hasStarted: Bool
+    ) {
+        if hasStarted {
+            let descriptor = unsafe needletail_http_socket(connection)
+            let connection = Connection(
+                descriptor: descriptor, deadline: second + limits.headerSeconds, index: connections.count)
+            connections.append(connection)
+            unsafe context.pointee = Unmanaged.passRetained(connection).toOpaque()
+        } else if let held = unsafe context.pointee {
+            let connection = unsafe Unmanaged<Connection>.fromOpaque(held).takeRetainedValue()
+            unsafe context.pointee = nil
+            connections.swapAt(connection.index, connections.count - 1)
+            connections[connection.index].index = connection.index
+            connections.removeLast()
+        }
+    }
+
+    private func setDeadline(_ connection: OpaquePointer, afterSeconds seconds: Int?) {
+        guard let held = unsafe needletail_http_context(connection) else { return }
+        let connection = unsafe Unmanaged<Connection>.fromOpaque(held).takeUnretainedValue()
+        connection.deadline = seconds.map { second + $0 } ?? .max
+    }
+
+    /// Called once with the headers, once for each piece of body, once at the end; after a suspension once more.
+    private func receive(
+        _ connection: OpaquePointer, _ path: UnsafePointer<CChar>, _ method: UnsafePointer<CChar>,
+        _ bytes: UnsafePointer<CChar>?, _ count: UnsafeMutablePointer<Int>,
+        _ state: UnsafeMutablePointer<UnsafeMutableRawPointer?>
+    ) -> MHD_Result {
+        guard let held = unsafe state.pointee else {
+            return unsafe begin(connection, String(cString: path), String(cString: method), state)
+        }
+        let request = unsafe Unmanaged<Request>.fromOpaque(held).takeUnretainedValue()
+        if unsafe count.pointee > 0 {
+            let piece = unsafe UnsafeRawBufferPointer(start: bytes, count: count.pointee)
+            if request.body.count + piece.count <= request.bodyLimit {
+                unsafe request.body.append(contentsOf: piece)
+            } else {
+                // The rest is read, so that the client comes to read the answer; `discarded` also says that it is 413.
+                request.discarded += piece.count
+                guard request.discarded <= limits.discardedBytes else { return .NO }
+            }
+            unsafe count.pointee = 0
+            return .YES
+        }
+        if request.phase == .reading {
+            request.phase = .handled
+            if request.discarded > 0 {
+                request.reply(Router.tooLarge(request.bodyLimit))
+            } else {
+                Router.handle(request, request.route)
+            }
+            if request.response == nil {
+                unsafe setDeadline(connection, afterSeconds: nil)
+                request.pendingIndex = pending.count
+                pending.append(request)
+                request.suspend()
+                return .YES
+            }
+        }
+        return unsafe answer(request, connection)
+    }
+
+    private func begin(
+        _ connection: OpaquePointer, _ path: String, _ method: String,
+        _ state: UnsafeMutablePointer<UnsafeMutableRawPointer?>
+    ) -> MHD_Result {
+        let request = unsafe Request(Method(rawValue: method) ?? .other, path, connection: connection, server: self)
+        unsafe state.pointee = Unmanaged.passRetained(request).toOpaque()
+        open += 1
+        request.route = router.match(request.method, path)
+        request.bodyLimit = if case .route(_, let limit) = request.route { limit } else { 1 << 20 }
+        unsafe setDeadline(connection, afterSeconds: limits.bodySeconds)
+        if request.method != .get, let length = request.header("content-length").flatMap({ Int($0) }) {
+            if length > request.bodyLimit + limits.discardedBytes {
+                // Answered before the body, which libmicrohttpd then does not read: it closes the connection.
+                request.reply(Router.tooLarge(request.bodyLimit))
+                return unsafe answer(request, connection)
+            }
+            request.body.reserveCapacity(min(length, request.bodyLimit, 65_536))
+        }
+        return .YES
+    }
+
+    private func completed(_ connection: OpaquePointer, _ state: UnsafeMutablePointer<UnsafeMutableRawPointer?>) {
+        guard let held = unsafe state.pointee else { return }
+        let request = unsafe Unmanaged<Request>.fromOpaque(held).takeRetainedValue()
+        unsafe state.pointee = nil
+        open -= 1
+        forget(request)
+        request.detach()
+        unsafe setDeadline(connection, afterSeconds: limits.idleSeconds)
+    }
+
+    private func answer(_ request: Request, _ connection: OpaquePointer) -> MHD_Result {
+        guard request.phase != .answered, let response = request.response else { return .YES }
+        request.phase = .answered
+        unsafe setDeadline(connection, afterSeconds: limits.answerSeconds)
+        let created = unsafe response.body.withUnsafeBytes { body in
+            unsafe MHD_create_response_from_buffer(
+                body.count, UnsafeMutableRawPointer(mutating: body.baseAddress), .RESPMEM_MUST_COPY)
+        }
+        guard let created = unsafe created else { return .NO }
+        defer { unsafe MHD_destroy_response(created) }
+        unsafe MHD_add_response_header(created, "Content-Type", response.contentType)
+        for header in response.headers { unsafe MHD_add_response_header(created, header.name, header.value) }
+        if stopping != nil { unsafe MHD_add_response_header(created, "Connection", "close") }
+        return unsafe MHD_queue_response(connection, UInt32(response.status), created)
+    }
+
+    // MARK: Called by requests
+
+    /// A handler has answered. If it did so later, the connection goes on in this turn of the loop.
+    func replied(_ request: Request) {
+        guard request.phase == .suspended else { return }
+        forget(request)
+        request.resume()
+        again?.fire()
+    }
+
+    private func forget(_ request: Request) {
+        guard request.pendingIndex >= 0 else { return }
+        pending.swapAt(request.pendingIndex, pending.count - 1)
+        pending[request.pendingIndex].pendingIndex = request.pendingIndex
+        pending.removeLast()
+        request.pendingIndex = -1
+    }
+}

@@ -93,3 +93,6 @@ final class TestClient {
         return (0...(unread.count - 4)).first { Array(unread[$0..<($0 + 4)]) == [13, 10, 13, 10] }
     }
 }
+
+/// Sleeps, so that bytes which are on their way arrive.
+func usleepMillis(_ millis: UInt32) { usleep(millis * 1_000) }

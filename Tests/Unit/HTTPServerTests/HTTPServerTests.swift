@@ -1,0 +1,246 @@
+import EventLoop
+import HTTPServer
+import Testing
+
+/// A server on a free port with its own thread; `later` holds what the deferred route was asked.
+private final class RunningServer {
+    let port: Int
+    private let loop: EventLoop
+    private let thread: EventLoopThread
+    private let box: Box
+    private var isStopped = false
+
+    /// Touched only on the loop's thread, after the start.
+    final class Box: @unchecked Sendable {
+        var server: HTTPServer?
+        var waiting: [Request] = []
+        var timers: [LoopTimer] = []
+    }
+
+    init(_ limits: HTTPLimits = .init()) throws {
+        loop = try EventLoop()
+        let box = Box()
+        self.box = box
+        var router = Router()
+        router.get("/health") { _ in .json("{\"status\":\"ok\"}") }
+        router.get("/query") { request in .text(request.query("explain") ?? "none") }
+        router.on(.post, "/echo", bodyLimit: 1_000) { request in
+            request.reply(Response(contentType: request.header("content-type") ?? "none", body: request.body))
+        }
+        router.on(.post, "/large", bodyLimit: 1 << 20) { request in request.reply(.text("\(request.body.count)")) }
+        let loop = self.loop
+        router.on(.post, "/later") { request in
+            box.timers.append(loop.schedule(afterMillis: 20) { request.reply(.text("later")) })
+        }
+        router.on(.post, "/never") { request in box.waiting.append(request) }
+        let listener = try Listener(host: "127.0.0.1", port: 0)
+        let server = try HTTPServer(router, on: loop, listener: listener, limits: limits)
+        port = server.port
+        box.server = server
+        thread = try EventLoopThread(loop, name: "test-http")
+    }
+
+    func stop(graceSeconds: Int = 5) {
+        guard !isStopped else { return }
+        isStopped = true
+        let box = self.box
+        let loop = self.loop
+        loop.submit {
+            box.server?.stop(graceSeconds: graceSeconds) {
+                box.server = nil
+                loop.stop()
+            }
+        }
+        thread.join()
+    }
+
+    deinit { stop() }
+}
+
+@Suite struct HTTPServerTests {
+    @Test func `a GET route answers GET and HEAD on one connection`() throws {
+        let server = try RunningServer()
+        let client = try TestClient(port: server.port)
+        client.send("HEAD /health HTTP/1.1\r\nHost: a\r\n\r\n")
+        let head = try #require(client.answer(toHead: true))
+        #expect(head.status == 200)
+        #expect(head.headers["content-length"] == "15")
+        client.send("GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+        let answer = try #require(client.answer())
+        #expect(answer.body == "{\"status\":\"ok\"}")
+        #expect(answer.headers["content-type"] == "application/json")
+    }
+
+    @Test(arguments: ["GET", "OPTIONS", "PUT", "BREW"])
+    func `another method on a known path is 405 with Allow`(method: String) throws {
+        let server = try RunningServer()
+        let client = try TestClient(port: server.port)
+        client.send("\(method) /echo HTTP/1.1\r\nHost: a\r\n\r\n")
+        let answer = try #require(client.answer())
+        #expect(answer.status == 405)
+        #expect(answer.headers["allow"] == "POST")
+        client.send("POST /health HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}")
+        #expect(client.answer()?.headers["allow"] == "GET, HEAD")
+    }
+
+    @Test(arguments: ["/", "//health", "/health/", "/Health", "/nothing", "*"])
+    func `a path that is not exactly a route is 404 in JSON`(path: String) throws {
+        let server = try RunningServer()
+        let client = try TestClient(port: server.port)
+        client.send("GET \(path) HTTP/1.1\r\nHost: a\r\n\r\n")
+        let answer = try #require(client.answer())
+        #expect(answer.status == 404)
+        #expect(answer.body == "{\"detail\":\"Not Found\"}")
+    }
+
+    @Test func `a chunked body after 100-continue is answered without a stall`() throws {
+        let server = try RunningServer()
+        let client = try TestClient(port: server.port)
+        let clock = ContinuousClock()
+        let taken = try clock.measure {
+            client.send(
+                "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\nContent-Type: a/b\r\n\r\n"
+            )
+            #expect(client.answer()?.status == 100)
+            client.send("5\r\nhello\r\n")
+            client.send("6\r\n world\r\n0\r\n\r\n")
+            let answer = try #require(client.answer())
+            #expect(answer.body == "hello world")
+            #expect(answer.headers["content-type"] == "a/b")
+        }
+        #expect(taken < .milliseconds(500))
+        client.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+        #expect(client.answer()?.status == 200)
+    }
+
+    @Test func `a body over the limit is 413 and the connection goes on`() throws {
+        let server = try RunningServer()
+        let client = try TestClient(port: server.port)
+        for length in [1_001, 3_000_000] {
+            client.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: \(length)\r\n\r\n")
+            client.send(Array(repeating: 0x61, count: length))
+            let answer = try #require(client.answer())
+            #expect(answer.status == 413)
+            #expect(answer.body == "{\"detail\":\"The body is longer than 1000 bytes\"}")
+        }
+        client.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
+        client.send(Array(repeating: 0x61, count: 1_000))
+        #expect(client.answer()?.body.count == 1_000)
+        client.send("POST /large HTTP/1.1\r\nHost: a\r\nContent-Length: 1048576\r\n\r\n")
+        client.send(Array(repeating: 0x61, count: 1 << 20))
+        #expect(client.answer()?.body == "1048576")
+    }
+
+    @Test func `a declared length far over the limit is refused before the body`() throws {
+        let server = try RunningServer()
+        let client = try TestClient(port: server.port)
+        client.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5000000000\r\n\r\n")
+        #expect(client.answer()?.status == 413)
+        #expect(client.isClosed(withinMillis: 2_000))
+    }
+
+    @Test func `an endless chunked body is cut off`() throws {
+        var limits = HTTPLimits()
+        limits.discardedBytes = 100_000
+        let server = try RunningServer(limits)
+        let client = try TestClient(port: server.port)
+        client.send("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        let chunk = Array("2710\r\n".utf8) + Array(repeating: 0x61, count: 10_000) + Array("\r\n".utf8)
+        for _ in 0..<20 { client.send(chunk) }
+        #expect(client.isClosed(withinMillis: 2_000))
+    }
+
+    @Test func `pipelined requests are answered in order`() throws {
+        let server = try RunningServer()
+        let client = try TestClient(port: server.port)
+        client.send(
+            "POST /later HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nxPOST /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}GET /query?explain=false HTTP/1.1\r\nHost: a\r\n\r\n"
+        )
+        #expect(client.answer()?.body == "later")
+        #expect(client.answer()?.status == 404)
+        #expect(client.answer()?.body == "false")
+    }
+
+    @Test func `headers that do not come end the connection`() throws {
+        var limits = HTTPLimits()
+        limits.headerSeconds = 1
+        let server = try RunningServer(limits)
+        let slow = try TestClient(port: server.port)
+        let quick = try TestClient(port: server.port)
+        slow.send("GET /health HTTP/1.1\r\nHost:")
+        quick.send("GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+        #expect(quick.answer()?.status == 200)
+        #expect(slow.isClosed(withinMillis: 5_000))
+        quick.send("GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+        #expect(quick.answer()?.status == 200)
+    }
+
+    @Test func `a body that does not come ends the connection`() throws {
+        var limits = HTTPLimits()
+        limits.bodySeconds = 1
+        let server = try RunningServer(limits)
+        let client = try TestClient(port: server.port)
+        client.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc")
+        #expect(client.isClosed(withinMillis: 5_000))
+    }
+
+    @Test func `bytes that are not HTTP harm nobody else`() throws {
+        let server = try RunningServer()
+        let bad = try TestClient(port: server.port)
+        bad.send("\u{16}\u{3}\u{1}garbage\r\n\r\n\r\n")
+        let good = try TestClient(port: server.port)
+        good.send("GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+        #expect(good.answer()?.status == 200)
+    }
+
+    @Test func `stopping answers what is under way and then closes`() throws {
+        let server = try RunningServer()
+        let client = try TestClient(port: server.port)
+        let idle = try TestClient(port: server.port)
+        idle.send("GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+        #expect(idle.answer()?.status == 200)
+        client.send("POST /later HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
+        usleepMillis(5)
+        server.stop()
+        let answer = try #require(client.answer())
+        #expect(answer.body == "later")
+        #expect(answer.headers["connection"]?.lowercased() == "close")
+        #expect(client.isClosed(withinMillis: 2_000))
+        #expect(idle.isClosed(withinMillis: 2_000))
+    }
+
+    @Test func `a handler that never answers is answered 503 for at the stop`() throws {
+        let server = try RunningServer()
+        let client = try TestClient(port: server.port)
+        client.send("POST /never HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
+        usleepMillis(20)
+        server.stop(graceSeconds: 0)
+        #expect(client.answer()?.status == 503)
+    }
+
+    @Test func `a client that leaves while its answer is made harms nobody`() throws {
+        let server = try RunningServer()
+        for _ in 0..<20 {
+            let client = try TestClient(port: server.port)
+            client.send("POST /later HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
+        }
+        let client = try TestClient(port: server.port)
+        client.send("POST /later HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
+        #expect(client.answer()?.body == "later")
+    }
+
+    @Test func `without a socket a router answers as well`() {
+        var router = Router()
+        router.get("/health") { _ in .text("ok") }
+        router.on(.post, "/echo", bodyLimit: 3) { $0.reply(Response(body: $0.body)) }
+        let answers = [
+            Request(.head, "/health"), Request(.post, "/echo", body: [1, 2]),
+            Request(.post, "/echo", body: [1, 2, 3, 4]),
+            Request(.post, "/health"),
+        ].map { request in
+            router.handle(request)
+            return request.response?.status
+        }
+        #expect(answers == [200, 200, 413, 405])
+    }
+}

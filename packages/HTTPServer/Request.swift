@@ -1,0 +1,95 @@
+internal import CMicroHTTPD
+
+/// One request, from its headers to its answer. A handler answers it by `reply`, at once or later on the same loop; until
+/// then the connection rests. Belongs to the loop's thread.
+///
+/// The object lives until both the connection and whoever holds it to reply are done with it, so a client that goes away
+/// early leaves nothing dangling.
+@safe public final class Request {
+    /// The method.
+    public let method: Method
+    /// The path, percent-decoded, without the query.
+    public let path: String
+    /// The body; whole when the handler is called.
+    public internal(set) var body: [UInt8]
+    /// The answer, once there is one.
+    public private(set) var response: Response?
+
+    enum Phase { case reading, handled, suspended, answered }
+    var phase = Phase.reading
+    var route: Router.Match = .notFound
+    var bodyLimit = 0
+    var discarded = 0
+    /// Where the server keeps it while it is suspended.
+    var pendingIndex = -1
+
+    private var connection: OpaquePointer?
+    private var server: HTTPServer?
+    private let values: [String: String]
+    private let arguments: [String: String]
+
+    /// A request without a connection, for tests of handlers. Header names are lower case.
+    public init(
+        _ method: Method, _ path: String, query: [String: String] = [:], headers: [String: String] = [:],
+        body: [UInt8] = []
+    ) {
+        self.method = method
+        self.path = path
+        self.body = body
+        values = headers
+        arguments = query
+    }
+
+    init(_ method: Method, _ path: String, connection: OpaquePointer, server: HTTPServer) {
+        self.method = method
+        self.path = path
+        body = []
+        values = [:]
+        arguments = [:]
+        unsafe self.connection = connection
+        self.server = server
+    }
+
+    /// A header by its lower-case name. Nil when it is absent, or when the client is already gone.
+    public func header(_ name: String) -> String? {
+        guard let connection = unsafe connection else { return values[name] }
+        return unsafe Self.value(connection, .HEADER_KIND, name)
+    }
+
+    /// A query argument, percent-decoded: `false` of `?explain=false`.
+    public func query(_ name: String) -> String? {
+        guard let connection = unsafe connection else { return arguments[name] }
+        return unsafe Self.value(connection, .GET_ARGUMENT_KIND, name)
+    }
+
+    private static func value(_ connection: OpaquePointer, _ kind: MHD_ValueKind, _ name: String) -> String? {
+        guard let text = unsafe MHD_lookup_connection_value(connection, kind, name) else { return nil }
+        return unsafe String(cString: text)
+    }
+
+    /// Answers. The first answer counts; later ones are ignored.
+    public func reply(_ response: Response) {
+        guard self.response == nil else { return }
+        self.response = response
+        server?.replied(self)
+    }
+
+    /// The connection has ended: nothing of it may be touched any more.
+    func detach() {
+        unsafe connection = nil
+        server = nil
+    }
+
+    /// Lets the connection rest until `resume`.
+    func suspend() {
+        guard let connection = unsafe connection else { return }
+        phase = .suspended
+        unsafe MHD_suspend_connection(connection)
+    }
+
+    func resume() {
+        guard phase == .suspended, let connection = unsafe connection else { return }
+        phase = .handled
+        unsafe MHD_resume_connection(connection)
+    }
+}

@@ -1,2 +1,19 @@
 #pragma once
 #include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+
+// rd_kafka_producev is variadic, which Swift cannot call. Key and value are copied. The headers, when there are any,
+// belong to librdkafka afterwards if this succeeds, and to the caller otherwise.
+static inline rd_kafka_resp_err_t needletail_produce(
+    rd_kafka_t *client, rd_kafka_topic_t *topic, int32_t partition, const void *key, size_t key_size,
+    const void *value, size_t value_size, int64_t timestamp, void *token, rd_kafka_headers_t *headers) {
+  if (headers)
+    return rd_kafka_producev(
+        client, RD_KAFKA_V_RKT(topic), RD_KAFKA_V_PARTITION(partition), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+        RD_KAFKA_V_KEY(key, key_size), RD_KAFKA_V_VALUE((void *)value, value_size),
+        RD_KAFKA_V_TIMESTAMP(timestamp), RD_KAFKA_V_OPAQUE(token), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+  return rd_kafka_producev(
+      client, RD_KAFKA_V_RKT(topic), RD_KAFKA_V_PARTITION(partition), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+      RD_KAFKA_V_KEY(key, key_size), RD_KAFKA_V_VALUE((void *)value, value_size), RD_KAFKA_V_TIMESTAMP(timestamp),
+      RD_KAFKA_V_OPAQUE(token), RD_KAFKA_V_END);
+}

@@ -1,0 +1,56 @@
+internal import Glibc
+
+/// Why a file could not be read or written. `path` is as the user gave it; `-` is named standard input or output.
+public enum CompressionError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// There is no such file or folder.
+    case notFound(path: String)
+    /// It is there, but it cannot be opened.
+    case notOpened(path: String, reason: String)
+    /// The archive ends in the middle.
+    case truncated(path: String)
+    /// The archive is damaged, or is none.
+    case corrupt(path: String, reason: String)
+    /// Nobody reads what is written: the pipe is closed.
+    case closedPipe(path: String)
+    /// Reading or writing failed on the way.
+    case failed(path: String, reason: String)
+
+    /// One sentence that names the file.
+    public var description: String {
+        switch self {
+        case .notFound(let path): "\(path): no such file or folder"
+        case .notOpened(let path, let reason): "\(path): cannot be opened: \(reason)"
+        case .truncated(let path): "\(path): truncated, the archive ends in the middle"
+        case .corrupt(let path, let reason): "\(path): damaged: \(reason)"
+        case .closedPipe(let path): "\(path): closed by its reader"
+        case .failed(let path, let reason): "\(path): \(reason)"
+        }
+    }
+
+    static func opening(_ path: String, errno code: Int32) -> CompressionError {
+        code == ENOENT ? .notFound(path: path) : .notOpened(path: path, reason: reason(code))
+    }
+
+    static func reason(_ code: Int32) -> String { unsafe String(cString: strerror(code)) }
+}
+
+/// How the bytes of a file are packed.
+public enum CompressionFormat: Sendable {
+    /// As they are.
+    case plain
+    /// gzip, one member or several.
+    case gzip
+    /// Zstandard, one frame or several.
+    case zstd
+
+    /// The format that a file's name promises: by `.gz` and `.zst`.
+    public init(path: String) {
+        self = path.hasSuffix(".gz") ? .gzip : path.hasSuffix(".zst") ? .zstd : .plain
+    }
+
+    /// The format of bytes by their first four.
+    init(magic: ArraySlice<UInt8>) {
+        self =
+            magic.starts(with: [0x1F, 0x8B]) ? .gzip : magic.starts(with: [0x28, 0xB5, 0x2F, 0xFD]) ? .zstd : .plain
+    }
+}

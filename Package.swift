@@ -170,7 +170,7 @@ let package = Package(
             "StoreTests",
             [
                 "RedisClient", "PostgresClient", "RedisOnlineStore", "PostgresOfflineStore", "FeatureStore",
-                "FeatureEngine",
+                "FeatureEngine", "EventLoop",
             ]
         ),
         integrationTests("BrokerTests", ["KafkaClient"]),

@@ -148,7 +148,9 @@ let package = Package(
             ], path: "services/needletail", swiftSettings: common),
 
         // tests
-        .target(name: "TestSupport", path: "Tests/Support/TestSupport", swiftSettings: common),
+        .target(
+            name: "TestSupport", dependencies: ["FeatureEngine", "FeatureStore"], path: "Tests/Support/TestSupport",
+            swiftSettings: common),
         unitTests("FeatureEngine"),
         unitTests("FeatureStore", ["FeatureEngine"]),
         unitTests("JSON"),

@@ -48,7 +48,8 @@ public struct CivilTime: Hashable, Sendable {
             }
         guard (1...longest).contains(day) else { return nil }
         let days = Int64(Self.days(year: year, month: month, day: day))
-        return days * 86_400_000 + Int64(hour) * 3_600_000 + Int64(minute) * 60_000 + Int64(second) * 1_000 + Int64(milli)
+        return days * 86_400_000 + Int64(hour) * 3_600_000 + Int64(minute) * 60_000 + Int64(second) * 1_000
+            + Int64(milli)
     }
 
     /// `2019-01-01T00:00:18Z`, with milliseconds only where they are not zero.
@@ -128,5 +129,27 @@ public struct CivilTime: Hashable, Sendable {
     private static func floorDivide(_ value: Int64, _ divisor: Int64) -> Int64 {
         let quotient = value / divisor
         return value % divisor < 0 ? quotient - 1 : quotient
+    }
+}
+
+extension CivilTime {
+    /// Milliseconds UTC of an ISO 8601 date or time that may lie before 1970, such as a date of birth.
+    static func parseDate(_ text: Span<UInt8>) -> Int64? {
+        var cursor = 0
+        guard let year = digits(text, at: &cursor, count: 4), cursor < text.count, text[cursor] == 0x2D else {
+            return nil
+        }
+        if year >= 1970 { return parseISO8601(text) }
+        cursor += 1
+        guard text.count == 10, let month = digits(text, at: &cursor, count: 2), text[cursor] == 0x2D else {
+            return nil
+        }
+        cursor += 1
+        guard let day = digits(text, at: &cursor, count: 2), year > 0 else { return nil }
+        // The Gregorian calendar repeats every 400 years: check the date in a year that `millis` accepts.
+        var sameDate = CivilTime()
+        (sameDate.year, sameDate.month, sameDate.day) = (year + 2_000, month, day)
+        guard sameDate.millis != nil else { return nil }
+        return Int64(days(year: year, month: month, day: day)) * 86_400_000
     }
 }

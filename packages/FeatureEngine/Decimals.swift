@@ -4,7 +4,9 @@ public enum Decimals {
     public static let largestMinorUnits: Int64 = 1_000_000_000_000_000
 
     /// Powers of ten by places, as integers and as doubles (each exact).
-    static let powers: [Int64] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000]
+    static let powers: [Int64] = [
+        1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000,
+    ]
 
     /// `-?digits`, no plus, no spaces, no leading-zero rule (ZIP codes and card numbers are strings anyway).
     public static func integer(_ text: Span<UInt8>) -> Int64? {

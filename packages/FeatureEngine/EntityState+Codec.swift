@@ -22,7 +22,8 @@ extension EntityState {
     static let format: UInt8 = 1
 
     /// The (generation, offset) a blob starts with, or nil when it is too short to be one.
-    public static func position(ofBlob blob: some RandomAccessCollection<UInt8>) -> (generation: UInt64, offset: Int64)? {
+    public static func position(ofBlob blob: some RandomAccessCollection<UInt8>) -> (generation: UInt64, offset: Int64)?
+    {
         guard blob.count >= 16 else { return nil }
         let generation = blob.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
         let offset = blob.dropFirst(8).prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }

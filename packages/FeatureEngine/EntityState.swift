@@ -157,8 +157,11 @@ public struct EntityState: Sendable {
             // The current event is the newest of all; it is the first only where there is no other.
             let row = plan.function == .last || index == nil ? included : nil
             if plan.isText {
-                vector.texts[start + feature] = row?.string(view.columns[column].field) ?? index.map { texts[column][$0] }
-            } else if let bits = row.map({ self.bits(of: $0, view.columns[column]) }) ?? index.map({ numbers[column][$0] }) {
+                vector.texts[start + feature] =
+                    row?.string(view.columns[column].field) ?? index.map { texts[column][$0] }
+            } else if let bits = row.map({ self.bits(of: $0, view.columns[column]) })
+                ?? index.map({ numbers[column][$0] })
+            {
                 vector.numbers[start + feature] = plan.number(bits)
             }
         }

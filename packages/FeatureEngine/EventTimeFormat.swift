@@ -82,7 +82,8 @@ public struct TimePattern: Hashable, Sendable {
     /// Compiles a pattern; nil unless it holds year, month and day once each and only known letters.
     public init?(_ text: String) {
         let fields: [(String, Part)] = [
-            ("yyyy", .year), ("MM", .month), ("dd", .day), ("HH", .hour), ("mm", .minute), ("ss", .second), ("SSS", .milli),
+            ("yyyy", .year), ("MM", .month), ("dd", .day), ("HH", .hour), ("mm", .minute), ("ss", .second),
+            ("SSS", .milli),
         ]
         var parts: [Part] = []
         var rest = Substring(text)

@@ -192,7 +192,8 @@ public struct SourceRow: Sendable {
 
     /// `2.29116E+15`: digits, a point, digits, E, a sign and digits.
     private static func isScientific(_ bytes: Span<UInt8>) -> Bool {
-        guard bytes.count >= 4, bytes[0] &- 0x30 < 10, let last = (0..<bytes.count).first(where: { bytes[$0] | 0x20 == 0x65 }),
+        guard bytes.count >= 4, bytes[0] &- 0x30 < 10,
+            let last = (0..<bytes.count).first(where: { bytes[$0] | 0x20 == 0x65 }),
             last + 2 < bytes.count, bytes[last + 1] == 0x2B || bytes[last + 1] == 0x2D
         else { return false }
         return (0..<last).allSatisfy { bytes[$0] &- 0x30 < 10 || bytes[$0] == 0x2E || bytes[$0] == 0x2C }

@@ -94,6 +94,8 @@ public final class StreamView: Sendable {
     public let retentionMillis: Int64
     /// S: how far out of order an event may come and still be kept, ms.
     public static let disorderMillis: Int64 = 2 * 86_400_000
+    /// The most different windows of one view.
+    public static let mostWindows = 16
     /// Whether each feature is a number or a category.
     public let kinds: [FeatureKind]
 
@@ -143,7 +145,8 @@ public final class StreamView: Sendable {
                 }
             }
             return Plan(
-                function: feature.function, column: index, windowMillis: feature.windowMillis ?? retention, scale: scale,
+                function: feature.function, column: index, windowMillis: feature.windowMillis ?? retention,
+                scale: scale,
                 isDouble: isDouble, isText: isText)
         }
         self.columns = columns

@@ -1,0 +1,286 @@
+public import FeatureEngine
+import FoundationEssentials
+import YAML
+
+/// Everything a feature_repo defines, validated as a whole.
+public struct FeatureRepository: Sendable {
+    /// The project's name, the first part of online keys.
+    public let project: String
+    /// Where the online store is; nil when the file leaves it to the environment and that is silent.
+    public let onlineStoreURL: String?
+    /// Where the offline store is; nil when the file leaves it to the environment and that is silent.
+    public let offlineStoreURL: String?
+    /// The sources, by file and place.
+    public let sources: [SourceSchema]
+    /// The stream views, by file and place.
+    public let views: [StreamView]
+    /// The on-demand views, by file and place.
+    public let onDemandViews: [OnDemandView]
+    /// The services, by file and place.
+    public let services: [FeatureService]
+    /// 16 hex digits over sources and stream views: what decides a blob and a stored row.
+    public let streamHash: String
+
+    /// The first eight digits of `streamHash`, as keys carry it.
+    public var hash8: String { String(streamHash.prefix(8)) }
+
+    /// The source of a name.
+    public func source(named name: String) -> SourceSchema? { sources.first { $0.name == name } }
+    /// The stream view of a name.
+    public func view(named name: String) -> StreamView? { views.first { $0.name == name } }
+    /// The on-demand view of a name.
+    public func onDemandView(named name: String) -> OnDemandView? { onDemandViews.first { $0.name == name } }
+    /// The service of a name.
+    public func service(named name: String) -> FeatureService? { services.first { $0.name == name } }
+    /// The stream views fed by a source.
+    public func views(of source: SourceSchema) -> [StreamView] { views.filter { $0.source === source } }
+
+    /// Reads every `*.yaml` of a folder; `${NAME}` stands for a variable of `environment`.
+    public static func load(directory: String, environment: [String: String]) throws(DefinitionError)
+        -> FeatureRepository
+    {
+        let names: [String]
+        do {
+            names = try FileManager.default.contentsOfDirectory(atPath: directory)
+        } catch {
+            throw DefinitionError(
+                file: directory, message: "the folder of feature definitions cannot be read",
+                fix: "Run in the repository's folder, or give --feature-repo the right one")
+        }
+        let base = directory.hasSuffix("/") ? String(directory.dropLast()) : directory
+        let files = names.filter { $0.hasSuffix(".yaml") && !$0.hasPrefix(".") }.sorted().map { "\(base)/\($0)" }
+        guard !files.isEmpty else {
+            throw DefinitionError(
+                file: directory, message: "the folder holds no *.yaml file",
+                fix: "Give --feature-repo a folder with feature_store.yaml and the definitions")
+        }
+        var texts: [(file: String, text: String)] = []
+        for file in files {
+            guard let data = FileManager.default.contents(atPath: file) else {
+                throw DefinitionError(file: file, message: "the file cannot be read", fix: "Check its permissions")
+            }
+            guard let text = String(validating: data, as: UTF8.self) else {
+                throw DefinitionError(file: file, message: "the file is not UTF-8", fix: "Save it as UTF-8")
+            }
+            texts.append((file, text))
+        }
+        var loader = RepositoryLoader(environment: environment, directory: base)
+        return try loader.load(texts)
+    }
+}
+
+/// Reads and joins the definitions of all files.
+struct RepositoryLoader {
+    private let reader: DefinitionReader
+    private let directory: String
+    private var store: Definition?
+    private var sources: [Definition] = []
+    private var views: [Definition] = []
+    private var onDemandViews: [Definition] = []
+    private var services: [Definition] = []
+
+    init(environment: [String: String], directory: String) {
+        reader = DefinitionReader(environment: environment)
+        self.directory = directory
+    }
+
+    mutating func load(_ texts: [(file: String, text: String)]) throws(DefinitionError) -> FeatureRepository {
+        for (file, text) in texts {
+            do throws(YAMLError) {
+                for document in try YAMLNode.documents(text) { sort(document, file) }
+            } catch {
+                reader.fail(file, line: error.line, column: error.column, error.message, fix: Self.fix(error))
+            }
+        }
+        let settings = readStore()
+        checkNames()
+        let sourceDefinitions = sources.compactMap { SourceDefinition($0) }
+        checkTopics(sourceDefinitions)
+        let sourceNames = sources.compactMap { $0.node["name"]?.text }
+        let viewDefinitions = views.compactMap {
+            StreamViewDefinition($0, sources: sourceDefinitions, allSourceNames: sourceNames)
+        }
+        let schemas = finish(sourceDefinitions, viewDefinitions)
+        let streamViews = viewDefinitions.compactMap { definition -> StreamView? in
+            guard let schema = schemas.first(where: { $0.name == definition.source.name }),
+                let joinKeyIndex = schema.index(of: definition.joinKey), !definition.features.isEmpty
+            else { return nil }
+            return StreamView(
+                name: definition.name, entityName: definition.entityName, source: schema, joinKeyIndex: joinKeyIndex,
+                features: definition.features, isRightClosed: definition.isRightClosed,
+                includesCurrentEvent: definition.includesCurrentEvent)
+        }
+        let definitions = onDemandViews.compactMap { OnDemandViewDefinition($0) }
+        // Names can only be looked up where everything they may mean could be read.
+        if !reader.problems.isEmpty { throw DefinitionError(reader.problems) }
+        let computed = OnDemandResolver(definitions: definitions, views: streamViews, sources: schemas).resolve()
+        let streamHash = CanonicalHash.stream(sources: schemas, views: streamViews)
+        let knownNames = streamViews.map(\.name) + definitions.map(\.name)
+        let built = services.compactMap { FeatureServiceDefinition($0) }.compactMap {
+            $0.service(views: streamViews, onDemandViews: computed, knownNames: knownNames, streamHash: streamHash)
+        }
+        guard reader.problems.isEmpty, let settings else { throw DefinitionError(reader.problems) }
+        return FeatureRepository(
+            project: settings.project, onlineStoreURL: settings.online, offlineStoreURL: settings.offline,
+            sources: schemas,
+            views: streamViews, onDemandViews: computed, services: built, streamHash: streamHash)
+    }
+
+    private mutating func sort(_ node: YAMLNode, _ file: String) {
+        var definition = Definition(reader: reader, file: file, node: node, title: "the definition")
+        guard definition.mapping(node, "a definition", like: "`kind: source`") != nil else { return }
+        guard let kindNode = node["kind"] else {
+            if node["project"] != nil {
+                if let store {
+                    definition.fail(
+                        node, "the project is defined twice, first in \(store.file)", fix: "Keep one feature_store.yaml"
+                    )
+                }
+                definition.title = "the project"
+                store = store ?? definition
+            } else {
+                definition.fail(
+                    node, "the definition lacks `kind`",
+                    fix: "Add kind: source, stream_feature_view, on_demand_feature_view or feature_service")
+            }
+            return
+        }
+        enum Kind { case source, view, onDemandView, service }
+        let choices: [(String, Kind)] = [
+            ("source", .source), ("stream_feature_view", .view), ("on_demand_feature_view", .onDemandView),
+            ("feature_service", .service),
+        ]
+        guard let kind = definition.choice(kindNode, "`kind`", choices) else { return }
+        switch kind {
+        case .source:
+            definition.title = "the source"
+            sources.append(definition)
+        case .view:
+            definition.title = "the view"
+            views.append(definition)
+        case .onDemandView:
+            definition.title = "the view"
+            onDemandViews.append(definition)
+        case .service:
+            definition.title = "the service"
+            services.append(definition)
+        }
+    }
+
+    private func readStore() -> (project: String, online: String?, offline: String?)? {
+        guard let store else {
+            reader.fail(
+                "\(directory)/feature_store.yaml", line: 0, column: 0, "no file defines the project",
+                fix: "Write `project: fraud` into it")
+            return nil
+        }
+        store.check(keys: ["project", "description", "online_store", "offline_store"])
+        guard let node = store.required("project", fix: "Write `project: fraud`"),
+            let project = store.identifier(node, "the project's name")
+        else { return nil }
+        return (project, url("online_store", "redis", in: store), url("offline_store", "postgres", in: store))
+    }
+
+    private func url(_ key: String, _ type: String, in store: Definition) -> String? {
+        guard let node = store.node[key] else { return nil }
+        guard store.mapping(node, "`\(key)`", like: "`{type: \(type), url: \"${NAME}\"}`") != nil else { return nil }
+        store.check(keys: ["type", "url"], in: node, of: "`\(key)`")
+        if let typeNode = node["type"] { _ = store.choice(typeNode, "the type of `\(key)`", [(type, true)]) }
+        // A variable that is not set leaves the address to the command's own setting.
+        guard let text = node["url"]?.text else { return nil }
+        return reader.expand(text).text.flatMap { $0.isEmpty ? nil : $0 }
+    }
+
+    /// Sources, views and services share tables and prefixes, so a name stands for one thing.
+    private func checkNames() {
+        var first: [String: Definition] = [:]
+        for definition in sources + views + onDemandViews {
+            guard let node = definition.node["name"], let name = node.text else { continue }
+            if let other = first[name] {
+                let place = other.node["name"] ?? other.node
+                definition.fail(
+                    node, "the name `\(name)` is taken by \(other.title) in \(other.file):\(place.line)",
+                    fix: "Choose another name")
+            } else {
+                first[name] = definition
+            }
+        }
+        var services: [String: Definition] = [:]
+        for definition in self.services {
+            guard let node = definition.node["name"], let name = node.text else { continue }
+            if let other = services[name] {
+                let place = other.node["name"] ?? other.node
+                definition.fail(
+                    node, "the name `\(name)` is taken by \(other.title) in \(other.file):\(place.line)",
+                    fix: "Choose another name")
+            } else {
+                services[name] = definition
+            }
+        }
+    }
+
+    private func checkTopics(_ sources: [SourceDefinition]) {
+        for (index, source) in sources.enumerated() {
+            let earlier = sources[..<index]
+            if let other = earlier.first(where: { $0.topic == source.topic }) {
+                source.definition.fail(
+                    source.definition.node["topic"] ?? source.definition.node,
+                    "\(source.definition.title) reads the topic `\(source.topic)`, which feeds source `\(other.name)`",
+                    fix: "Give each source a topic of its own")
+            }
+            if let other = sources.first(where: { $0.name != source.name && $0.label?.topic == source.topic }) {
+                source.definition.fail(
+                    source.definition.node["topic"] ?? source.definition.node,
+                    "\(source.definition.title) reads the topic `\(source.topic)`, which carries labels of source `\(other.name)`",
+                    fix: "Give each source a topic of its own")
+            }
+        }
+    }
+
+    /// Gives each source its key: the join key of its views, which they share for now.
+    private func finish(_ sources: [SourceDefinition], _ views: [StreamViewDefinition]) -> [SourceSchema] {
+        sources.compactMap { source in
+            let fed = views.filter { $0.source.name == source.name }
+            var key = source.fields[source.eventIDIndex].name
+            if let declared = source.declaredKey {
+                guard let field = source.fields.first(where: { $0.name == declared.name }) else {
+                    source.definition.fail(
+                        declared.node,
+                        "`key` of \(source.definition.title) names `\(declared.name)`, which is not among its fields",
+                        fix: Suggestion.nearest(to: declared.name, among: source.fields.map(\.name))
+                            .map { "Did you mean `\($0)`?" } ?? "Name one of its fields")
+                    return nil
+                }
+                guard field.type == .string || field.type == .integer, !field.isOptional else {
+                    source.definition.fail(
+                        declared.node,
+                        "`key` of \(source.definition.title) names `\(field.name)`, a field of type \(field.type)\(field.isOptional ? "?" : "")",
+                        fix: "A key is a string or an integer that every row has")
+                    return nil
+                }
+                key = declared.name
+            } else if let view = fed.first {
+                key = view.joinKey
+            }
+            for view in fed where view.joinKey != key {
+                view.definition.fail(
+                    view.joinKeyNode,
+                    "\(view.definition.title) joins on `\(view.joinKey)`, but the topic `\(source.topic)` is keyed by `\(key)`: it would need a stage that re-keys the events, which does not exist yet",
+                    fix:
+                        "Join on `\(key)`, or set `key: \(view.joinKey)` in source `\(source.name)` when all its views can"
+                )
+            }
+            return source.schema(key: key)
+        }
+    }
+
+    private static func fix(_ error: YAMLError) -> String {
+        switch error.reason {
+        case .syntax: "Check indentation, quotes and brackets up to this place"
+        case .duplicateKey: "Remove one of them"
+        case .complexKey: "Write `name: value`"
+        case .unsupported: "Repeat the value"
+        case .tooDeep, .tooLong, .outOfMemory: "Make it smaller"
+        }
+    }
+}

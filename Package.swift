@@ -21,10 +21,10 @@ func system(_ name: String, _ pkgConfig: String, _ package: String) -> Target {
     .systemLibrary(
         name: name, path: "packages/\(name)", pkgConfig: pkgConfig, providers: [.apt([package])])
 }
-func unitTests(_ target: String, _ more: [Target.Dependency] = []) -> Target {
+func unitTests(_ target: String, _ more: [Target.Dependency] = [], fixtures: Bool = false) -> Target {
     .testTarget(
         name: "\(target)Tests", dependencies: [.byName(name: target), "TestSupport"] + more,
-        path: "Tests/Unit/\(target)Tests", resources: [], swiftSettings: common)
+        path: "Tests/Unit/\(target)Tests", exclude: fixtures ? ["Fixtures"] : [], swiftSettings: common)
 }
 func integrationTests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .testTarget(
@@ -85,7 +85,8 @@ let package = Package(
         library(
             "FraudModel",
             depending: [
-                "GradientBoosting", "FeatureStore", "FeatureEngine", "TransactionData", "PostgresOfflineStore", "JSON",
+                "GradientBoosting", "FeatureStore", "FeatureEngine", "TransactionData", "PostgresOfflineStore",
+                "PostgresClient", "JSON",
             ]),
 
         // runtime
@@ -159,7 +160,7 @@ let package = Package(
         unitTests("KafkaClient"),
         unitTests("HTTPServer", ["EventLoop", "Observability"]),
         unitTests("PredictionAPI", ["HTTPServer", "FeatureStore", "FeatureEngine", "FraudModel", "JSON"]),
-        unitTests("FraudModel", ["GradientBoosting", "FeatureEngine", "FeatureStore"]),
+        unitTests("FraudModel", ["GradientBoosting", "FeatureEngine", "FeatureStore", "JSON"], fixtures: true),
         unitTests("ServiceRuntime", ["Observability"]),
         unitTests("TerminalUI"),
         unitTests("Dashboard", ["TerminalUI", "FeatureEngine"]),
@@ -172,7 +173,7 @@ let package = Package(
             "StoreTests",
             [
                 "RedisClient", "PostgresClient", "RedisOnlineStore", "PostgresOfflineStore", "FeatureStore",
-                "FeatureEngine", "EventLoop",
+                "FeatureEngine", "EventLoop", "FraudModel",
             ]
         ),
         integrationTests("BrokerTests", ["KafkaClient"]),

@@ -14,7 +14,7 @@ internal import CXGBoost
     /// `rows` takes a part of them, `threads` is 0 for all cores.
     public init(
         _ values: [Float], columnCount: Int, rows: Range<Int>? = nil, labels: [Float]? = nil,
-        featureNames: [String]? = nil, threads: Int = 0
+        threads: Int = 0
     ) throws(BoostingError) {
         guard columnCount > 0, values.count.isMultiple(of: columnCount) else {
             throw .invalidInput("\(values.count) values do not make rows of \(columnCount) columns")
@@ -36,7 +36,6 @@ internal import CXGBoost
         self.columnCount = columnCount
         rowCount = rows.count
         if let labels { try setLabels(labels) }
-        if let featureNames { try setFeatureNames(featureNames) }
     }
 
     deinit { _ = unsafe XGDMatrixFree(handle) }
@@ -48,16 +47,5 @@ internal import CXGBoost
         }
         guard labels.allSatisfy({ $0 == 0 || $0 == 1 }) else { throw .invalidInput("a label is neither 0 nor 1") }
         try check(unsafe XGDMatrixSetFloatInfo(handle, "label", labels, bst_ulong(labels.count)))
-    }
-
-    /// Names the columns; a booster trained on the matrix takes the names over.
-    private func setFeatureNames(_ names: [String]) throws(BoostingError) {
-        guard names.count == columnCount else {
-            throw .invalidInput("\(names.count) feature names for \(columnCount) columns")
-        }
-        try check(
-            unsafe withCStrings(names) { pointers in
-                unsafe XGDMatrixSetStrFeatureInfo(handle, "feature_name", pointers, bst_ulong(names.count))
-            })
     }
 }

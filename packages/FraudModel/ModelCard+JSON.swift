@@ -1,0 +1,166 @@
+public import JSON
+
+extension ModelCard {
+    /// The version of the layout below.
+    static let format = 1
+
+    /// The card as JSON: members in a fixed order.
+    public var json: JSONTree {
+        [
+            "format": .number(Self.format),
+            "service": .string(serviceName),
+            "definition_hash": .string(definitionHash),
+            "threshold": .number("\(threshold)"),
+            "threshold_rule": .string(thresholdRule),
+            "rounds": .number(rounds),
+            "parameters": .object(parameters.sorted { $0.key < $1.key }.map { .init($0.key, .string($0.value)) }),
+            "data": [
+                "fingerprint": .string(fingerprint), "fit": fit.json, "stopping": stopping.json,
+                "holdout": holdout.json,
+            ],
+            "metrics": metrics.json,
+            "features": .array(
+                zip(features, reference).map { feature, reference in
+                    ["name": .string(feature.name), "reference": reference.json]
+                }),
+            "score_reference": scoreReference.json,
+        ]
+    }
+
+    /// Reads what `json` wrote; `file` is its name for errors.
+    public init(_ tree: JSONTree, file: String) throws(ModelError) {
+        let reader = CardReader(tree: tree, file: file)
+        guard tree["format"]?.int == Self.format else {
+            throw .malformed(file, "its format is not \(Self.format), the one this version reads")
+        }
+        guard let described = tree["features"]?.array else { throw .malformed(file, "features is missing") }
+        var features: [ModelFeature] = []
+        var references: [ReferenceDistribution] = []
+        for feature in described {
+            let reference = try ReferenceDistribution(try reader.member("reference", of: feature), file: file)
+            var categories: [String]?
+            if case .category(let values, _, _) = reference { categories = values }
+            features.append(ModelFeature(name: try reader.string("name", of: feature), categories: categories))
+            references.append(reference)
+        }
+        var parameters: [String: String] = [:]
+        for member in tree["parameters"]?.object ?? [] { parameters[member.key] = member.value.string }
+        guard case .number(let text)? = tree["threshold"], let threshold = Float(text) else {
+            throw .malformed(file, "threshold is no number")
+        }
+        let data = try reader.member("data", of: tree)
+        self.init(
+            serviceName: try reader.string("service", of: tree),
+            definitionHash: try reader.string("definition_hash", of: tree),
+            features: features, threshold: threshold, thresholdRule: try reader.string("threshold_rule", of: tree),
+            rounds: tree["rounds"]?.int ?? 0, parameters: parameters,
+            fingerprint: try reader.string("fingerprint", of: data),
+            fit: DataPart(data["fit"]), stopping: DataPart(data["stopping"]), holdout: DataPart(data["holdout"]),
+            metrics: ModelMetrics(tree["metrics"]), reference: references,
+            scoreReference: try ReferenceDistribution(try reader.member("score_reference", of: tree), file: file))
+    }
+}
+
+/// Reads members that must be there.
+private struct CardReader {
+    let tree: JSONTree
+    let file: String
+
+    func member(_ name: String, of tree: JSONTree) throws(ModelError) -> JSONTree {
+        guard let value = tree[name] else { throw .malformed(file, "\(name) is missing") }
+        return value
+    }
+
+    func string(_ name: String, of tree: JSONTree) throws(ModelError) -> String {
+        guard let text = tree[name]?.string else { throw .malformed(file, "\(name) is missing or no text") }
+        return text
+    }
+}
+
+extension ModelMetrics {
+    /// The metrics by name; null where not defined.
+    public var json: JSONTree {
+        func number(_ value: Double?) -> JSONTree { value.map { .number($0) } ?? .null }
+        return [
+            "rows": .number(rows), "frauds": .number(frauds),
+            "average_precision": number(averagePrecision), "roc_auc": number(rocAUC),
+            "recall_at_fpr_0_001": number(recallAtLowFalsePositives),
+            "recall_at_precision_0_9": number(recallAtHighPrecision), "best_f1": number(bestF1),
+            "precision": number(precision), "recall": number(recall), "f1": number(f1),
+        ]
+    }
+
+    /// Reads what `json` wrote.
+    public init(_ tree: JSONTree?) {
+        rows = tree?["rows"]?.int ?? 0
+        frauds = tree?["frauds"]?.int ?? 0
+        averagePrecision = tree?["average_precision"]?.double
+        rocAUC = tree?["roc_auc"]?.double
+        recallAtLowFalsePositives = tree?["recall_at_fpr_0_001"]?.double
+        recallAtHighPrecision = tree?["recall_at_precision_0_9"]?.double
+        bestF1 = tree?["best_f1"]?.double
+        precision = tree?["precision"]?.double
+        recall = tree?["recall"]?.double
+        f1 = tree?["f1"]?.double
+    }
+}
+
+extension DataPart {
+    var json: JSONTree {
+        [
+            "rows": .number(rows), "frauds": .number(frauds),
+            "from": .number(String(fromMillis)), "to": .number(String(toMillis)),
+        ]
+    }
+
+    init(_ tree: JSONTree?) {
+        rows = tree?["rows"]?.int ?? 0
+        frauds = tree?["frauds"]?.int ?? 0
+        fromMillis = tree?["from"]?.int.map(Int64.init) ?? 0
+        toMillis = tree?["to"]?.int.map(Int64.init) ?? 0
+    }
+}
+
+extension ReferenceDistribution {
+    var json: JSONTree {
+        func integers(_ values: [Int]) -> JSONTree { .array(values.map { .number($0) }) }
+        // The values are float32: their shortest text as such reads back to the same.
+        func floats(_ values: [Double]) -> JSONTree { .array(values.map { .number("\(Float($0))") }) }
+        switch self {
+        case .number(let sample, let edges, let counts, let missing):
+            return [
+                "kind": "number", "missing": .number(missing), "edges": floats(edges), "counts": integers(counts),
+                "sample": floats(sample.values), "sample_counts": integers(sample.counts),
+            ]
+        case .category(let values, let counts, let missing):
+            return [
+                "kind": "category", "missing": .number(missing), "values": .array(values.map { .string($0) }),
+                "counts": integers(counts),
+            ]
+        }
+    }
+
+    init(_ tree: JSONTree, file: String) throws(ModelError) {
+        let counts = (tree["counts"]?.array ?? []).compactMap(\.int)
+        let missing = tree["missing"]?.int ?? 0
+        func floats(_ name: String) -> [Double] { (tree[name]?.array ?? []).compactMap(\.double) }
+        switch tree["kind"]?.string {
+        case "number":
+            let edges = floats("edges")
+            let values = floats("sample")
+            let sampleCounts = (tree["sample_counts"]?.array ?? []).compactMap(\.int)
+            guard counts.count == edges.count + 1, sampleCounts.count == values.count else {
+                throw .malformed(file, "a reference distribution has bins or samples without counts")
+            }
+            self = .number(
+                sample: .init(values: values, counts: sampleCounts), edges: edges, counts: counts, missing: missing)
+        case "category":
+            let values = (tree["values"]?.array ?? []).compactMap(\.string)
+            guard counts.count == values.count else {
+                throw .malformed(file, "a reference distribution has values without counts")
+            }
+            self = .category(values: values, counts: counts, missing: missing)
+        default: throw .malformed(file, "a reference distribution is of no known kind")
+        }
+    }
+}

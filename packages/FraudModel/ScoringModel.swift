@@ -1,0 +1,134 @@
+import Foundation
+public import FeatureEngine
+import JSON
+
+/// A model ready to score. Immutable and shared; every thread makes its own `Scorer`.
+public final class ScoringModel: Sendable {
+    /// The name predictions carry: the registry's version, or the folder's name.
+    public let version: String
+    /// The feature service whose vectors it takes; empty for a bare model file.
+    public let serviceName: String
+    /// The definitions it was trained on; empty for a bare model file.
+    public let definitionHash: String
+    /// A row is called fraud at or above this probability.
+    public let threshold: Float
+    /// The inputs' names in order.
+    public let featureNames: [String]
+    /// By feature: the values of a category sorted by bytes, nil for a number.
+    public let categories: [[String]?]
+    /// Everything else that is known about the model; nil for a bare model file.
+    public let card: ModelCard?
+    /// The compiled trees.
+    public let ensemble: TreeEnsemble
+
+    let indexes: [[String: Float]?]  // by feature: category → input
+
+    /// Puts a model together.
+    public init(ensemble: TreeEnsemble, card: ModelCard?, version: String) throws(ModelError) {
+        self.ensemble = ensemble
+        self.card = card
+        self.version = version
+        serviceName = card?.serviceName ?? ""
+        definitionHash = card?.definitionHash ?? ""
+        threshold = card?.threshold ?? 0.5
+        let named = ensemble.featureNames
+        if let card {
+            featureNames = card.features.map(\.name)
+            guard featureNames.count == ensemble.featureCount, named.isEmpty || named == featureNames else {
+                throw .mismatch(
+                    "model.json and needletail.json do not name the same features: they are of different models")
+            }
+        } else {
+            // The names XGBoost itself gives features without one.
+            featureNames = named.isEmpty ? (0..<ensemble.featureCount).map { "f\($0)" } : named
+        }
+        categories = card?.features.map(\.categories) ?? Array(repeating: nil, count: ensemble.featureCount)
+        indexes = categories.map { values in
+            values.map { Dictionary($0.enumerated().map { ($1, Float($0)) }, uniquingKeysWith: { first, _ in first }) }
+        }
+    }
+
+    /// Reads a model directory, or a bare `model.json` of XGBoost. `version` is its name in the registry; without it the
+    /// last part of the path is.
+    public static func load(directory path: String, version: String? = nil) throws(ModelError) -> ScoringModel {
+        var isDirectory: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else { throw .notFound(path) }
+        let name = URL(fileURLWithPath: path).lastPathComponent
+        let modelPath = isDirectory.boolValue ? path + "/model.json" : path
+        let ensemble = try TreeEnsemble(BoosterModel(json: read(modelPath), file: modelPath))
+        var card: ModelCard?
+        let cardPath = path + "/needletail.json"
+        if isDirectory.boolValue, FileManager.default.fileExists(atPath: cardPath) {
+            let tree: JSONTree
+            do {
+                tree = try JSONTree.parse(read(cardPath))
+            } catch let error as JSONError {
+                throw .malformed(cardPath, error.description)
+            } catch {
+                throw .notFound(cardPath)
+            }
+            card = try ModelCard(tree, file: cardPath)
+        }
+        return try ScoringModel(ensemble: ensemble, card: card, version: version ?? name)
+    }
+
+    private static func read(_ path: String) throws(ModelError) -> [UInt8] {
+        guard let data = FileManager.default.contents(atPath: path) else { throw .notFound(path) }
+        return [UInt8](data)
+    }
+
+    /// Whether a probability is called fraud.
+    public func isFraud(_ probability: Float) -> Bool { probability >= threshold }
+
+    /// What scores for one thread.
+    public func makeScorer() -> Scorer { Scorer(self) }
+
+    /// Refuses definitions the model was not trained on: their values would mean something else.
+    public func requireDefinitions(service: String, hash: String) throws(ModelError) {
+        guard service == serviceName, hash == definitionHash else {
+            throw .mismatch(
+                "model \(version) was trained on \(serviceName) with definitions \(definitionHash), not on \(service) with \(hash): retrain it"
+            )
+        }
+    }
+}
+
+/// Scores vectors of a service, for one thread: it reuses its memory. The model's input is the number, or the index of the
+/// category; unseen categories are missing.
+public struct Scorer: Sendable {
+    /// The model.
+    public let model: ScoringModel
+    private var inputs: TreeEnsemble.Inputs
+
+    init(_ model: ScoringModel) {
+        self.model = model
+        inputs = model.ensemble.makeInputs()
+    }
+
+    /// The probability of fraud. The vector is in the order of the model's features.
+    public mutating func probability(of vector: FeatureVector) -> Float { TreeEnsemble.logistic(margin(of: vector)) }
+
+    /// The sum before the logistic function.
+    public mutating func margin(of vector: FeatureVector) -> Float {
+        load(vector)
+        return model.ensemble.margin(inputs)
+    }
+
+    /// Exact SHAP values of the margin: one a feature into `contributions`, the bias as the result. They add up to the margin.
+    public mutating func contributions(of vector: FeatureVector, into contributions: inout [Double]) -> Double {
+        load(vector)
+        return model.ensemble.contributions(&inputs, into: &contributions)
+    }
+
+    private mutating func load(_ vector: FeatureVector) {
+        precondition(vector.count == model.featureNames.count, "a vector of another service")
+        for index in 0..<vector.count {
+            if let indexes = model.indexes[index] {
+                let input = vector.texts[index].flatMap { indexes[$0] }
+                inputs.set(index, input.map(Double.init) ?? .nan)
+            } else {
+                inputs.set(index, vector.numbers[index])
+            }
+        }
+    }
+}

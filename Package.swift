@@ -17,7 +17,7 @@ func library(_ name: String, in folder: String? = nil, depending dependencies: [
 func wrapper(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .target(name: name, dependencies: dependencies, path: "packages/\(name)", swiftSettings: wrapsC)
 }
-func system(_ name: String, _ pkgConfig: String, _ package: String) -> Target {
+func system(_ name: String, _ pkgConfig: String?, _ package: String) -> Target {
     .systemLibrary(
         name: name, path: "packages/\(name)", pkgConfig: pkgConfig, providers: [.apt([package])])
 }
@@ -39,7 +39,7 @@ let package = Package(
     targets: [
         // C libraries
         system("CRdKafka", "rdkafka", "librdkafka-dev"),
-        system("CHiredis", "hiredis", "libhiredis-dev"),
+        system("CHiredis", nil, "libhiredis-dev"),  // its .pc names a flag that the package manager refuses
         system("CLibPQ", "libpq", "libpq-dev"),
         system("CXGBoost", "xgboost", "libxgboost-dev"),
         system("CLibEvent", "libevent", "libevent-dev"),
@@ -122,7 +122,8 @@ let package = Package(
         library(
             "Dashboard", in: "services/dashboard",
             depending: [
-                "ServiceRuntime", "Observability", "TerminalUI", "KafkaClient", "PostgresClient", "FeatureStore",
+                "ServiceRuntime", "Observability", "TerminalUI", "KafkaClient", "PostgresClient", "RedisClient",
+                "FeatureStore",
                 "FeatureEngine", "FraudModel", "JSON",
             ]),
         library(

@@ -33,7 +33,7 @@ public final class Console: Sendable {
     public func writeLine(_ line: String) {
         bar.withLock { bar in
             // A whole line in one write, so that lines of several processes in one file stay whole.
-            writeAll((bar.isEmpty ? "" : "\r\u{1B}[K") + line + "\n" + bar)
+            _ = writeAll((bar.isEmpty ? "" : "\r\u{1B}[K") + line + "\n" + bar)
         }
     }
 

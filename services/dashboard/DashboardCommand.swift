@@ -1,0 +1,121 @@
+import FeatureStore
+import Observability
+public import ServiceRuntime
+import Synchronization
+import TerminalUI
+
+/// `needletail dashboard`: the terminal front.
+public struct DashboardCommand: Command {
+    /// See `Command`.
+    public static let name = "dashboard"
+    /// See `Command`.
+    public static let summary = "Watch the stream live: rates, lag, latency, alerts, the champion and its drift."
+    /// See `Command`.
+    public static let example = "needletail dashboard --once"
+    /// See `Command`.
+    public static var settings: [any SettingProtocol] {
+        [
+            Setting.kafkaBootstrapServers, Setting.databaseURL, Setting.redisURL, Setting.featureRepo, apiURL,
+            transformURL,
+            produceURL, once, columns, rows, refreshMillis,
+        ]
+    }
+    /// See `Command`.
+    public static let details = """
+        Keys: q quit, p pause the alerts, arrows choose an alert, ? help. Without a terminal, or in a pipe, use --once.
+        """
+
+    static let apiURL = Setting<String>(
+        "api-url", default: "http://127.0.0.1:8000", help: "Where the prediction API answers /metrics.")
+    static let transformURL = Setting<String>(
+        "transform-url", default: "http://127.0.0.1:9101", help: "Where `transform` answers /metrics.")
+    static let produceURL = Setting<String>(
+        "produce-url", default: "http://127.0.0.1:9102", help: "Where `produce` answers /metrics.")
+    static let once = Setting<Bool>("once", default: false, help: "Print one frame as text and leave: for pipes.")
+    static let columns = Setting<Int?>("columns", in: 1...1000, help: "Width of the frame of --once.")
+    static let rows = Setting<Int>("rows", default: 30, in: 1...1000, help: "Height of the frame of --once.")
+    static let refreshMillis = Setting<Int>(
+        "refresh-millis", default: 1_000, in: 100...60_000, help: "Time between two rounds of asking, in milliseconds.")
+
+    /// See `Command`.
+    public init() {}
+
+    /// See `Command`.
+    public func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {
+        let repository: FeatureRepository
+        do {
+            repository = try FeatureRepository.load(
+                directory: settings[Setting.featureRepo], environment: settings.environment)
+        } catch {
+            throw CommandError(.configuration, "\(error)")
+        }
+        let sampler = DashboardSampler(
+            repository: repository, kafka: settings[Setting.kafkaBootstrapServers],
+            database: settings[Setting.databaseURL],
+            redis: settings[Setting.redisURL], api: settings[Self.apiURL], transform: settings[Self.transformURL],
+            produce: settings[Self.produceURL])
+        if settings[Self.once] {
+            try await once(
+                sampler, Size(settings[Self.columns] ?? Console.standardOutput.columns, settings[Self.rows]), runtime)
+        } else {
+            try await live(sampler, refreshMillis: settings[Self.refreshMillis], runtime)
+        }
+    }
+
+    /// Two rounds a second apart, because a rate needs two; then one frame.
+    private func once(_ sampler: DashboardSampler, _ size: Size, _ runtime: ServiceRuntime) async throws {
+        var model = DashboardModel(project: sampler.project)
+        for round in 0..<2 {
+            let observation = try await runtime.onThread("sampler") { sampler.observe() }
+            update(&model, .observed(observation))
+            if round == 0 { _ = await runtime.sleep(millis: 1_000) }
+        }
+        try runtime.print(view(model, size).lines.joined(separator: "\n"))
+    }
+
+    private func live(_ sampler: DashboardSampler, refreshMillis: Int, _ runtime: ServiceRuntime) async throws {
+        let terminal: Terminal
+        do {
+            terminal = try Terminal()
+        } catch {
+            throw CommandError(.usage, "\(error)")
+        }
+        defer { terminal.restore() }
+        let mailbox = Mailbox()
+        async let sampling: Void = runtime.onThread("sampler") {
+            while !runtime.isStopping {
+                let started = WallClock.monotonicNanos()
+                mailbox.put(sampler.observe())
+                let spent = Int((WallClock.monotonicNanos() - started) / 1_000_000)
+                mailbox.rest(millis: max(50, refreshMillis - spent))
+            }
+        }
+        let box = Confined(terminal)
+        let project = sampler.project
+        try await runtime.onThread("terminal") {
+            Self.draw(box.value, mailbox, project: project)
+            runtime.stop()
+            mailbox.wake()
+        }
+        try await sampling
+    }
+
+    private static func draw(_ terminal: Terminal, _ mailbox: Mailbox, project: String) {
+        var model = DashboardModel(project: project)
+        while !model.isDone {
+            terminal.show(view(model, terminal.size))
+            switch terminal.wait(timeoutMillis: 100) {
+            case .keys(let keys): for key in keys { update(&model, .key(key)) }
+            case .end: return
+            case .repaint, .timeout: break
+            }
+            for observation in mailbox.take() { update(&model, .observed(observation)) }
+        }
+    }
+}
+
+/// Hands a value to the one thread that uses it from then on.
+private struct Confined<Value>: @unchecked Sendable {  // Used on one thread only, after being handed over.
+    let value: Value
+    init(_ value: Value) { self.value = value }
+}

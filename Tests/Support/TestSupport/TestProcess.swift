@@ -21,14 +21,14 @@ public final class TestProcess: Sendable {
             child=$!
             echo $child
             read -r line <&3
-            kill -KILL -- -$child 2>/dev/null
+            kill -KILL -$child 2>/dev/null
             """
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/bin/sh")
         process.arguments = ["-c", script, "guardian", input ?? "/dev/null", logPath] + arguments
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         process.currentDirectoryURL = URL(fileURLWithPath: TestEnvironment.packageRoot)
-        let (control, output) = (Pipe(), Pipe())
+        let (control, output) = (Self.makePipe(), Self.makePipe())
         process.standardInput = control
         process.standardOutput = output
         try process.run()
@@ -78,11 +78,20 @@ public final class TestProcess: Sendable {
         process.arguments = [
             "-c", "read -r line; for i in 1 2 3 4 5; do rm -rf \"$1\" && exit; sleep 1; done", "remover", folder,
         ]
-        let control = Pipe()
+        let control = makePipe()
         process.standardInput = control
         guard (try? process.run()) != nil else { return false }
         removers.withLock { $0.append((process, control)) }
         return true
+    }
+
+    /// A pipe no child inherits: a forgotten write end somewhere would keep the guardians waiting for ever.
+    static func makePipe() -> Pipe {
+        let pipe = Pipe()
+        for end in [pipe.fileHandleForReading, pipe.fileHandleForWriting] {
+            _ = fcntl(end.fileDescriptor, F_SETFD, FD_CLOEXEC)
+        }
+        return pipe
     }
 
     private static let removers = Mutex<[(Process, Pipe)]>([])
@@ -99,7 +108,7 @@ public enum TestCommand {
         process.arguments = Array(arguments.dropFirst())
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         process.currentDirectoryURL = URL(fileURLWithPath: TestEnvironment.packageRoot)
-        let (output, stdin) = (Pipe(), Pipe())
+        let (output, stdin) = (TestProcess.makePipe(), TestProcess.makePipe())
         process.standardOutput = output
         process.standardError = output
         process.standardInput = input == nil ? FileHandle.nullDevice : stdin

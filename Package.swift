@@ -79,7 +79,9 @@ let package = Package(
         library("FeatureStore", depending: ["FeatureEngine", "YAML"]),
         library("TransactionData", depending: ["FeatureEngine", "JSON", "Compression"]),
         library("RedisOnlineStore", depending: ["FeatureStore", "FeatureEngine", "RedisClient"]),
-        library("PostgresOfflineStore", depending: ["FeatureStore", "FeatureEngine", "PostgresClient"]),
+        .target(
+            name: "PostgresOfflineStore", dependencies: ["FeatureStore", "FeatureEngine", "PostgresClient"],
+            path: "packages/PostgresOfflineStore", resources: [.embedInCode("Migrations")], swiftSettings: common),
 
         // model
         library(

@@ -78,6 +78,18 @@ public struct SourceRow: Sendable {
         slots[index] = .number(boolean ? 1 : 0)
     }
 
+    /// Sets a field that is not text to what `bits` gave: for rows read back from a store. Nil makes it missing.
+    public mutating func set(_ index: Int, bits: Int64?) throws(FieldError) {
+        precondition(schema.fields[index].type != .string, "text is set as text")
+        slots[index] = bits.map { .number($0) } ?? .missing
+        guard index == schema.eventTimeIndex, let bits else { return }
+        guard let millis = schema.eventTimeFormat.millis(Array(String(bits).utf8).span) else {
+            throw FieldError(
+                schema.fields[index].name, "is not a time of the declared format \(schema.eventTimeFormat.name)")
+        }
+        eventTimeMillis = millis
+    }
+
     /// Ends a row: every field that is not optional must be there.
     public func finish() throws(FieldError) {
         for index in slots.indices where !isPresent(index) && !schema.fields[index].isOptional {

@@ -42,6 +42,12 @@ import Glibc
         append(UInt8(value ? 1 : 0))
     }
 
+    /// A `smallint` column.
+    public func add(_ value: Int16) {
+        append(UInt32(2))
+        append(UInt16(bitPattern: value))
+    }
+
     /// An `integer` column.
     public func add(_ value: Int32) {
         append(UInt32(4))

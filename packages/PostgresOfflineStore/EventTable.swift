@@ -1,0 +1,93 @@
+public import FeatureEngine
+public import PostgresClient
+
+/// The table of one source: its declared columns, the event time, and the place in the log.
+public struct EventTable: Sendable {
+    /// Its events.
+    public let source: SourceSchema
+
+    /// The table of a source.
+    public init(_ source: SourceSchema) { self.source = source }
+
+    var idColumn: String { quoted(source.fields[source.eventIDIndex].name) }
+
+    var definition: TableDefinition {
+        var columns = source.fields.map {
+            TableDefinition.Column($0.name, $0.type.columnType, isRequired: !$0.isOptional)
+        }
+        columns += [
+            .init("event_timestamp", "timestamp with time zone"), .init("_topic", "text"),
+            .init("_partition", "integer"),
+            .init("_offset", "bigint"),
+        ]
+        return TableDefinition(
+            name: source.name, columns: columns, primaryKey: source.fields[source.eventIDIndex].name,
+            indexes: [
+                ("position", true, ["_topic", "_partition", "_offset"]),
+                ("event_timestamp", false, ["event_timestamp"]),
+            ])
+    }
+
+    // MARK: Writing
+
+    /// The columns of `add`, in order.
+    public var columns: [String] { definition.columns.map(\.name) }
+
+    /// Appends one event to a COPY of this table.
+    public func add(_ row: SourceRow, topic: [UInt8], partition: Int32, offset: Int64, to rows: PostgresCopyBuffer) {
+        rows.beginRow(columns: source.fields.count + 4)
+        for index in source.fields.indices {
+            guard row.isPresent(index) else {
+                rows.addNull()
+                continue
+            }
+            guard let bits = row.bits(index) else {
+                rows.add(bytes: row.bytes(index))
+                continue
+            }
+            switch source.fields[index].type {
+            case .string: rows.addNull()  // Text has no bits.
+            case .integer: rows.add(bits)
+            case .double: rows.add(Double(bitPattern: UInt64(bitPattern: bits)))
+            case .decimal(let places): rows.add(minorUnits: bits, places: places)
+            case .boolean: rows.add(bits != 0)
+            }
+        }
+        rows.add(millis: row.eventTimeMillis)
+        rows.add(bytes: topic)
+        rows.add(partition)
+        rows.add(offset)
+    }
+
+    // MARK: Reading
+
+    /// The columns `read` expects, from a table called `alias`: an SQL list.
+    func selection(alias: String) -> String {
+        (source.fields.map(\.name) + ["_topic", "_partition", "_offset"]).map { "\(alias).\(quoted($0))" }.joined(
+            separator: ", ")
+    }
+
+    /// Fills a row from a result of `selection`; returns the event's place. What was stored was valid, so an error here
+    /// means that the table is not of this definition.
+    func read(_ stored: PostgresCopyRow, into row: inout SourceRow) throws -> LogPosition {
+        row.reset()
+        for (index, field) in source.fields.enumerated() where !stored.isNull(index) {
+            switch field.type {
+            case .string: try row.set(index, text: stored.bytes(index).span)
+            case .integer: try row.set(index, bits: stored.integer(index))
+            case .double: try row.set(index, bits: Int64(bitPattern: stored.double(index).bitPattern))
+            case .decimal(let places):
+                guard let units = stored.minorUnits(index, places: places) else {
+                    throw FieldError(field.name, "is stored with more than \(places) decimals")
+                }
+                try row.set(index, bits: units)
+            case .boolean: try row.set(index, bits: stored.boolean(index) ? 1 : 0)
+            }
+        }
+        try row.finish()
+        let next = source.fields.count
+        return LogPosition(
+            topic: stored.text(next) ?? "", partition: Int32(truncatingIfNeeded: stored.integer(next + 1)),
+            offset: stored.integer(next + 2))
+    }
+}

@@ -1,0 +1,211 @@
+public import PostgresClient
+
+/// What Postgres knows about one partition of one topic.
+public struct PartitionState: Hashable, Sendable {
+    /// Raised by every assignment.
+    public var epoch: Int64 = 0
+    /// N: everything before it is in the tables.
+    public var nextOffset: Int64 = 0
+    /// P: dead letters before it are acknowledged by Kafka.
+    public var published: Int64 = 0
+    /// The generation of the online state.
+    public var generation: Int64 = 0
+    /// Kafka timestamp of the record before N, ms.
+    public var lastTimestamp: Int64 = 0
+    /// CRC-32 of the record before N.
+    public var lastCRC: UInt32 = 0
+    /// Repeats that were dropped.
+    public var duplicates: Int64 = 0
+    /// Offsets the log never handed out.
+    public var gaps: Int64 = 0
+
+    /// A partition nothing was read of.
+    public init() {}
+}
+
+/// A refused record, as it came.
+public struct DeadLetter: Hashable, Sendable {
+    /// Where it lay.
+    public var position: LogPosition
+    /// Why it was refused.
+    public var reason: String
+    /// Its key; nil for none.
+    public var key: [UInt8]?
+    /// Its value; nil for none.
+    public var value: [UInt8]?
+    /// Its Kafka timestamp, ms.
+    public var timestampMillis: Int64
+
+    /// Describes a refused record.
+    public init(position: LogPosition, reason: String, key: [UInt8]?, value: [UInt8]?, timestampMillis: Int64) {
+        self.position = position
+        self.reason = reason
+        self.key = key
+        self.value = value
+        self.timestampMillis = timestampMillis
+    }
+}
+
+/// What one batch adds to a partition.
+public struct PartitionAdvance: Hashable, Sendable {
+    /// N before the batch.
+    public var from: Int64
+    /// N after it.
+    public var to: Int64
+    /// P to note: the end of the last batch that was flushed.
+    public var published: Int64
+    /// Kafka timestamp of the batch's last record.
+    public var lastTimestamp: Int64
+    /// CRC-32 of the batch's last record.
+    public var lastCRC: UInt32
+    /// Repeats in the batch.
+    public var duplicates: Int
+    /// Offsets missing in the batch.
+    public var gaps: Int
+
+    /// Describes a step.
+    public init(
+        from: Int64, to: Int64, published: Int64, lastTimestamp: Int64, lastCRC: UInt32, duplicates: Int, gaps: Int
+    ) {
+        self.from = from
+        self.to = to
+        self.published = published
+        self.lastTimestamp = lastTimestamp
+        self.lastCRC = lastCRC
+        self.duplicates = duplicates
+        self.gaps = gaps
+    }
+}
+
+/// Somebody else took the partition over: this owner's epoch is not the newest any more.
+public struct Fenced: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The partition.
+    public let topic: String
+    /// Its number.
+    public let partition: Int32
+    /// One sentence.
+    public var description: String { "partition \(partition) of topic \"\(topic)\" has another owner now" }
+}
+
+/// The rows of one partition in `partition_state` and `dead_letters`, under the epoch of one owner.
+public struct PartitionLedger: Sendable {
+    /// The topic.
+    public let topic: String
+    /// The partition.
+    public let partition: Int32
+    private var place: String { "topic = \(PostgresQuoting.literal(topic)) AND partition = \(partition)" }
+
+    /// Names a partition.
+    public init(topic: String, partition: Int32) { (self.topic, self.partition) = (topic, partition) }
+
+    /// Takes the partition over: from here on every older owner's write is refused.
+    public func claim(_ owner: String, on connection: PostgresConnection) throws -> PartitionState {
+        let result = try connection.query(
+            """
+            INSERT INTO partition_state (topic, partition, epoch, owner) VALUES ($1, $2::int, 1, $3)
+            ON CONFLICT (topic, partition) DO UPDATE
+            SET epoch = partition_state.epoch + 1, owner = excluded.owner, updated_at = now()
+            RETURNING epoch, next_offset, published, generation, last_timestamp, last_crc, duplicates, gaps
+            """, [.text(topic), .integer(Int64(partition)), .text(owner)])
+        guard result.count == 1 else { throw PostgresError.unexpectedResult("no row of partition_state") }
+        var state = PartitionState()
+        state.epoch = result.integer(0, 0) ?? 0
+        state.nextOffset = result.integer(0, 1) ?? 0
+        state.published = result.integer(0, 2) ?? 0
+        state.generation = result.integer(0, 3) ?? 0
+        state.lastTimestamp = result.integer(0, 4) ?? 0
+        state.lastCRC = UInt32(truncatingIfNeeded: result.integer(0, 5) ?? 0)
+        state.duplicates = result.integer(0, 6) ?? 0
+        state.gaps = result.integer(0, 7) ?? 0
+        return state
+    }
+
+    /// Begins the transaction of one batch with its compare-and-set of N; everything else of the batch goes between this and
+    /// COMMIT.
+    public func begin(_ advance: PartitionAdvance, epoch: Int64, on connection: PostgresConnection) throws {
+        let result = try connection.execute(
+            """
+            BEGIN; UPDATE partition_state SET next_offset = \(advance.to), published = \(advance.published), \
+            last_timestamp = \(advance.lastTimestamp), last_crc = \(advance.lastCRC), \
+            duplicates = duplicates + \(advance.duplicates), gaps = gaps + \(advance.gaps), updated_at = now() \
+            WHERE \(place) AND epoch = \(epoch) AND next_offset = \(advance.from)
+            """)
+        guard result.affected == 1 else { throw Fenced(topic: topic, partition: partition) }
+    }
+
+    /// Notes P, or a new generation, under the owner's epoch.
+    public func set(published: Int64? = nil, generation: Int64? = nil, epoch: Int64, on connection: PostgresConnection)
+        throws
+    {
+        var assignments: [String] = []
+        if let published { assignments.append("published = \(published)") }
+        if let generation { assignments.append("generation = \(generation)") }
+        let result = try connection.execute(
+            "UPDATE partition_state SET \(assignments.joined(separator: ", ")) WHERE \(place) AND epoch = \(epoch)")
+        guard result.affected == 1 else { throw Fenced(topic: topic, partition: partition) }
+    }
+
+    /// The newest N that is stored, whoever owns the partition.
+    public static func nextOffsets(on connection: PostgresConnection) throws -> [LogPosition] {
+        let result = try connection.execute("SELECT topic, partition, next_offset FROM partition_state ORDER BY 1, 2")
+        return (0..<result.count).map { row in
+            LogPosition(
+                topic: result.text(row, 0) ?? "", partition: Int32(truncatingIfNeeded: result.integer(row, 1) ?? 0),
+                offset: result.integer(row, 2) ?? 0)
+        }
+    }
+
+    // MARK: Dead letters
+
+    /// Stores refused records; part of the batch's transaction.
+    public func store(_ letters: [DeadLetter], version: String, on connection: PostgresConnection) throws {
+        guard !letters.isEmpty else { return }
+        let rows = PostgresCopyBuffer()
+        for letter in letters {
+            rows.beginRow(columns: 8)
+            rows.add(letter.position.topic)
+            rows.add(letter.position.partition)
+            rows.add(letter.position.offset)
+            rows.add(letter.reason.replacing("\0", with: "␀"))
+            if let key = letter.key { rows.add(bytes: key) } else { rows.addNull() }
+            if let value = letter.value { rows.add(bytes: value) } else { rows.addNull() }
+            rows.add(millis: letter.timestampMillis)
+            rows.add(version)
+        }
+        try connection.copyIn(
+            table: "dead_letters",
+            columns: ["_topic", "_partition", "_offset", "reason", "key", "value", "record_timestamp", "version"],
+            rows: rows)
+    }
+
+    /// The dead letters with offsets in the range, in order.
+    public func deadLetters(
+        in offsets: Range<Int64>, on connection: PostgresConnection, _ body: (DeadLetter) throws -> Void
+    ) throws {
+        guard !offsets.isEmpty else { return }
+        try connection.copyOut(
+            """
+            SELECT _offset, reason, key, value, record_timestamp FROM dead_letters
+            WHERE _topic = \(PostgresQuoting.literal(topic)) AND _partition = \(partition)
+            AND _offset >= \(offsets.lowerBound) AND _offset < \(offsets.upperBound) ORDER BY _offset
+            """
+        ) { row in
+            try body(
+                DeadLetter(
+                    position: LogPosition(topic: topic, partition: partition, offset: row.integer(0)),
+                    reason: row.text(1) ?? "", key: row.isNull(2) ? nil : Array(row.bytes(2)),
+                    value: row.isNull(3) ? nil : Array(row.bytes(3)), timestampMillis: row.millis(4)))
+        }
+    }
+
+    /// How many dead letters are stored, and how many rows `table` has, of this partition.
+    public func totals(table: String, on connection: PostgresConnection) throws -> (rows: Int64, deadLetters: Int64) {
+        let condition = "_topic = \(PostgresQuoting.literal(topic)) AND _partition = \(partition)"
+        let result = try connection.execute(
+            """
+            SELECT (SELECT count(*) FROM \(quoted(table)) WHERE \(condition)),
+            (SELECT count(*) FROM dead_letters WHERE \(condition))
+            """)
+        return (result.integer(0, 0) ?? 0, result.integer(0, 1) ?? 0)
+    }
+}

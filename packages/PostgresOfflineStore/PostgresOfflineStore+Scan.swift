@@ -1,0 +1,107 @@
+public import FeatureEngine
+import PostgresClient
+
+/// The order of a scan.
+public enum ScanOrder: Sendable {
+    /// Partition after partition, by offset: the order the stream saw.
+    case log
+    /// By event time, then place in the log.
+    case eventTime
+}
+
+extension PostgresOfflineStore {
+    /// Every stored event of a source. The row is reused: copy what must outlive the call.
+    public func scanEvents(
+        _ source: SourceSchema, order: ScanOrder = .log, _ body: (SourceRow, LogPosition) throws -> Void
+    ) throws {
+        try scan(source, where: "true", order: order, body)
+    }
+
+    /// The stored events of one partition with offsets in the range, in log order.
+    public func scanEvents(
+        _ source: SourceSchema, topic: String, partition: Int32, offsets: Range<Int64>, limit: Int? = nil,
+        _ body: (SourceRow, LogPosition) throws -> Void
+    ) throws {
+        let place = "e._topic = \(PostgresQuoting.literal(topic)) AND e._partition = \(partition)"
+        let range = "e._offset >= \(offsets.lowerBound) AND e._offset < \(offsets.upperBound)"
+        try scan(source, where: "\(place) AND \(range)", order: .log, limit: limit, body)
+    }
+
+    /// The stored events of one entity, in log order.
+    public func scanEvents(of entity: String, in view: StreamView, _ body: (SourceRow, LogPosition) throws -> Void)
+        throws
+    {
+        let key = quoted(view.source.fields[view.joinKeyIndex].name)
+        try scan(view.source, where: "e.\(key)::text = \(PostgresQuoting.literal(entity))", order: .log, body)
+    }
+
+    private func scan(
+        _ source: SourceSchema, where condition: String, order: ScanOrder, limit: Int? = nil,
+        _ body: (SourceRow, LogPosition) throws -> Void
+    ) throws {
+        let table = EventTable(source)
+        let key =
+            order == .log ? "e._topic, e._partition, e._offset" : "e.event_timestamp, e._topic, e._partition, e._offset"
+        var row = SourceRow(source)
+        let limited = limit.map { " LIMIT \($0)" } ?? ""
+        let sql =
+            "SELECT \(table.selection(alias: "e")) FROM \(quoted(source.name)) e WHERE \(condition) ORDER BY \(key)\(limited)"
+        try connection.copyOut(sql) { stored in
+            let position = try table.read(stored, into: &row)
+            try body(row, position)
+        }
+    }
+
+    /// Every event that has features of these views under the present definitions, by event time: the event, one vector a
+    /// view, and its label where one has arrived.
+    public func scanTrainingRows(
+        source: SourceSchema, views: [StreamView], definitionHash: String,
+        _ body: (_ row: SourceRow, _ vectors: [FeatureVector], _ label: Int?, _ position: LogPosition) throws -> Void
+    ) throws {
+        let events = EventTable(source)
+        let tables = views.map { FeatureTable($0) }
+        var selection = events.selection(alias: "e")
+        var joins = ""
+        for (index, table) in tables.enumerated() where !table.view.features.isEmpty {
+            selection += ", " + table.selection(alias: "f\(index)")
+            joins += " JOIN \(quoted(table.view.name)) f\(index) ON f\(index).event_id = e.\(events.idColumn)"
+            joins += " AND f\(index).definition_hash = \(PostgresQuoting.literal(definitionHash))"
+        }
+        let sql = """
+            SELECT \(selection), l.label FROM \(quoted(source.name)) e\(joins)
+            LEFT JOIN (SELECT DISTINCT ON (event_id) event_id, label FROM labels ORDER BY event_id, available_at DESC) l
+            ON l.event_id = e.\(events.idColumn)
+            ORDER BY e.event_timestamp, e._topic, e._partition, e._offset
+            """
+        var row = SourceRow(source)
+        var vectors = views.map { FeatureVector(count: $0.features.count) }
+        try connection.copyOut(sql) { stored in
+            let position = try events.read(stored, into: &row)
+            var column = source.fields.count + 3
+            for (index, table) in tables.enumerated() {
+                table.read(stored, from: column, into: &vectors[index])
+                column += table.view.features.count
+            }
+            try body(row, vectors, stored.isNull(column) ? nil : Int(stored.integer(column)), position)
+        }
+    }
+
+    /// The stored feature rows of one view in log order, as (event id, v, vector): for comparing with another computation.
+    public func scanFeatures(
+        _ view: StreamView, _ body: (_ eventID: String, _ position: LogPosition, _ vector: FeatureVector) throws -> Void
+    ) throws {
+        let table = FeatureTable(view)
+        var vector = FeatureVector(count: view.features.count)
+        let sql = """
+            SELECT f.event_id, f._topic, f._partition, f.v, \(table.selection(alias: "f")) FROM \(quoted(view.name)) f
+            ORDER BY f._topic, f._partition, f.v
+            """
+        try connection.copyOut(sql) { stored in
+            table.read(stored, from: 4, into: &vector)
+            let position = LogPosition(
+                topic: stored.text(1) ?? "", partition: Int32(truncatingIfNeeded: stored.integer(2)),
+                offset: stored.integer(3))
+            try body(stored.text(0) ?? "", position, vector)
+        }
+    }
+}

@@ -1,0 +1,99 @@
+public import PostgresClient
+
+/// One logged answer of the API.
+public struct PredictionRecord: Hashable, Sendable {
+    /// The answer's own id.
+    public var predictionID = ""
+    /// The transaction it is about.
+    public var transactionID = ""
+    /// The key of its entity: the record's key.
+    public var entity = ""
+    /// When it was answered, ms.
+    public var createdMillis: Int64 = 0
+    /// The transaction's time, ms.
+    public var eventMillis: Int64 = 0
+    /// The feature service.
+    public var service = ""
+    /// The model.
+    public var modelVersion = ""
+    /// The definitions.
+    public var definitionHash = ""
+    /// The score.
+    public var probability = 0.0
+    /// The threshold of that day.
+    public var threshold = 0.0
+    /// Whether it was over the threshold.
+    public var isFraud = false
+    /// Whether online features were missing.
+    public var isDegraded = false
+    /// How long the answer took.
+    public var latencyMicros: Int64 = 0
+    /// The request's fields, as JSON.
+    public var request: [UInt8] = []
+    /// The features in service order, as JSON.
+    public var vector: [UInt8] = []
+    /// The position of each view's state, as JSON.
+    public var featuresAsOf: [UInt8] = []
+
+    /// An answer to be filled in.
+    public init() {}
+}
+
+/// The table of predictions.
+public enum PredictionTable {
+    /// The table's name.
+    public static let name = "predictions"
+    /// The columns of `add`, in order.
+    public static let columns = [
+        "prediction_id", "transaction_id", "entity", "created_at", "event_timestamp", "service", "model_version",
+        "definition_hash", "probability", "threshold", "is_alert", "degraded", "latency_micros", "request", "vector",
+        "features_as_of", "_topic", "_partition", "_offset",
+    ]
+
+    /// Appends one prediction to a COPY of the table.
+    public static func add(_ prediction: PredictionRecord, at position: LogPosition, to rows: PostgresCopyBuffer) {
+        rows.beginRow(columns: columns.count)
+        rows.add(prediction.predictionID)
+        rows.add(prediction.transactionID)
+        rows.add(prediction.entity)
+        rows.add(millis: prediction.createdMillis)
+        rows.add(millis: prediction.eventMillis)
+        rows.add(prediction.service)
+        rows.add(prediction.modelVersion)
+        rows.add(prediction.definitionHash)
+        rows.add(prediction.probability)
+        rows.add(prediction.threshold)
+        rows.add(prediction.isFraud)
+        rows.add(prediction.isDegraded)
+        rows.add(prediction.latencyMicros)
+        rows.add(jsonb: prediction.request[...])
+        rows.add(jsonb: prediction.vector[...])
+        rows.add(jsonb: prediction.featuresAsOf[...])
+        rows.add(position.topic)
+        rows.add(position.partition)
+        rows.add(position.offset)
+    }
+}
+
+extension PostgresOfflineStore {
+    /// Which of these ids the table has. `column` is its unique text column.
+    public func stored(_ ids: [String], table: String, column: String) throws -> Set<String> {
+        guard !ids.isEmpty else { return [] }
+        let name = quoted(column)
+        let result = try connection.query(
+            "SELECT \(name) FROM \(quoted(table)) WHERE \(name) = ANY($1)", [.array(ids)])
+        return Set((0..<result.count).compactMap { result.text($0, 0) })
+    }
+
+    /// Every id of one partition of a table, as its bytes: for the filter of known ids.
+    public func scanIDs(
+        table: String, column: String, topic: String, partition: Int32, _ body: (ArraySlice<UInt8>) throws -> Void
+    ) throws {
+        try connection.copyOut(
+            """
+            SELECT \(quoted(column)) FROM \(quoted(table))
+            WHERE _topic = \(PostgresQuoting.literal(topic)) AND _partition = \(partition)
+            """
+        ) { try body($0.bytes(0)) }
+    }
+}

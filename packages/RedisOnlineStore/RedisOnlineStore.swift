@@ -1,1 +1,116 @@
-// RedisOnlineStore
+public import RedisClient
+
+/// The online view in Redis: one blob an entity and view, and a watermark a partition. One connection, one thread. Any error
+/// means that nothing is known about what was written: make another store and read the watermark again.
+public final class RedisOnlineStore {
+    /// What became of a write.
+    public enum Outcome: Hashable, Sendable {
+        /// It is stored, now or from an attempt before.
+        case accepted
+        /// Something newer is stored, so somebody else writes this partition, or did.
+        case overtaken
+    }
+
+    private let connection: RedisConnection
+    private var pipeline = RedisPipeline()
+    private var hashes: [OnlineScript: String] = [:]
+
+    /// Works on a connection.
+    public init(_ connection: RedisConnection) { self.connection = connection }
+
+    /// Connects.
+    public convenience init(url: String) throws(RedisError) { self.init(try RedisConnection(RedisAddress(url: url))) }
+
+    /// Whether the connection still stands.
+    public var isOpen: Bool { connection.isOpen }
+
+    /// Ends the connection.
+    public func close() { connection.close() }
+
+    /// Why this server may lose online state by itself, or nil. A server that hides its configuration is not suspected.
+    public func evictionWarning() throws(RedisError) -> String? {
+        let reply: RedisReply
+        do { reply = try connection.command("CONFIG", "GET", "maxmemory-policy") } catch .reply { return nil }
+        guard case .array(let parts) = reply, parts.count == 2, case .bytes(let value) = parts[1] else { return nil }
+        let policy = String(decoding: value, as: UTF8.self)
+        return policy == "noeviction" ? nil : "maxmemory-policy is \(policy): it must be noeviction"
+    }
+
+    // MARK: Reading
+
+    /// The watermark and some blobs in one round trip; nil where there is none. `watermarkKey` comes first in the same MGET.
+    public func read(watermarkKey: String, blobKeys: [String]) throws(RedisError) -> (Watermark?, [[UInt8]?]) {
+        pipeline.begin(arguments: 2 + blobKeys.count)
+        pipeline.add("MGET")
+        pipeline.add(watermarkKey)
+        for key in blobKeys { pipeline.add(key) }
+        let reply = try connection.run(&pipeline)[0].checked()
+        guard case .array(let values) = reply, values.count == 1 + blobKeys.count else {
+            throw .unexpectedReply(command: "MGET")
+        }
+        var blobs: [[UInt8]?] = []
+        blobs.reserveCapacity(blobKeys.count)
+        for value in values.dropFirst() {
+            if case .bytes(let bytes) = value { blobs.append(bytes) } else { blobs.append(nil) }
+        }
+        guard case .bytes(let bytes) = values[0] else { return (nil, blobs) }
+        return (Watermark(bytes), blobs)
+    }
+
+    // MARK: Writing
+
+    /// Writes blobs, each only over an older position. All answers are in before this returns, so that the watermark can follow.
+    public func write(_ blobs: [(key: String, blob: [UInt8])]) throws(RedisError) -> Outcome {
+        guard !blobs.isEmpty else { return .accepted }
+        let outcomes = try run(.blob, blobs.map { ($0.key, [$0.blob]) })
+        return outcomes.contains(0) ? .overtaken : .accepted
+    }
+
+    /// Moves a watermark, only from where its owner left it.
+    public func move(_ key: String, from: Watermark, to: Watermark) throws(RedisError) -> Outcome {
+        try run(.watermark, [(key, [from.bytes, to.bytes])])[0] == 0 ? .overtaken : .accepted
+    }
+
+    /// Plants a watermark of a new generation, only over an older generation.
+    public func plant(_ key: String, _ watermark: Watermark) throws(RedisError) -> Outcome {
+        try run(.plant, [(key, [watermark.bytes])])[0] == 0 ? .overtaken : .accepted
+    }
+
+    /// One script over many keys in one round trip. A server that does not know the script (it was restarted, or somebody
+    /// flushed) gets it, and all is sent again: that changes nothing where it was carried out before.
+    private func run(_ script: OnlineScript, _ calls: [(key: String, arguments: [[UInt8]])]) throws(RedisError)
+        -> [Int64]
+    {
+        for attempt in 0..<3 {
+            let hash = try hash(of: script, loadingAgain: attempt > 0)
+            for (key, arguments) in calls {
+                pipeline.begin(arguments: 4 + arguments.count)
+                pipeline.add("EVALSHA")
+                pipeline.add(hash)
+                pipeline.add("1")
+                pipeline.add(key)
+                for argument in arguments { pipeline.add(argument) }
+            }
+            let replies = try connection.run(&pipeline)
+            if replies.contains(where: { $0.isError("NOSCRIPT") }) { continue }
+            var outcomes: [Int64] = []
+            outcomes.reserveCapacity(replies.count)
+            for reply in replies {
+                guard case .integer(let value) = try reply.checked() else { throw .unexpectedReply(command: "EVALSHA") }
+                outcomes.append(value)
+            }
+            return outcomes
+        }
+        throw .reply("NOSCRIPT although the script was loaded")
+    }
+
+    private func hash(of script: OnlineScript, loadingAgain: Bool) throws(RedisError) -> String {
+        if !loadingAgain, let hash = hashes[script] { return hash }
+        guard case .bytes(let bytes) = try connection.command("SCRIPT", "LOAD", script.source) else {
+            throw .unexpectedReply(command: "SCRIPT LOAD")
+        }
+        let hash = String(decoding: bytes, as: UTF8.self)
+        hashes[script] = hash
+        return hash
+    }
+}

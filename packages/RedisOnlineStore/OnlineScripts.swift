@@ -1,0 +1,50 @@
+/// The compare-and-set rules, carried out inside Redis. Positions are 16 bytes, (generation, offset), big-endian, compared as
+/// four numbers of 32 bits: Lua's numbers are doubles, and its string order follows the server's locale.
+enum OnlineScript: CaseIterable {
+    /// KEYS[1] blob, ARGV[1] new blob. 1 written, 2 the same position is there, 0 a newer one is.
+    case blob
+    /// KEYS[1] watermark, ARGV[1] expected, ARGV[2] new. 1 written, 2 the new one is there already, 0 another one is.
+    case watermark
+    /// KEYS[1] watermark, ARGV[1] new, of a new generation. 1 written, 0 there is one of this generation or a later one.
+    case plant
+
+    var source: String {
+        switch self {
+        case .blob:
+            """
+            local stored = redis.call('GETRANGE', KEYS[1], 0, 15)
+            if #stored == 16 then
+                local offer = {struct.unpack('>I4I4I4I4', ARGV[1])}
+                local mine = {struct.unpack('>I4I4I4I4', stored)}
+                local order = 0
+                for i = 1, 4 do
+                    if order == 0 and offer[i] ~= mine[i] then order = offer[i] > mine[i] and 1 or -1 end
+                end
+                if order == 0 then return 2 end
+                if order < 0 then return 0 end
+            end
+            redis.call('SET', KEYS[1], ARGV[1])
+            return 1
+            """
+        case .watermark:
+            """
+            local stored = redis.call('GET', KEYS[1])
+            if stored == ARGV[2] then return 2 end
+            if stored ~= ARGV[1] then return 0 end
+            redis.call('SET', KEYS[1], ARGV[2])
+            return 1
+            """
+        case .plant:
+            """
+            local stored = redis.call('GETRANGE', KEYS[1], 0, 7)
+            if #stored == 8 then
+                local offer = {struct.unpack('>I4I4', ARGV[1])}
+                local mine = {struct.unpack('>I4I4', stored)}
+                if offer[1] < mine[1] or (offer[1] == mine[1] and offer[2] <= mine[2]) then return 0 end
+            end
+            redis.call('SET', KEYS[1], ARGV[1])
+            return 1
+            """
+        }
+    }
+}

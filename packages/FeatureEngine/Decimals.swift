@@ -59,32 +59,58 @@ public enum Decimals {
     }
 
     /// A finite double from JSON number grammar (`-?digits[.digits][e±digits]`), leading zeros allowed; nil when it overflows.
+    ///
+    /// Up to 15 digits and 22 decimals are exact doubles, so one division rounds correctly (Clinger's fast path); the
+    /// rest is the standard library's.
     public static func double(_ text: Span<UInt8>) -> Double? {
+        let count = text.count
         var index = 0
-        func digits() -> Bool {
+        let isNegative = count > 0 && text[0] == 0x2D
+        if isNegative { index = 1 }
+        var mantissa: UInt64 = 0
+        let whole = index
+        while index < count, text[index] &- 0x30 < 10 {
+            mantissa = mantissa &* 10 &+ UInt64(text[index] &- 0x30)
+            index += 1
+        }
+        guard index > whole else { return nil }
+        var digits = index - whole
+        var decimals = 0
+        if index < count, text[index] == 0x2E {
+            index += 1
             let first = index
-            while index < text.count, text[index] &- 0x30 < 10 { index += 1 }
-            return index > first
+            while index < count, text[index] &- 0x30 < 10 {
+                mantissa = mantissa &* 10 &+ UInt64(text[index] &- 0x30)
+                index += 1
+            }
+            decimals = index - first
+            guard decimals > 0 else { return nil }
+            digits += decimals
         }
-        if index < text.count, text[index] == 0x2D { index += 1 }
-        guard digits() else { return nil }
-        if index < text.count, text[index] == 0x2E {
+        if index == count, digits <= 15 {
+            let value = Double(mantissa) / exactPowers[decimals]
+            return isNegative ? -value : value
+        }
+        if index < count, text[index] | 0x20 == 0x65 {
             index += 1
-            guard digits() else { return nil }
+            if index < count, text[index] == 0x2B || text[index] == 0x2D { index += 1 }
+            let first = index
+            while index < count, text[index] &- 0x30 < 10 { index += 1 }
+            guard index > first else { return nil }
         }
-        if index < text.count, text[index] | 0x20 == 0x65 {
-            index += 1
-            if index < text.count, text[index] == 0x2B || text[index] == 0x2D { index += 1 }
-            guard digits() else { return nil }
-        }
-        guard index == text.count else { return nil }
-        let string = String(unsafeUninitializedCapacity: text.count) { buffer in
-            for position in 0..<text.count { buffer[position] = text[position] }
-            return text.count
+        guard index == count else { return nil }
+        let string = String(unsafeUninitializedCapacity: count) { buffer in
+            for position in 0..<count { buffer[position] = text[position] }
+            return count
         }
         guard let value = Double(string), value.isFinite else { return nil }
         return value
     }
+
+    /// 10⁰ to 10¹⁵, each exact.
+    private static let exactPowers: [Double] = [
+        1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+    ]
 
     /// The text of minor units with exactly `places` decimals: 1230 with 2 is `12.30`.
     public static func text(minorUnits: Int64, places: Int) -> String {

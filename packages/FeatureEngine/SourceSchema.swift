@@ -34,6 +34,8 @@ public final class SourceSchema: Sendable {
     /// The label, when the source has one.
     public let label: LabelDefinition?
 
+    /// The types of `fields`, apart from their names: reading them copies nothing that is counted.
+    let types: [FieldType]
     private let indexes: [String: Int]
 
     /// Declares a source. The caller has validated the names; a duplicate is a mistake of ours.
@@ -44,6 +46,7 @@ public final class SourceSchema: Sendable {
         self.name = name
         self.topic = topic
         self.fields = fields
+        types = fields.map(\.type)
         self.eventIDIndex = eventIDIndex
         self.eventTimeIndex = eventTimeIndex
         self.eventTimeFormat = eventTimeFormat

@@ -126,22 +126,31 @@ public struct JSONWriter: Sendable {
 extension JSONWriter {
     /// Appends a quoted, escaped string.
     public static func append(string text: String, to bytes: inout [UInt8]) {
-        bytes.append(0x22)
-        for byte in text.utf8 { append(escaped: byte, to: &bytes) }
-        bytes.append(0x22)
+        var text = text
+        text.withUTF8 { unsafe append(quoted: $0, to: &bytes) }
     }
 
     /// Appends a quoted, escaped string given as its UTF-8 bytes.
     public static func append(utf8 text: Span<UInt8>, to bytes: inout [UInt8]) {
-        bytes.append(0x22)
-        for index in 0..<text.count { append(escaped: text[index], to: &bytes) }
-        bytes.append(0x22)
+        unsafe text.withUnsafeBufferPointer { unsafe append(quoted: $0, to: &bytes) }
     }
 
     /// Appends a quoted, escaped string given as its UTF-8 bytes.
     public static func append(utf8 text: ArraySlice<UInt8>, to bytes: inout [UInt8]) {
+        unsafe text.withUnsafeBufferPointer { unsafe append(quoted: $0, to: &bytes) }
+    }
+
+    private static func append(quoted text: UnsafeBufferPointer<UInt8>, to bytes: inout [UInt8]) {
         bytes.append(0x22)
-        for byte in text { append(escaped: byte, to: &bytes) }
+        var start = 0
+        for index in 0..<text.count {
+            let byte = unsafe text[index]
+            if byte >= 0x20, byte != 0x22, byte != 0x5C { continue }
+            unsafe bytes.append(contentsOf: UnsafeBufferPointer(rebasing: text[start..<index]))
+            append(escape: byte, to: &bytes)
+            start = index + 1
+        }
+        unsafe bytes.append(contentsOf: UnsafeBufferPointer(rebasing: text[start...]))
         bytes.append(0x22)
     }
 
@@ -164,21 +173,25 @@ extension JSONWriter {
         append(digits: minorUnits.magnitude, to: &bytes)
         let missing = places + 1 - (bytes.count - start)
         if missing > 0 { bytes.insert(contentsOf: repeatElement(0x30, count: missing), at: start) }
-        bytes.insert(0x2E, at: bytes.count - places)
+        bytes.append(0x2E)
+        var index = bytes.count - 1
+        for _ in 0..<places {  // the point goes before the last places
+            bytes.swapAt(index, index - 1)
+            index -= 1
+        }
     }
 
     private static func append(digits magnitude: UInt64, to bytes: inout [UInt8]) {
-        let start = bytes.count
+        var digits = InlineArray<20, UInt8>(repeating: 0x30)
+        var first = 20
         var rest = magnitude
         repeat {
-            bytes.append(UInt8(truncatingIfNeeded: rest % 10) + 0x30)
+            first -= 1
+            digits[first] = UInt8(truncatingIfNeeded: rest % 10) + 0x30
             rest /= 10
         } while rest > 0
-        var (low, high) = (start, bytes.count - 1)
-        while low < high {
-            bytes.swapAt(low, high)
-            low += 1
-            high -= 1
+        unsafe digits.span.withUnsafeBufferPointer {
+            unsafe bytes.append(contentsOf: UnsafeBufferPointer(rebasing: $0[first...]))
         }
     }
 
@@ -189,9 +202,7 @@ extension JSONWriter {
         if count >= 3, bytes[count - 1] == 0x30, bytes[count - 2] == 0x2E { bytes.removeLast(2) }
     }
 
-    @inline(__always)
-    private static func append(escaped byte: UInt8, to bytes: inout [UInt8]) {
-        if byte >= 0x20, byte != 0x22, byte != 0x5C { return bytes.append(byte) }
+    private static func append(escape byte: UInt8, to bytes: inout [UInt8]) {
         bytes.append(0x5C)
         switch byte {
         case 0x22, 0x5C: bytes.append(byte)

@@ -17,9 +17,6 @@ public final class EventDecoder {
     private let parser = JSONParser()
     private let names: [UInt8]
     private let nameStarts: [Int]
-    private var seenIn: [UInt64]
-    private var round: UInt64 = 0
-    private var issues: [EventError.Issue] = []
 
     /// A decoder of a source's events.
     public init(_ schema: SourceSchema, maximumBytes: Int = 1 << 20, collectsUnknownFields: Bool = false) {
@@ -34,7 +31,6 @@ public final class EventDecoder {
         }
         self.names = names
         nameStarts = starts
-        seenIn = Array(repeating: 0, count: schema.fields.count)
     }
 
     /// Reads one event into `row`, which is of the decoder's schema. After an error the row's content means nothing.
@@ -49,8 +45,9 @@ public final class EventDecoder {
     public func decode(_ value: JSONValue, into row: inout SourceRow) throws(EventError) {
         guard value.kind == .object else { throw EventError("the event is not a JSON object", type: "type_error") }
         row.reset()
-        round &+= 1
-        if !unknownFields.isEmpty { unknownFields.removeAll() }
+        if collectsUnknown { unknownFields.removeAll() }
+        var issues: [EventError.Issue] = []
+        var seen = FieldSet(count: schema.fields.count)
         var expected = 0
         var members = value.children
         while let member = members.next() {
@@ -59,20 +56,18 @@ public final class EventDecoder {
                 continue
             }
             expected = index + 1
-            if seenIn[index] == round {
-                refuse(index, "is there twice", type: "duplicate_field")
-                continue
+            if seen.insert(index) {
+                set(index, member, &row, &issues)
+            } else {
+                issues.append(issue(index, "is there twice", type: "duplicate_field"))
             }
-            seenIn[index] = round
-            set(index, member, &row)
         }
-        for index in seenIn.indices where seenIn[index] != round && !schema.fields[index].isOptional {
-            refuse(index, "is missing", type: "missing")
+        if seen.insertedCount < schema.fields.count {
+            for index in schema.fields.indices where !seen.contains(index) && !schema.fields[index].isOptional {
+                issues.append(issue(index, "is missing", type: "missing"))
+            }
         }
-        guard issues.isEmpty else {
-            defer { issues.removeAll() }
-            throw EventError(issues)
-        }
+        guard issues.isEmpty else { throw EventError(issues) }
     }
 
     /// The error of bytes that are not JSON.
@@ -80,7 +75,9 @@ public final class EventDecoder {
         EventError("not JSON: \(error)", type: "json_invalid")
     }
 
-    private func set(_ index: Int, _ member: JSONValue, _ row: inout SourceRow) {
+    private func set(
+        _ index: Int, _ member: JSONValue, _ row: inout SourceRow, _ issues: inout [EventError.Issue]
+    ) {
         do throws(FieldError) {
             switch member.kind {
             case .string: try row.set(index, text: member.bytes)
@@ -88,10 +85,11 @@ public final class EventDecoder {
             case .true: try row.set(index, boolean: true)
             case .false: try row.set(index, boolean: false)
             case .null:
-                if !schema.fields[index].isOptional { refuse(index, "is null", type: "type_error") }
+                if !schema.fields[index].isOptional { issues.append(issue(index, "is null", type: "type_error")) }
             case .array, .object:
                 let kind = member.kind == .array ? "an array" : "an object"
-                refuse(index, "is \(kind), but \(schema.fields[index].type) is declared", type: "type_error")
+                issues.append(
+                    issue(index, "is \(kind), but \(schema.fields[index].type) is declared", type: "type_error"))
             }
         } catch {
             let isMismatch = member.kind == .true || member.kind == .false
@@ -99,21 +97,49 @@ public final class EventDecoder {
         }
     }
 
-    private func refuse(_ index: Int, _ message: String, type: String) {
-        issues.append(.init(field: schema.fields[index].name, message: message, type: type))
+    private func issue(_ index: Int, _ message: String, type: String) -> EventError.Issue {
+        .init(field: schema.fields[index].name, message: message, type: type)
     }
 
     /// Events mostly come in declared order, so the field behind the last one is tried first.
     private func fieldIndex(_ key: Span<UInt8>, expected: Int) -> Int? {
-        if expected < seenIn.count, isName(expected, key) { return expected }
-        for index in seenIn.indices where isName(index, key) { return index }
-        return nil
+        key.withUnsafeBufferPointer { key in
+            names.withUnsafeBufferPointer { names in
+                nameStarts.withUnsafeBufferPointer { starts in
+                    func isName(_ index: Int) -> Bool {
+                        let (start, end) = (starts[index], starts[index + 1])
+                        guard end - start == key.count else { return false }
+                        for offset in 0..<key.count where names[start + offset] != key[offset] { return false }
+                        return true
+                    }
+                    let count = starts.count - 1
+                    if expected < count, isName(expected) { return expected }
+                    for index in 0..<count where isName(index) { return index }
+                    return nil
+                }
+            }
+        }
+    }
+}
+
+/// A set of field indexes that allocates only for sources of more than 64 fields.
+struct FieldSet {
+    private var first: UInt64 = 0
+    private var rest: [UInt64]
+    private(set) var insertedCount = 0
+
+    init(count: Int) { rest = count > 64 ? Array(repeating: 0, count: count / 64) : [] }
+
+    func contains(_ index: Int) -> Bool {
+        let word = index < 64 ? first : rest[index / 64 - 1]
+        return word & 1 << UInt64(index % 64) != 0
     }
 
-    private func isName(_ index: Int, _ key: Span<UInt8>) -> Bool {
-        let start = nameStarts[index]
-        guard nameStarts[index + 1] - start == key.count else { return false }
-        for offset in 0..<key.count where names[start + offset] != key[offset] { return false }
+    /// False when it was there.
+    mutating func insert(_ index: Int) -> Bool {
+        guard !contains(index) else { return false }
+        if index < 64 { first |= 1 << UInt64(index) } else { rest[index / 64 - 1] |= 1 << UInt64(index % 64) }
+        insertedCount += 1
         return true
     }
 }

@@ -58,10 +58,7 @@ public final class TransactionCSV {
         }
         row.reset()
         do throws(FieldError) {
-            for index in columns.indices {
-                guard let column = columns[index] else { continue }
-                try reader.withCell(column) { (cell) throws(FieldError) in try row.set(index, text: cell) }
-            }
+            try reader.scanner.fill(&row, from: columns)
             try row.finish()
             return .row(line: line, label: try label())
         } catch {

@@ -189,6 +189,17 @@ let package = Package(
     ]
 )
 
+if Context.environment["NEEDLETAIL_BENCHMARKS"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "needletail-bench",
+            dependencies: [
+                "TestSupport", "KafkaClient", "RedisClient", "RedisOnlineStore", "TransactionData", "FeatureStore",
+                "FeatureEngine", "Compression", "JSON",
+            ], path: "Tests/Benchmarks/NeedletailBench", swiftSettings: common))
+    package.products.append(.executable(name: "needletail-bench", targets: ["needletail-bench"]))
+}
+
 // NEEDLETAIL_TARGETS="FeatureEngineTests" builds only those targets and what they need: quick turns on a small machine.
 if let wanted = Context.environment["NEEDLETAIL_TARGETS"], !wanted.isEmpty {
     var keep: Set<String> = []

@@ -1,0 +1,55 @@
+import Foundation
+
+// needletail-bench [CASE...] [--rows N] [--rounds N] [--json]: every figure beside a baseline of the same run.
+let cases = ["transform", "backfill", "online-read", "serve"]
+var wanted: [String] = []
+var rows = 200_000
+var rounds = 3
+var asJSON = false
+var words = Array(CommandLine.arguments.dropFirst())
+while let word = words.first {
+    words.removeFirst()
+    switch word {
+    case "--json": asJSON = true
+    case "--rows" where Int(words.first ?? "") != nil: rows = Int(words.removeFirst()) ?? rows
+    case "--rounds" where Int(words.first ?? "") != nil: rounds = max(1, Int(words.removeFirst()) ?? rounds)
+    case _ where cases.contains(word): wanted.append(word)
+    default:
+        FileHandle.standardError.write(
+            Data("usage: needletail-bench [\(cases.joined(separator: " | "))] [--rows N] [--rounds N] [--json]\n".utf8))
+        exit(64)
+    }
+}
+if wanted.isEmpty { wanted = cases }
+
+do {
+    let pipeline = try Pipeline(rows: rows)
+    var lines: [ReportLine] = []
+    for name in wanted {
+        let new =
+            switch name {
+            case "transform": try StreamCases.transform(pipeline, rounds: rounds)
+            case "backfill": try StreamCases.backfill(pipeline, rounds: rounds)
+            case "online-read":
+                try {
+                    try ServingCases.prepare(pipeline)
+                    return try ServingCases.onlineRead(pipeline, rounds: rounds)
+                }()
+            default:
+                try {
+                    if !wanted.contains("online-read") { try ServingCases.prepare(pipeline) }
+                    return try ServingCases.serve(pipeline, rounds: rounds, seconds: 5)
+                }()
+            }
+        if !asJSON { for line in new { print(line.text) } }
+        lines += new
+    }
+    if asJSON {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+        print(String(decoding: try encoder.encode(lines), as: UTF8.self))
+    }
+} catch {
+    FileHandle.standardError.write(Data("needletail-bench: \(error)\n".utf8))
+    exit(1)
+}

@@ -53,9 +53,7 @@ let package = Package(
         .target(name: "CCRC32C", path: "packages/CCRC32C", publicHeadersPath: "include"),
 
         // core
-        .target(
-            name: "FeatureEngine", path: "packages/FeatureEngine",
-            swiftSettings: common + [.enableExperimentalFeature("Lifetimes")]),
+        library("FeatureEngine"),
         wrapper("TerminalUI", []),
 
         // wrappers

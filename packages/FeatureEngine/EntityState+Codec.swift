@@ -14,12 +14,13 @@ public enum BlobError: Error, Hashable, Sendable {
 ///
 /// Integers of the header are big-endian, so that the first 16 bytes compare as (generation, offset). An event is the
 /// varint of its time minus the one before, then its columns: an integer as zigzag varint, a double as the varint of its
-/// bits XOR those before, a hash as 8 bytes, text as varint length and bytes. The checksum is FNV-1a-64 over the events and
-/// then the 29 bytes before it, so events can be appended without reading the ones before.
+/// bits XOR those before, a hash as 8 bytes, text as varint length and bytes. The checksum covers all other bytes and their
+/// number.
 extension EntityState {
     /// Bytes before the events.
     public static let headerSize = 37
     static let format: UInt8 = 1
+    private static let checksumStart = 29
 
     /// The (generation, offset) a blob starts with, or nil when it is too short to be one.
     public static func position(ofBlob blob: some RandomAccessCollection<UInt8>) -> (generation: UInt64, offset: Int64)?
@@ -32,86 +33,130 @@ extension EntityState {
 
     /// The state as a blob. `bytes` is emptied first and keeps its room.
     public func encode(into bytes: inout [UInt8]) {
+        let stride = view.stride
         bytes.removeAll(keepingCapacity: true)
+        bytes.reserveCapacity(Self.headerSize + count * (3 + 4 * view.columns.count))
         bytes.appendBigEndian(generation)
         bytes.appendBigEndian(UInt64(bitPattern: offset))
         bytes.append(Self.format)
         bytes.appendBigEndian(UInt32(count))
         bytes.appendBigEndian(UInt64(bitPattern: newestMillis ?? 0))
         bytes.appendBigEndian(UInt64(0))
+        let cells = cells.span
         var previousTime: Int64 = 0
-        for index in retained {
-            bytes.appendVarint(UInt64(bitPattern: times[index] &- previousTime))
-            previousTime = times[index]
-            for (column, definition) in view.columns.enumerated() {
-                switch definition.storage {
+        for index in head..<cells.count / stride {
+            let row = index * stride
+            bytes.appendVarint(UInt64(bitPattern: cells[row] &- previousTime))
+            previousTime = cells[row]
+            for column in view.columns {
+                switch column.storage {
                 case .integer:
-                    let value = numbers[column][index]
+                    let value = cells[row + column.place]
                     bytes.appendVarint(UInt64(bitPattern: (value << 1) ^ (value >> 63)))
                 case .double:
-                    let previous = index > retained.lowerBound ? numbers[column][index - 1] : 0
-                    bytes.appendVarint(UInt64(bitPattern: numbers[column][index] ^ previous))
-                case .hash: bytes.appendBigEndian(UInt64(bitPattern: numbers[column][index]))
+                    let previous = index > head ? cells[row - stride + column.place] : 0
+                    bytes.appendVarint(UInt64(bitPattern: cells[row + column.place] ^ previous))
+                case .hash: bytes.appendBigEndian(UInt64(bitPattern: cells[row + column.place]))
                 case .bytes:
-                    let utf8 = texts[column][index].utf8
+                    let utf8 = texts[index * view.textStride + column.place].utf8
                     bytes.appendVarint(UInt64(utf8.count))
                     bytes.append(contentsOf: utf8)
                 }
             }
         }
-        var checksum = FNV1a64()
-        checksum.combine(bytes[Self.headerSize...])
-        checksum.combine(bytes[..<29])
-        for index in 0..<8 { bytes[29 + index] = UInt8(truncatingIfNeeded: checksum.value >> (56 - 8 * UInt64(index))) }
+        let checksum = Self.checksum(bytes.span)
+        for index in 0..<8 {
+            bytes[Self.checksumStart + index] = UInt8(truncatingIfNeeded: checksum >> (56 - 8 * UInt64(index)))
+        }
     }
 
     /// Reads a blob of `view`; whatever is not exactly what `encode` wrote is refused.
     public init(_ view: StreamView, blob: Span<UInt8>) throws(BlobError) {
+        self.init(view)
+        try load(blob: blob)
+    }
+
+    /// Replaces the state by a blob's and keeps the room of the old one. A refused blob leaves an entity without events.
+    public mutating func load(blob: Span<UInt8>) throws(BlobError) {
+        cells.removeAll(keepingCapacity: true)
+        texts.removeAll(keepingCapacity: true)
+        head = 0
+        (generation, offset) = (0, -1)
+        do throws(BlobError) {
+            try decode(blob)
+        } catch {
+            cells.removeAll(keepingCapacity: true)
+            texts.removeAll(keepingCapacity: true)
+            throw error
+        }
+    }
+
+    private mutating func decode(_ blob: Span<UInt8>) throws(BlobError) {
         guard blob.count >= Self.headerSize else { throw .truncated }
-        var reader = BlobReader(blob)
-        let generation = try reader.bigEndian(8)
-        let offset = Int64(bitPattern: try reader.bigEndian(8))
-        let format = UInt8(try reader.bigEndian(1))
-        guard format == Self.format else { throw .unknownFormat(format) }
-        let count = Int(try reader.bigEndian(4))
-        let newest = Int64(bitPattern: try reader.bigEndian(8))
-        let checksum = try reader.bigEndian(8)
-        var expected = FNV1a64()
-        for index in Self.headerSize..<blob.count { expected.combine(blob[index]) }
-        for index in 0..<29 { expected.combine(blob[index]) }
-        guard checksum == expected.value else { throw .corrupt }
+        let generation = blob.bigEndian(at: 0)
+        let offset = Int64(bitPattern: blob.bigEndian(at: 8))
+        guard blob[16] == Self.format else { throw .unknownFormat(blob[16]) }
+        let count = Int(blob.bigEndian(at: 13) & 0xFFFF_FFFF)
+        let newest = Int64(bitPattern: blob.bigEndian(at: 21))
+        guard blob.bigEndian(at: Self.checksumStart) == Self.checksum(blob) else { throw .corrupt }
         guard count <= blob.count - Self.headerSize else { throw .corrupt }  // An event is a byte at least.
 
-        var times: [Int64] = []
-        times.reserveCapacity(count)
-        var numbers: [[Int64]] = Array(repeating: [], count: view.columns.count)
-        var texts: [[String]] = Array(repeating: [], count: view.columns.count)
-        for (column, definition) in view.columns.enumerated() where definition.storage != .bytes {
-            numbers[column].reserveCapacity(count)
-        }
+        let stride = view.stride
+        let columns = view.columns
+        cells.append(contentsOf: repeatElement(0, count: count * stride))
+        var cursor = Self.headerSize
         var time: Int64 = 0
-        for _ in 0..<count {
-            let (next, overflow) = time.addingReportingOverflow(Int64(bitPattern: try reader.varint()))
+        for row in Swift.stride(from: 0, to: count * stride, by: stride) {
+            let (next, overflow) = time.addingReportingOverflow(Int64(bitPattern: try blob.varint(at: &cursor)))
             guard !overflow, next >= time else { throw .corrupt }
             time = next
-            times.append(time)
-            for (column, definition) in view.columns.enumerated() {
-                switch definition.storage {
+            cells[row] = time
+            for column in columns {
+                switch column.storage {
                 case .integer:
-                    let bits = try reader.varint()
-                    numbers[column].append(Int64(bitPattern: bits >> 1) ^ -Int64(bitPattern: bits & 1))
+                    let bits = try blob.varint(at: &cursor)
+                    cells[row + column.place] = Int64(bitPattern: bits >> 1) ^ -Int64(bitPattern: bits & 1)
                 case .double:
-                    let previous = numbers[column].last ?? 0
-                    numbers[column].append(Int64(bitPattern: try reader.varint()) ^ previous)
-                case .hash: numbers[column].append(Int64(bitPattern: try reader.bigEndian(8)))
-                case .bytes: texts[column].append(try reader.text(Int(clamping: try reader.varint())))
+                    let previous = row > 0 ? cells[row - stride + column.place] : 0
+                    cells[row + column.place] = Int64(bitPattern: try blob.varint(at: &cursor)) ^ previous
+                case .hash:
+                    guard cursor <= blob.count - 8 else { throw .truncated }
+                    cells[row + column.place] = Int64(bitPattern: blob.bigEndian(at: cursor))
+                    cursor += 8
+                case .bytes:
+                    let length = Int(clamping: try blob.varint(at: &cursor))
+                    texts.append(try blob.text(at: &cursor, count: length))
                 }
             }
         }
-        guard reader.isAtEnd else { throw .truncated }
+        guard cursor == blob.count else { throw .truncated }
         guard time == newest else { throw .corrupt }
-        self.init(view, generation: generation)
-        restore(times: times, numbers: numbers, texts: texts, offset: offset)
+        (self.generation, self.offset) = (generation, offset)
+        if count > 0 { drop(before: newest - view.retentionMillis - StreamView.disorderMillis) }
+    }
+
+    /// FNV-1a's step over 64-bit words instead of bytes. Each step is a bijection of the state, so that no change within one
+    /// word goes unseen; the shift carries high bits down, where later words meet them.
+    private static func checksum(_ blob: Span<UInt8>) -> UInt64 {
+        var hash = 0xcbf2_9ce4_8422_2325 ^ UInt64(blob.count)
+        func take(_ word: UInt64) {
+            hash = (hash ^ word) &* 0x0000_0100_0000_01b3
+            hash ^= hash >> 32
+        }
+        for cursor in Swift.stride(from: 0, to: 24, by: 8) { take(blob.bigEndian(at: cursor)) }
+        take(blob.bigEndian(at: 21) & 0xFF_FFFF_FFFF)  // bytes 24 to 28
+        var cursor = headerSize
+        while cursor + 8 <= blob.count {
+            take(blob.bigEndian(at: cursor))
+            cursor += 8
+        }
+        var rest: UInt64 = 0
+        while cursor < blob.count {
+            rest = rest << 8 | UInt64(blob[cursor])
+            cursor += 1
+        }
+        take(rest)
+        return hash
     }
 }
 
@@ -134,32 +179,23 @@ extension [UInt8] {
     }
 }
 
-/// Reads a blob, never past its end.
-struct BlobReader: ~Escapable {
-    private let bytes: Span<UInt8>
-    private var cursor = 0
-
-    @_lifetime(copy bytes)
-    init(_ bytes: Span<UInt8>) { self.bytes = bytes }
-
-    var isAtEnd: Bool { cursor == bytes.count }
-
-    mutating func bigEndian(_ count: Int) throws(BlobError) -> UInt64 {
-        guard count <= bytes.count - cursor else { throw .truncated }
-        var value: UInt64 = 0
-        for _ in 0..<count {
-            value = value << 8 | UInt64(bytes[cursor])
-            cursor += 1
-        }
-        return value
+/// Reading a blob, never past its end.
+extension Span<UInt8> {
+    /// Eight bytes as one number; they must be there.
+    @inline(__always) func bigEndian(at index: Int) -> UInt64 {
+        UInt64(bigEndian: bytes.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self))
     }
 
-    mutating func varint() throws(BlobError) -> UInt64 {
-        var value: UInt64 = 0
-        var shift: UInt64 = 0
+    @inline(__always) func varint(at cursor: inout Int) throws(BlobError) -> UInt64 {
+        guard cursor < count else { throw .truncated }
+        let first = self[cursor]
+        cursor += 1
+        if first < 0x80 { return UInt64(first) }
+        var value = UInt64(first & 0x7F)
+        var shift: UInt64 = 7
         while true {
-            guard cursor < bytes.count else { throw .truncated }
-            let byte = bytes[cursor]
+            guard cursor < count else { throw .truncated }
+            let byte = self[cursor]
             cursor += 1
             guard shift < 63 || byte <= 1 else { throw .corrupt }
             value |= UInt64(byte & 0x7F) << shift
@@ -168,11 +204,14 @@ struct BlobReader: ~Escapable {
         }
     }
 
-    mutating func text(_ count: Int) throws(BlobError) -> String {
-        guard count <= bytes.count - cursor else { throw .truncated }
-        let utf8 = (cursor..<cursor + count).map { bytes[$0] }
-        cursor += count
-        guard let text = String(validating: utf8, as: UTF8.self) else { throw .corrupt }
-        return text
+    func text(at cursor: inout Int, count length: Int) throws(BlobError) -> String {
+        guard length <= count - cursor else { throw .truncated }
+        let range = cursor..<cursor + length
+        cursor += length
+        do {
+            return String(copying: try UTF8Span(validating: extracting(range)))
+        } catch {
+            throw .corrupt
+        }
     }
 }

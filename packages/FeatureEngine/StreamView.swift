@@ -65,15 +65,28 @@ public final class StreamView: Sendable {
     struct Column: Hashable, Sendable {
         let field: Int
         let storage: Storage
+        let place: Int  // within an event's row of numbers, behind the time, or of texts
     }
-    /// One feature, with its column resolved.
-    struct Plan: Sendable {
+    /// One feature to compute.
+    struct Task: Sendable {
+        let slot: Int  // the feature's index
         let function: AggregateFunction
-        let column: Int?  // index into `columns`
-        let windowMillis: Int64
+        let window: Int  // index into `windows`
+        let column: Int  // index into `columns`, where the function has one
         let scale: Double  // 10^places of a decimal, 1 otherwise
         let isDouble: Bool
         let isText: Bool
+
+        /// A stored value as the feature's number, in major units.
+        func number(_ bits: Int64) -> Double {
+            isDouble ? Double(bitPattern: UInt64(bitPattern: bits)) : Double(bits) / scale
+        }
+    }
+    /// The windows over one column: a range of `tasks`, by ascending window.
+    struct Group: Sendable {
+        let column: Int
+        let isDouble: Bool
+        let tasks: Range<Int>
     }
 
     /// The view's name and table.
@@ -100,8 +113,14 @@ public final class StreamView: Sendable {
     public let kinds: [FeatureKind]
 
     let columns: [Column]
-    let plans: [Plan]
+    let stride: Int  // numbers an event, its time included
+    let textStride: Int  // texts an event
     let windows: [Int64]  // the different windows, ascending
+    let counts: [Task]
+    let distincts: [Task]
+    let points: [Task]  // functions without a window
+    let tasks: [Task]
+    let groups: [Group]
 
     /// Compiles a view. The definitions have been validated: a missing column or window is a mistake of ours.
     public init(
@@ -115,18 +134,20 @@ public final class StreamView: Sendable {
         self.features = features
         self.isRightClosed = isRightClosed
         self.includesCurrentEvent = includesCurrentEvent
-        let retention = features.compactMap(\.windowMillis).max() ?? 30 * 86_400_000
-        retentionMillis = retention
+        let windows = Array(Set(features.compactMap(\.windowMillis))).sorted()
+        precondition(windows.count <= Self.mostWindows, "too many windows")
+        retentionMillis = windows.last ?? 30 * 86_400_000
 
         var columns: [Column] = []
         func column(_ field: Int, _ storage: Storage) -> Int {
-            let column = Column(field: field, storage: storage)
-            if let index = columns.firstIndex(of: column) { return index }
-            columns.append(column)
+            if let index = columns.firstIndex(where: { $0.field == field && $0.storage == storage }) { return index }
+            let isText = storage == .bytes
+            let place = columns.filter { ($0.storage == .bytes) == isText }.count + (isText ? 0 : 1)
+            columns.append(Column(field: field, storage: storage, place: place))
             return columns.count - 1
         }
-        plans = features.map { feature in
-            var index: Int?
+        let tasks = features.enumerated().map { slot, feature in
+            var index = 0
             var scale = 1.0
             var isDouble = false
             var isText = false
@@ -143,14 +164,32 @@ public final class StreamView: Sendable {
                     index = column(field, .integer)
                 case .integer, .boolean: index = column(field, .integer)
                 }
+            } else {
+                precondition(
+                    feature.function == .count || feature.function == .secondsSinceLast, "a function of no column")
             }
-            return Plan(
-                function: feature.function, column: index, windowMillis: feature.windowMillis ?? retention,
-                scale: scale,
-                isDouble: isDouble, isText: isText)
+            precondition(!feature.function.takesWindow || feature.windowMillis != nil, "a function over no window")
+            let window = feature.windowMillis.flatMap { windows.firstIndex(of: $0) } ?? 0
+            return Task(
+                slot: slot, function: feature.function, window: window, column: index, scale: scale, isDouble: isDouble,
+                isText: isText)
         }
         self.columns = columns
-        kinds = plans.map { $0.isText ? .category : .number }
-        windows = Array(Set(features.compactMap(\.windowMillis))).sorted()
+        self.windows = windows
+        textStride = columns.filter { $0.storage == .bytes }.count
+        stride = 1 + columns.count - textStride
+        kinds = tasks.map { $0.isText ? .category : .number }
+        counts = tasks.filter { $0.function == .count }
+        distincts = tasks.filter { $0.function == .distinctCount }
+        points = tasks.filter { !$0.function.takesWindow }
+        let sums = tasks.filter { $0.function.takesWindow && $0.function != .count && $0.function != .distinctCount }
+            .sorted { ($0.column, $0.window, $0.slot) < ($1.column, $1.window, $1.slot) }
+        self.tasks = sums
+        groups = columns.indices.compactMap { column in
+            guard let first = sums.firstIndex(where: { $0.column == column }),
+                let last = sums.lastIndex(where: { $0.column == column })
+            else { return nil }
+            return Group(column: column, isDouble: sums[first].isDouble, tasks: first..<last + 1)
+        }
     }
 }

@@ -98,7 +98,7 @@ let package = Package(
             "KafkaProducerService", in: "services/kafka-producer",
             depending: [
                 "ServiceRuntime", "Observability", "TransactionData", "FeatureStore", "FeatureEngine", "KafkaClient",
-                "HTTPServer", "JSON",
+                "HTTPServer", "JSON", "Compression",
             ]),
         library(
             "FeatureTransformer", in: "services/feature-transformer",

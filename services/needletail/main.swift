@@ -1,7 +1,10 @@
+import KafkaProducerService
 import ServiceRuntime
 
 await CommandLineProgram(
     name: "needletail", version: "0.1.0",
     summary: "scores card transactions while they happen: Kafka, an online feature store, an explained answer.",
-    groups: []
+    groups: [
+        CommandGroup("Stream", [ProduceCommand.self])
+    ]
 ).main()

@@ -274,7 +274,8 @@ func poll(_ consumer: KafkaConsumer, max: Int = 1_000, until isDone: (KafkaBatch
 
     @Test func `a second member takes over some partitions and the first is told`() throws {
         let kafka = try MockKafka(topic: "events")
-        let first = try kafka.consumer(group: "shared")
+        // The mock waits a session for old members to join again.
+        let first = try kafka.consumer(group: "shared") { $0.sessionTimeoutMillis = 4_500 }
         try first.subscribe(topics: ["events"])
         var owned: Set<KafkaPartition> = []
         var others: Set<KafkaPartition> = []
@@ -293,7 +294,7 @@ func poll(_ consumer: KafkaConsumer, max: Int = 1_000, until isDone: (KafkaBatch
             try take(batch, &owned, first)
             return owned.count == 2
         }
-        let second = try kafka.consumer(group: "shared")
+        let second = try kafka.consumer(group: "shared") { $0.sessionTimeoutMillis = 4_500 }
         try second.subscribe(topics: ["events"])
         try poll(first) { batch in
             try take(batch, &owned, first)

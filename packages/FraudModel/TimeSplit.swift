@@ -1,0 +1,26 @@
+/// Rows split by event time, each part later than the one before it:
+///
+///     oldest ──────── fit ────────┼─ stopping ─┼──── holdout ──── newest
+///                                              └ the newest 20 % of labelled event time, unless a moment is given
+///
+/// Trees are fitted on the first part; the second, an eighth of the time before the holdout, stops the fitting and sets the
+/// threshold; the holdout is only measured on.
+public struct TimeSplit: Sendable {
+    /// Rows of the set, oldest first.
+    public let fit: [Int], stopping: [Int], holdout: [Int]
+
+    /// Splits a set. `holdoutFromMillis` is the event time the holdout begins at.
+    public init(_ set: TrainingSet, holdoutFromMillis: Int64? = nil) {
+        let order = set.order()
+        guard let first = order.first, let last = order.last else {
+            (fit, stopping, holdout) = ([], [], [])
+            return
+        }
+        let (oldest, newest) = (set.timesMillis[first], set.timesMillis[last])
+        let holdoutFrom = holdoutFromMillis ?? newest - (newest - oldest) / 5
+        let stoppingFrom = holdoutFrom - (holdoutFrom - oldest) / 8
+        fit = order.filter { set.timesMillis[$0] < stoppingFrom }
+        stopping = order.filter { stoppingFrom <= set.timesMillis[$0] && set.timesMillis[$0] < holdoutFrom }
+        holdout = order.filter { set.timesMillis[$0] >= holdoutFrom }
+    }
+}

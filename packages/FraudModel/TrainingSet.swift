@@ -1,0 +1,157 @@
+public import FeatureEngine
+public import FeatureStore
+
+/// Labelled point-in-time rows of one feature service, dense. Rows whose label has not arrived never come in here.
+public struct TrainingSet: Sendable {
+    /// The service's name, its definitions and its features.
+    public let serviceName: String, definitionHash: String, featureNames: [String]
+    /// Rows in the set.
+    public var count: Int { labels.count }
+    /// One label a row, 1 for fraud.
+    public private(set) var labels: [Float] = []
+    /// Event time of each row, ms UTC.
+    public private(set) var timesMillis: [Int64] = []
+
+    /// Row after row; NaN is missing, a category is the number of its first occurrence.
+    private(set) var values: [Float] = []
+    /// By feature, for categories: the values in the order of their first occurrence.
+    private(set) var occurring: [[String]?]
+    private var codes: [[String: Int]?]
+
+    /// A set without rows.
+    public init(_ service: FeatureService) {
+        self.init(
+            serviceName: service.name, definitionHash: service.definitionHash, featureNames: service.featureNames,
+            kinds: service.kinds)
+    }
+
+    /// A set without rows, of features that need no service.
+    public init(serviceName: String, definitionHash: String, featureNames: [String], kinds: [FeatureKind]) {
+        self.serviceName = serviceName
+        self.definitionHash = definitionHash
+        self.featureNames = featureNames
+        occurring = kinds.map { $0 == .category ? [] : nil }
+        codes = kinds.map { $0 == .category ? [:] : nil }
+    }
+
+    /// Adds a row. The vector is in the service's order, the label 0 or 1.
+    public mutating func append(_ vector: FeatureVector, label: UInt8, timeMillis: Int64) {
+        precondition(vector.count == featureNames.count && label <= 1, "a row of another service")
+        for index in 0..<vector.count {
+            guard codes[index] != nil else {
+                values.append(TreeEnsemble.float(vector.numbers[index]))
+                continue
+            }
+            guard let text = vector.texts[index] else {
+                values.append(.nan)
+                continue
+            }
+            if let code = codes[index]?[text] {
+                values.append(Float(code))
+            } else {
+                let code = occurring[index]?.count ?? 0
+                codes[index]?[text] = code
+                occurring[index]?.append(text)
+                values.append(Float(code))
+            }
+        }
+        labels.append(Float(label))
+        timesMillis.append(timeMillis)
+    }
+
+    /// Rows in the order of their event times; ties keep their order.
+    func order() -> [Int] {
+        (0..<count).sorted { (timesMillis[$0], $0) < (timesMillis[$1], $1) }
+    }
+
+    /// A hash over all values, labels and times, in the order of event time: the same rows have the same, whatever file they came from.
+    public func fingerprint() -> String {
+        var hash = FNV1a64()
+        func combine(_ bits: some FixedWidthInteger) {
+            withUnsafeBytes(of: bits.littleEndian) { hash.combine($0) }
+        }
+        for name in featureNames { hash.combine(name.utf8) }
+        // A category counts by its text: the number of its first occurrence depends on the order of the rows.
+        let texts = occurring.map { $0.map { $0.map { FNV1a64.hash($0.utf8) } } }
+        for row in order() {
+            combine(timesMillis[row])
+            combine(labels[row].bitPattern)
+            for column in 0..<featureNames.count {
+                let value = values[row * featureNames.count + column]
+                if value.isNaN {
+                    combine(Float.nan.bitPattern)
+                } else if let texts = texts[column] {
+                    combine(texts[Int(value)])
+                } else {
+                    combine(value.bitPattern)
+                }
+            }
+        }
+        let digits = String(hash.value, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+
+    /// The values of `feature` that occur in the rows, sorted by bytes; nil for a number.
+    func categories(_ feature: Int, in rows: some Sequence<Int>) -> [String]? {
+        guard let names = occurring[feature] else { return nil }
+        var occurs = Array(repeating: false, count: names.count)
+        for row in rows {
+            let code = values[row * featureNames.count + feature]
+            if !code.isNaN { occurs[Int(code)] = true }
+        }
+        let found = names.indices.filter { occurs[$0] }.map { names[$0] }
+        return found.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    }
+
+    /// The inputs of a model with these features: rows one after the other, categories as the model's indexes.
+    func inputs(_ rows: some Collection<Int>, for features: [ModelFeature]) -> [Float] {
+        let columns = featureNames.count
+        let recoded: [[Float]?] = features.indices.map { index in
+            guard let names = occurring[index] else { return nil }
+            let known = Dictionary(
+                uniqueKeysWithValues: (features[index].categories ?? []).enumerated().map { ($1, $0) })
+            return names.map { name in known[name].map(Float.init) ?? .nan }
+        }
+        var inputs: [Float] = []
+        inputs.reserveCapacity(rows.count * columns)
+        for row in rows {
+            for column in 0..<columns {
+                let value = values[row * columns + column]
+                if let recoded = recoded[column], !value.isNaN {
+                    inputs.append(recoded[Int(value)])
+                } else {
+                    inputs.append(value)
+                }
+            }
+        }
+        return inputs
+    }
+
+    /// Scores rows with a model of the same definitions.
+    public func probabilities(_ rows: some Collection<Int>, of model: ScoringModel) throws(ModelError) -> [Float] {
+        guard model.featureNames == featureNames, model.definitionHash == definitionHash else {
+            throw .mismatch("model \(model.version) was trained on other definitions than these rows")
+        }
+        let features = zip(model.featureNames, model.categories).map { ModelFeature(name: $0, categories: $1) }
+        let columns = featureNames.count
+        var slots = model.ensemble.makeInputs()
+        var scores: [Float] = []
+        scores.reserveCapacity(rows.count)
+        let inputs = inputs(rows, for: features)
+        for row in 0..<rows.count {
+            for column in 0..<columns { slots.set(column, Double(inputs[row * columns + column])) }
+            scores.append(model.ensemble.probability(slots))
+        }
+        return scores
+    }
+
+    /// Rows, frauds and event times of a part.
+    func describe(_ rows: some Collection<Int>) -> DataPart {
+        var part = DataPart()
+        part.rows = rows.count
+        part.frauds = rows.count { labels[$0] == 1 }
+        part.fromMillis = rows.lazy.map { timesMillis[$0] }.min() ?? 0
+        part.toMillis = rows.lazy.map { timesMillis[$0] }.max() ?? 0
+        return part
+    }
+}

@@ -8,7 +8,8 @@ struct Migration {
 
     /// In order; the build names `001_x.sql` `_01_x_sql`. A new file is added to the end; one that was released is never changed.
     static let all: [Migration] = [
-        Migration(version: 1, name: "pipeline", sql: PackageResources._01_pipeline_sql)
+        Migration(version: 1, name: "pipeline", sql: PackageResources._01_pipeline_sql),
+        Migration(version: 2, name: "models", sql: PackageResources._02_models_sql),
     ]
 
     /// Serialises whoever migrates or makes tables at the same moment.

@@ -104,7 +104,7 @@ let package = Package(
             "FeatureTransformer", in: "services/feature-transformer",
             depending: [
                 "ServiceRuntime", "Observability", "TransactionData", "FeatureStore", "FeatureEngine", "KafkaClient",
-                "RedisOnlineStore", "PostgresOfflineStore", "HTTPServer", "JSON",
+                "RedisOnlineStore", "PostgresOfflineStore", "RedisClient", "PostgresClient", "HTTPServer", "JSON",
             ]),
         library(
             "FeatureStoreCommands", in: "services/feature-store",

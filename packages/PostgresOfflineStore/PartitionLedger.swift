@@ -198,14 +198,11 @@ public struct PartitionLedger: Sendable {
         }
     }
 
-    /// How many dead letters are stored, and how many rows `table` has, of this partition.
-    public func totals(table: String, on connection: PostgresConnection) throws -> (rows: Int64, deadLetters: Int64) {
-        let condition = "_topic = \(PostgresQuoting.literal(topic)) AND _partition = \(partition)"
-        let result = try connection.execute(
-            """
-            SELECT (SELECT count(*) FROM \(quoted(table)) WHERE \(condition)),
-            (SELECT count(*) FROM dead_letters WHERE \(condition))
-            """)
-        return (result.integer(0, 0) ?? 0, result.integer(0, 1) ?? 0)
+    /// How many dead letters are stored.
+    public func deadLetterCount(on connection: PostgresConnection) throws -> Int64 {
+        let result = try connection.query(
+            "SELECT count(*) FROM dead_letters WHERE _topic = $1 AND _partition = $2::int",
+            [.text(topic), .integer(Int64(partition))])
+        return result.integer(0, 0) ?? 0
     }
 }

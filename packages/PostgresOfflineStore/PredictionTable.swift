@@ -85,15 +85,14 @@ extension PostgresOfflineStore {
         return Set((0..<result.count).compactMap { result.text($0, 0) })
     }
 
-    /// Every id of one partition of a table, as its bytes: for the filter of known ids.
-    public func scanIDs(
-        table: String, column: String, topic: String, partition: Int32, _ body: (ArraySlice<UInt8>) throws -> Void
+    /// Columns of every row of one partition of a table: for the filter of known ids.
+    public func scanPartition(
+        table: String, columns: [String], topic: String, partition: Int32, _ body: (PostgresCopyRow) throws -> Void
     ) throws {
         try connection.copyOut(
             """
-            SELECT \(quoted(column)) FROM \(quoted(table))
+            SELECT \(columns.map(quoted).joined(separator: ", ")) FROM \(quoted(table))
             WHERE _topic = \(PostgresQuoting.literal(topic)) AND _partition = \(partition)
-            """
-        ) { try body($0.bytes(0)) }
+            """, body)
     }
 }

@@ -1,0 +1,12 @@
+import KafkaClient
+import Observability
+
+/// What the partitions of one thread share.
+struct StageContext {
+    let owner: String
+    let definitionHash: String
+    let stores: Stores
+    let publisher: DeadLetterPublisher
+    let metrics: TransformMetrics
+    let log: Log
+}

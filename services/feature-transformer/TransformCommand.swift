@@ -1,0 +1,178 @@
+import FeatureStore
+import Foundation
+import HTTPServer
+import KafkaClient
+import Observability
+import PostgresOfflineStore
+import RedisOnlineStore
+public import ServiceRuntime
+
+/// `needletail transform`: the stream, from Kafka into both stores.
+public struct TransformCommand: Command {
+    public static let name = "transform"
+    public static let summary = "Keep every card's windows: Kafka in, Postgres and Redis out, each event once."
+    public static let example = "needletail transform --exit-at-end"
+    public static let settings: [any SettingProtocol] = [
+        Setting<String>.kafkaBootstrapServers, Setting<String>.redisURL, Setting<String>.databaseURL,
+        Setting<String>.featureRepo, Setting<Int?>.adminPort, Setting<Int>.serverWaitSeconds, exitAtEnd, batchEvents,
+        lagBatchEvents, threads, group, topicPartitions, topicRetentionDays,
+    ]
+
+    static let exitAtEnd = Setting<Bool>(
+        "exit-at-end", default: false, help: "Stop when everything that was in the topics at the start is stored.")
+    static let batchEvents = Setting<Int>(
+        "batch-events", default: 500, in: 1...10_000, help: "Most events of one Postgres transaction while keeping up.")
+    static let lagBatchEvents = Setting<Int>(
+        "lag-batch-events", default: 5_000, in: 1...100_000,
+        help: "Most events of one Postgres transaction while lagging.")
+    static let threads = Setting<Int>(
+        "transform-threads", default: 2, in: 1...64, help: "Threads that share the partitions of events.")
+    static let group = Setting<String>(
+        "transform-group", default: "needletail-transform",
+        help: "The consumer group; processes of one group share the partitions.")
+    static let topicPartitions = Setting<Int>(
+        "topic-partitions", default: 4, in: 1...1_024, help: "Partitions of a topic that is made.")
+    static let topicRetentionDays = Setting<Int>(
+        "topic-retention-days", default: 30, in: 1...3_650, help: "How long a topic that is made keeps its records.")
+
+    public init() {}
+
+    public func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {
+        let repository: FeatureRepository
+        do {
+            repository = try FeatureRepository.load(
+                directory: settings[.featureRepo], environment: settings.environment)
+        } catch {
+            throw CommandError(.configuration, error.description)
+        }
+        var plan = TransformPlan(
+            repository: repository, bootstrapServers: settings[.kafkaBootstrapServers], redisURL: settings[.redisURL],
+            databaseURL: settings[.databaseURL], group: settings[Self.group],
+            processName: "\(ProcessInfo.processInfo.hostName):\(ProcessInfo.processInfo.processIdentifier)",
+            batchEvents: settings[Self.batchEvents],
+            lagBatchEvents: max(settings[Self.batchEvents], settings[Self.lagBatchEvents]), partitionCounts: [:])
+        let metrics = TransformMetrics(runtime.metrics)
+
+        try await prepareStores(plan, runtime)
+        let ends = try await prepareTopics(
+            &plan, runtime, partitions: settings[Self.topicPartitions], retentionDays: settings[Self.topicRetentionDays]
+        )
+        var admin: AdminServer?
+        if let port = settings[.adminPort] {
+            do { admin = try AdminServer(port: port, metrics: runtime.metrics) { .ready } } catch {
+                throw CommandError(.unavailable, "cannot serve health and metrics on port \(port): \(error)")
+            }
+        }
+        defer { admin?.stop() }
+
+        let wanted = plan.threads(eventThreads: settings[Self.threads])
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for thread in wanted {
+                let plan = plan
+                group.addTask {
+                    // However this thread ends, the program does.
+                    defer { runtime.stop() }
+                    try await runtime.onThread("transform-\(thread.kind.name)-\(thread.number)") {
+                        try StageThread(
+                            thread.kind, number: thread.number, topics: thread.topics, plan: plan, runtime: runtime,
+                            metrics: metrics
+                        ).run()
+                    }
+                }
+            }
+            if settings[Self.exitAtEnd] {
+                let databaseURL = plan.databaseURL
+                group.addTask { try await Self.stopAtEnd(ends, databaseURL, runtime) }
+            }
+            do { try await group.waitForAll() } catch let stop as PipelineStop {
+                throw CommandError(.dataError, stop.description)
+            } catch let error as KafkaError {
+                throw CommandError(.unavailable, error.description)
+            }
+        }
+    }
+
+    /// Waits for both stores, makes what is missing in Postgres, and warns of a Redis that forgets.
+    private func prepareStores(_ plan: TransformPlan, _ runtime: ServiceRuntime) async throws {
+        try await runtime.waiting(for: "Postgres") {
+            try await runtime.onThread("prepare") {
+                let store = try PostgresOfflineStore(url: plan.databaseURL)
+                do {
+                    try store.migrate()
+                    try store.createTables(plan.repository)
+                } catch let mismatch as TableMismatch {
+                    throw CommandError(.configuration, mismatch.description)
+                }
+            }
+        }
+        let warning = try await runtime.waiting(for: "Redis at \(Self.shown(plan.redisURL))") {
+            try await runtime.onThread("prepare") { try RedisOnlineStore(url: plan.redisURL).evictionWarning() }
+        }
+        if let warning { runtime.log.warning("Redis may lose online state by itself", ["reason": warning]) }
+    }
+
+    /// Waits for Kafka, makes the topics that are missing, and notes their partitions and ends.
+    private func prepareTopics(
+        _ plan: inout TransformPlan, _ runtime: ServiceRuntime, partitions: Int, retentionDays: Int
+    ) async throws -> [KafkaPartition: Int64] {
+        let servers = plan.bootstrapServers
+        let repository = plan.repository
+        let (counts, ends) = try await runtime.waiting(for: "Kafka at \(servers)") {
+            try await runtime.onThread("prepare") {
+                let admin = try KafkaAdmin(bootstrapServers: servers)
+                try admin.waitUntilReachable(timeoutMillis: 2_000)
+                let existing = try admin.topics(timeoutMillis: 10_000)
+                let consumed = Set(PipelineTopics.consumed(repository))
+                let missing = PipelineTopics.all(repository).filter { existing[$0] == nil }.map { name in
+                    // A dead letter is its record and a reason: where the record fitted it must fit too.
+                    KafkaTopicDefinition(
+                        name, partitions: partitions,
+                        configuration: [
+                            "retention.ms": "\(Int64(retentionDays) * 86_400_000)",
+                            "max.message.bytes": consumed.contains(name) ? "1048588" : "4194304",
+                        ])
+                }
+                try admin.createTopics(missing, timeoutMillis: 10_000)
+                var counts: [String: Int] = [:]
+                var ends: [KafkaPartition: Int64] = [:]
+                for topic in consumed {
+                    guard let count = try admin.partitionCount(topic: topic, timeoutMillis: 10_000) else {
+                        throw KafkaError.unreachable(servers: servers, reason: "topic \"\(topic)\" is not there yet")
+                    }
+                    counts[topic] = count
+                    for number in 0..<count {
+                        let partition = KafkaPartition(topic, Int32(number))
+                        ends[partition] = try admin.watermarks(of: partition, timeoutMillis: 10_000).high
+                    }
+                }
+                return (counts, ends)
+            }
+        }
+        plan.partitionCounts = counts
+        return ends
+    }
+
+    /// Stops the program when Postgres has everything before `ends`, whichever process stored it. The threads finish the batch
+    /// in hand, so Redis and Kafka have it too.
+    private static func stopAtEnd(
+        _ ends: [KafkaPartition: Int64], _ databaseURL: String, _ runtime: ServiceRuntime
+    ) async throws {
+        while !runtime.isStopping {
+            let stored = try? await runtime.onThread("progress") {
+                try PartitionLedger.nextOffsets(on: PostgresOfflineStore(url: databaseURL).connection)
+            }
+            var left = ends.filter { $0.value > 0 }
+            for position in stored ?? [] {
+                let partition = KafkaPartition(position.topic, position.partition)
+                if let end = left[partition], position.offset >= end { left.removeValue(forKey: partition) }
+            }
+            if stored != nil, left.isEmpty { break }
+            guard await runtime.sleep(millis: 200) else { return }
+        }
+        runtime.stop()
+    }
+
+    private static func shown(_ url: String) -> String {
+        url.lastIndex(of: "@").map { String(url[url.index(after: $0)...]) } ?? url.replacing("redis://", with: "")
+    }
+}

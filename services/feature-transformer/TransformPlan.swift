@@ -1,0 +1,46 @@
+import FeatureEngine
+import FeatureStore
+import KafkaClient
+import PostgresOfflineStore
+
+/// What a `transform` process does, once its settings and definitions are read.
+struct TransformPlan: Sendable {
+    let repository: FeatureRepository
+    let bootstrapServers: String
+    let redisURL: String
+    let databaseURL: String
+    let group: String
+    let processName: String
+    let batchEvents: Int
+    let lagBatchEvents: Int
+    /// Of every consumed topic.
+    var partitionCounts: [String: Int]
+
+    /// The threads to run: several for events, one for what is light. A stage whose topic is of several sources is one.
+    func threads(eventThreads: Int) -> [(kind: StageKind, number: Int, topics: [String])] {
+        let events = Set(repository.sources.map(\.topic)).sorted()
+        let labels = Set(repository.sources.compactMap { $0.label?.topic }).sorted()
+        let partitions = events.reduce(0) { $0 + (partitionCounts[$1] ?? 0) }
+        var threads = (0..<max(1, min(eventThreads, partitions))).map {
+            (kind: StageKind.events, number: $0, topics: events)
+        }
+        if !labels.isEmpty { threads.append((.labels, 0, labels)) }
+        threads.append((.predictions, 0, [PipelineTopics.predictions]))
+        return threads
+    }
+
+    func stage(_ kind: StageKind, _ partition: KafkaPartition, _ metrics: TransformMetrics) throws -> any Stage {
+        switch kind {
+        case .labels: return LabelStage(partition)
+        case .predictions: return PredictionStage(partition)
+        case .events:
+            guard let source = repository.sources.first(where: { $0.topic == partition.topic }),
+                let count = partitionCounts[partition.topic]
+            else {
+                throw PipelineStop(topic: partition.topic, partition: partition.partition, "no source has this topic")
+            }
+            return EventStage(
+                source, repository: repository, partition: partition, partitionCount: count, metrics: metrics)
+        }
+    }
+}

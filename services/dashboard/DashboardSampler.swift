@@ -109,7 +109,7 @@ final class DashboardSampler: @unchecked Sendable {  // See above: never called 
         do {
             let connection = try postgres ?? PostgresConnection(url: databaseURL, connectTimeoutSeconds: 2)
             postgres = connection
-            observation.champion = nil
+            observation.champion = try DashboardQueries.champion(connection)
             let positions = try DashboardQueries.positions(connection)
             observation.lags = positions.map { position in
                 let end = kafka?.end(of: KafkaPartition(position.topic, Int32(position.partition)))

@@ -1,3 +1,4 @@
+import Dashboard
 import FeatureTransformer
 import KafkaProducerService
 import ServiceRuntime
@@ -6,6 +7,7 @@ await CommandLineProgram(
     name: "needletail", version: "0.1.0",
     summary: "scores card transactions while they happen: Kafka, an online feature store, an explained answer.",
     groups: [
-        CommandGroup("Stream", [ProduceCommand.self, TransformCommand.self])
+        CommandGroup("Stream", [ProduceCommand.self, TransformCommand.self]),
+        CommandGroup("Watch", [DashboardCommand.self]),
     ]
 ).main()

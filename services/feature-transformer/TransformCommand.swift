@@ -1,3 +1,4 @@
+import FeatureEngine
 import FeatureStore
 import Foundation
 import HTTPServer
@@ -14,7 +15,7 @@ public struct TransformCommand: Command {
     public static let example = "needletail transform --exit-at-end"
     public static let settings: [any SettingProtocol] = [
         Setting<String>.kafkaBootstrapServers, Setting<String>.redisURL, Setting<String>.databaseURL,
-        Setting<String>.featureRepo, Setting<Int?>.adminPort, Setting<Int>.serverWaitSeconds, exitAtEnd, batchEvents,
+        Setting<String>.featureRepo, Setting<Int?>.adminPort, exitAtEnd, batchEvents,
         lagBatchEvents, threads, group, topicPartitions, topicRetentionDays,
     ]
 
@@ -31,9 +32,10 @@ public struct TransformCommand: Command {
         "transform-group", default: "needletail-transform",
         help: "The consumer group; processes of one group share the partitions.")
     static let topicPartitions = Setting<Int>(
-        "topic-partitions", default: 4, in: 1...1_024, help: "Partitions of a topic that is made.")
+        "partitions", default: 4, in: 1...1_000, help: "Partitions of topics that are made.",
+        environment: "TOPIC_PARTITIONS")
     static let topicRetentionDays = Setting<Int>(
-        "topic-retention-days", default: 30, in: 1...3_650, help: "How long a topic that is made keeps its records.")
+        "retention-days", default: 30, in: 1...3_650, help: "How long topics that are made keep records.")
 
     public init() {}
 
@@ -81,8 +83,8 @@ public struct TransformCommand: Command {
                 }
             }
             if settings[Self.exitAtEnd] {
-                let databaseURL = plan.databaseURL
-                group.addTask { try await Self.stopAtEnd(ends, databaseURL, runtime) }
+                let plan = plan
+                group.addTask { try await Self.stopAtEnd(ends, plan, runtime) }
             }
             do { try await group.waitForAll() } catch let stop as PipelineStop {
                 throw CommandError(.dataError, stop.description)
@@ -152,24 +154,35 @@ public struct TransformCommand: Command {
         return ends
     }
 
-    /// Stops the program when Postgres has everything before `ends`, whichever process stored it. The threads finish the batch
-    /// in hand, so Redis and Kafka have it too.
+    /// Stops the program when both stores have everything before `ends`, whichever process stored it. The threads finish the
+    /// batch in hand.
     private static func stopAtEnd(
-        _ ends: [KafkaPartition: Int64], _ databaseURL: String, _ runtime: ServiceRuntime
+        _ ends: [KafkaPartition: Int64], _ plan: TransformPlan, _ runtime: ServiceRuntime
     ) async throws {
-        while !runtime.isStopping {
-            let stored = try? await runtime.onThread("progress") {
-                try PartitionLedger.nextOffsets(on: PostgresOfflineStore(url: databaseURL).connection)
-            }
-            var left = ends.filter { $0.value > 0 }
-            for position in stored ?? [] {
-                let partition = KafkaPartition(position.topic, position.partition)
-                if let end = left[partition], position.offset >= end { left.removeValue(forKey: partition) }
-            }
-            if stored != nil, left.isEmpty { break }
-            guard await runtime.sleep(millis: 200) else { return }
+        while await runtime.sleep(millis: 200) {
+            // A server that is away now is asked again: the threads say what is wrong.
+            let isDone = try? await runtime.onThread("progress") { try Self.isStored(ends, plan) }
+            if isDone == true { break }
         }
         runtime.stop()
+    }
+
+    private static func isStored(_ ends: [KafkaPartition: Int64], _ plan: TransformPlan) throws -> Bool {
+        var left = ends.filter { $0.value > 0 }
+        let events = Set(plan.repository.sources.map(\.topic))
+        let redis = try RedisOnlineStore(url: plan.redisURL)
+        for position in try PartitionLedger.nextOffsets(on: PostgresOfflineStore(url: plan.databaseURL).connection) {
+            let partition = KafkaPartition(position.topic, position.partition)
+            guard let end = left[partition], position.offset >= end else { continue }
+            if events.contains(position.topic) {
+                let key = OnlineKeys.watermark(
+                    hash8: plan.repository.hash8, topic: position.topic, partition: Int(position.partition))
+                let (watermark, _) = try redis.read(watermarkKey: key, blobKeys: [])
+                guard let watermark, watermark.nextOffset >= end else { continue }
+            }
+            left.removeValue(forKey: partition)
+        }
+        return left.isEmpty
     }
 
     private static func shown(_ url: String) -> String {

@@ -25,7 +25,9 @@ public struct ByteReader: MessageCoder {
         let size = T.bitWidth / 8
         guard remaining >= size else { throw .truncated }
         var value: T = 0
-        for index in cursor..<cursor + size { value = (size == 1 ? 0 : value &<< 8) | T(truncatingIfNeeded: bytes[index]) }
+        for index in cursor..<cursor + size {
+            value = (size == 1 ? 0 : value &<< 8) | T(truncatingIfNeeded: bytes[index])
+        }
         cursor += size
         return value
     }

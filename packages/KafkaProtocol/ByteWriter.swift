@@ -61,7 +61,9 @@ public struct ByteWriter: MessageCoder {
     }
 
     public mutating func bool(_ value: inout Bool) throws(ProtocolError) { output.append(value ? 1 : 0) }
-    public mutating func integer<T: FixedWidthInteger & Sendable>(_ value: inout T) throws(ProtocolError) { write(value) }
+    public mutating func integer<T: FixedWidthInteger & Sendable>(_ value: inout T) throws(ProtocolError) {
+        write(value)
+    }
     public mutating func string(_ value: inout String) throws(ProtocolError) {
         try length(value.utf8.count, short: true)
         output.append(contentsOf: value.utf8)

@@ -84,7 +84,9 @@ public struct Record: Sendable, Equatable {
 extension RecordBatch {
     /// The records of `bytes`, one whole batch that is not compressed.
     public static func records(of bytes: ArraySlice<UInt8>) throws(ProtocolError) -> [Record] {
-        guard let batch = RecordBatch(head: bytes), batch.size <= bytes.count, batch.codec == 0 else { throw .truncated }
+        guard let batch = RecordBatch(head: bytes), batch.size <= bytes.count, batch.codec == 0 else {
+            throw .truncated
+        }
         var reader = ByteReader(bytes.prefix(batch.size).dropFirst(headSize))
         guard batch.recordCount >= 0, Int(batch.recordCount) <= reader.remaining else {
             throw .badLength(Int(batch.recordCount))

@@ -102,9 +102,15 @@ public struct RecordBatch: Sendable, Equatable {
         guard let batch = RecordBatch(head: records) else {
             return .failure(BatchFault(.corruptMessage, "record batch is cut short"))
         }
-        guard batch.size <= maxBytes else { return .failure(BatchFault(.messageTooLarge, "batch above max.message.bytes")) }
-        guard batch.size <= records.count else { return .failure(BatchFault(.corruptMessage, "record batch is cut short")) }
-        guard batch.size == records.count else { return .failure(BatchFault(.invalidRecord, "more than one record batch")) }
+        guard batch.size <= maxBytes else {
+            return .failure(BatchFault(.messageTooLarge, "batch above max.message.bytes"))
+        }
+        guard batch.size <= records.count else {
+            return .failure(BatchFault(.corruptMessage, "record batch is cut short"))
+        }
+        guard batch.size == records.count else {
+            return .failure(BatchFault(.invalidRecord, "more than one record batch"))
+        }
         guard isIntact(records, checksum: batch.checksum) else {
             return .failure(BatchFault(.corruptMessage, "record batch's checksum is wrong"))
         }

@@ -100,7 +100,8 @@ final class LogFile: Sendable {
         var failure: Int32 = 0
         let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, done in
             while done < count {
-                let got = unsafe pread(descriptor, buffer.baseAddress?.advanced(by: done), count - done, off_t(position + done))
+                let got = unsafe pread(
+                    descriptor, buffer.baseAddress?.advanced(by: done), count - done, off_t(position + done))
                 if got < 0 && errno == EINTR { continue }
                 if got < 0 { failure = errno }
                 guard got > 0 else { break }

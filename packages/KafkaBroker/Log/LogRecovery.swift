@@ -15,18 +15,13 @@ enum LogRecovery {
         var damage: LogError?
     }
 
-    /// Whether the folder belongs to this topic's present life; a folder without a checkpoint belongs to whoever names it.
-    static func owner(of folder: String) -> TopicID? {
-        guard let bytes = try? Files.contents(folder + "/" + Checkpoint.fileName) else { return nil }
-        return Checkpoint(bytes)?.topic
-    }
-
     static func open(
         folder: String, topic: TopicID, partition: Int32, leaderEpoch: Int32, limits: LogLimits, nowMillis: Int64
     ) throws(LogError) -> Outcome {
         let isNew = !Files.exists(folder)
         try Files.makeFolder(folder)
-        let known = try Files.contents(folder + "/" + Checkpoint.fileName).flatMap { Checkpoint($0) } ?? Checkpoint()
+        var known = try Files.contents(folder + "/" + Checkpoint.fileName).flatMap { Checkpoint($0) } ?? Checkpoint()
+        if known.topic != topic { known = Checkpoint() }
         var bases = try Files.list(folder).filter { $0.hasSuffix(".log") }.compactMap { Int64($0.dropLast(4)) }.sorted()
         // Retention writes the checkpoint first and removes the files after it.
         if let first = known.segments.first {
@@ -39,63 +34,55 @@ enum LogRecovery {
         var dropped = 0
         var lost = false
         var damage: LogError?
+        // A file that the checkpoint names and nobody finds: what follows must not be read as if the hole were not there.
+        for wanted in known.segments where wanted.size > 0 && !bases.contains(wanted.base) {
+            damage = damage ?? .storage(operation: "open", path: path(folder, wanted.base), errno: 2)
+        }
         var expected = known.segments.first?.base ?? bases.first ?? 0
-        var isBroken = false
+        var isCut = false
         for base in bases {
-            if isBroken || base != expected {
-                // What follows a hole would be read as if the hole were not there.
-                let size = (try? LogFile(path: path(folder, base), create: false).size()) ?? 0
-                if size > 0 { lost = true }
+            let manifest = known.segments.first { $0.base == base }
+            if manifest == nil, damage == nil, isCut || base != expected {
+                // Written after the checkpoint, behind bytes that did not reach the disk: kept aside, not served.
+                let file = path(folder, base)
+                let size = try LogFile(path: file, create: false).size()
+                if size > 0 { try Files.move(file, to: file + ".lost") } else { remove(folder, base) }
+                lost = lost || size > 0
                 dropped += size
-                remove(folder, base)
-                isBroken = true
                 continue
             }
             let segment = try LogSegment(folder: folder, base: base, create: false, nowMillis: nowMillis)
             let size = try segment.file.size()
-            var isKnown = false
-            if let manifest = known.segments.first(where: { $0.base == base }) {
+            segments.append(segment)
+            if let manifest {
                 let isLast = base == known.segments.last?.base
-                if size >= Int(manifest.size) {
-                    segment.adopt(manifest)
-                    isKnown = true
-                } else if !isLast {
+                if size < Int(manifest.size), !isLast {
                     damage = damage ?? .corrupt(path: segment.file.path, position: size)
+                }
+                if size >= Int(manifest.size) || damage != nil {
                     segment.adopt(manifest)
-                    isKnown = true
                 } else {
+                    // Bytes that had been synchronised are gone; what is left is counted from the beginning.
                     lost = true
                     producers = ProducerTable()
                 }
-                if isKnown && !isLast && size == Int(manifest.size) || damage != nil {
-                    segments.append(segment)
+                if !isLast || damage != nil {
                     expected = segment.end
                     continue
                 }
+                // Appending needs the index, and scanning extends it.
+                _ = try segment.index()
             }
-            // Appending needs the index, and scanning extends it.
-            if isKnown { _ = try segment.index() }
+            guard damage == nil else { continue }
             try scan(segment, upTo: size, &producers, nowMillis: nowMillis)
             if segment.size < size {
                 dropped += size - segment.size
                 // A torn tail is one batch that nobody was told about; anything else held acknowledged records.
                 if try holdsWholeBatch(segment.file, from: segment.size, to: size) { lost = true }
                 try segment.file.truncate(to: segment.size)
-                isBroken = true
+                isCut = true
             }
-            segments.append(segment)
             expected = segment.end
-        }
-        if let last = known.segments.last, expected < last.end, damage == nil { lost = true }
-        // A segment that a checkpoint names and nobody finds, between others or at the front.
-        if damage == nil, let missing = known.segments.first(where: { wanted in
-            wanted.size > 0 && !segments.contains { $0.base == wanted.base }
-        }) {
-            if missing.base == known.segments.last?.base {
-                lost = true
-            } else {
-                damage = .storage(operation: "open", path: path(folder, missing.base), errno: 2)
-            }
         }
         if segments.isEmpty {
             segments = [try LogSegment(folder: folder, base: expected, create: true, nowMillis: nowMillis)]
@@ -147,7 +134,9 @@ enum LogRecovery {
         return batch.size <= size - position
     }
 
-    private static func path(_ folder: String, _ base: Int64) -> String { folder + "/" + LogSegment.name(base) + ".log" }
+    private static func path(_ folder: String, _ base: Int64) -> String {
+        folder + "/" + LogSegment.name(base) + ".log"
+    }
 
     private static func remove(_ folder: String, _ base: Int64) {
         let name = folder + "/" + LogSegment.name(base)

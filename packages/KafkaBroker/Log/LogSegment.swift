@@ -73,7 +73,8 @@ final class LogSegment {
 
     /// Counts a batch that is in the file behind the others.
     func noteAppended(_ batch: RecordBatch) {
-        loadedIndex?.note(offset: UInt32(truncatingIfNeeded: end - base), position: size, earlierMaxTimestamp: maxTimestamp)
+        loadedIndex?.note(
+            offset: UInt32(truncatingIfNeeded: end - base), position: size, earlierMaxTimestamp: maxTimestamp)
         end += Int64(batch.lastOffsetDelta) + 1
         size += batch.size
         maxTimestamp = max(maxTimestamp, batch.maxTimestamp)
@@ -85,7 +86,8 @@ final class LogSegment {
     /// The index, from the disk if need be, and made again from the log if what is there is not what was written.
     func index() throws(LogError) -> SparseIndex {
         if let loadedIndex { return loadedIndex }
-        let stored = (try? LogFile(path: indexPath, create: false).read(savedIndexCount * SparseIndex.entrySize, at: 0)) ?? []
+        let stored =
+            (try? LogFile(path: indexPath, create: false).read(savedIndexCount * SparseIndex.entrySize, at: 0)) ?? []
         if stored.count == savedIndexCount * SparseIndex.entrySize, CRC32C.checksum(stored[...]) == savedIndexChecksum,
             let index = SparseIndex.decode(stored)
         {
@@ -96,7 +98,8 @@ final class LogSegment {
         var latest: Int64 = -1
         try walk(from: 0) { batch, position in
             index.note(
-                offset: UInt32(truncatingIfNeeded: batch.baseOffset - base), position: position, earlierMaxTimestamp: latest)
+                offset: UInt32(truncatingIfNeeded: batch.baseOffset - base), position: position,
+                earlierMaxTimestamp: latest)
             latest = max(latest, batch.maxTimestamp)
             return true
         }
@@ -132,7 +135,8 @@ final class LogSegment {
                 windowStart = position
                 window = try file.read(min(SparseIndex.interval * 4, size - position), at: position)
             }
-            guard let batch = RecordBatch(head: window.dropFirst(position - windowStart)), batch.size <= size - position else {
+            guard let batch = RecordBatch(head: window.dropFirst(position - windowStart)), batch.size <= size - position
+            else {
                 throw .corrupt(path: file.path, position: position)
             }
             guard try visit(batch, position) else { return }

@@ -161,7 +161,8 @@ final class PartitionLog {
         if let failure { throw failure }
         for segment in segments where segment.maxTimestamp >= timestamp && segment.end > logStart {
             var found: (offset: Int64, timestamp: Int64)?
-            try segment.walk(from: try segment.index().position(forTime: timestamp)) { batch, position throws(LogError) in
+            try segment.walk(from: try segment.index().position(forTime: timestamp)) {
+                batch, position throws(LogError) in
                 guard batch.maxTimestamp >= timestamp, batch.lastOffset >= logStart else { return true }
                 guard batch.codec == 0 else {
                     found = (max(batch.baseOffset, logStart), batch.maxTimestamp)
@@ -257,7 +258,9 @@ final class PartitionLog {
         isDirty = false
         var indexes: [(path: String, bytes: [UInt8], position: Int)] = []
         for segment in segments {
-            if let unsaved = segment.unsavedIndex() { indexes.append((segment.indexPath, unsaved.bytes, unsaved.position)) }
+            if let unsaved = segment.unsavedIndex() {
+                indexes.append((segment.indexPath, unsaved.bytes, unsaved.position))
+            }
         }
         var checkpoint = Checkpoint()
         checkpoint.topic = topic

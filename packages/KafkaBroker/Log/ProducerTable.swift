@@ -39,7 +39,8 @@ struct ProducerTable: Equatable, Sendable {
         where earlier.firstSequence == batch.baseSequence && earlier.lastSequence == batch.lastSequence {
             return .duplicate(baseOffset: earlier.lastOffset - Int64(batch.lastOffsetDelta))
         }
-        guard let last = known.batches.last, batch.baseSequence != RecordBatch.sequence(last.lastSequence, plus: 1) else {
+        guard let last = known.batches.last, batch.baseSequence != RecordBatch.sequence(last.lastSequence, plus: 1)
+        else {
             return .append
         }
         return .refuse(.outOfOrderSequenceNumber)
@@ -52,7 +53,9 @@ struct ProducerTable: Equatable, Sendable {
             firstSequence: batch.baseSequence, lastSequence: batch.lastSequence,
             lastOffset: baseOffset + Int64(batch.lastOffsetDelta))
         var known = producers[batch.producerID] ?? Producer(epoch: batch.producerEpoch, lastUsedMillis: 0, batches: [])
-        if known.epoch != batch.producerEpoch { known = Producer(epoch: batch.producerEpoch, lastUsedMillis: 0, batches: []) }
+        if known.epoch != batch.producerEpoch {
+            known = Producer(epoch: batch.producerEpoch, lastUsedMillis: 0, batches: [])
+        }
         if known.batches.count == Self.remembered { known.batches.removeFirst() }
         known.batches.append(entry)
         known.lastUsedMillis = nowMillis
@@ -86,7 +89,9 @@ struct ProducerTable: Equatable, Sendable {
             var producer = Producer(epoch: try reader.read(), lastUsedMillis: try reader.read(), batches: [])
             for _ in 0..<(try reader.read(UInt8.self)) {
                 producer.batches.append(
-                    Batch(firstSequence: try reader.read(), lastSequence: try reader.read(), lastOffset: try reader.read()))
+                    Batch(
+                        firstSequence: try reader.read(), lastSequence: try reader.read(), lastOffset: try reader.read()
+                    ))
             }
             producers[id] = producer
         }

@@ -1,0 +1,36 @@
+/// What a broker is told at its start.
+public struct BrokerConfiguration: Sendable, Equatable {
+    /// When records are on the disk rather than in the system's hands.
+    public enum Flush: String, Sendable, CaseIterable {
+        /// Once a second, in the background: a killed process loses nothing, a lost machine at most a second.
+        case background
+        /// Before each answer.
+        case always
+    }
+
+    /// The folder that holds everything; made if need be.
+    public var dataFolder: String
+    /// Where to listen; port 0 is any free one.
+    public var host = "127.0.0.1", port = 0
+    /// The address that clients are told; nil is where it listens.
+    public var advertisedHost: String?
+    /// Partitions of a topic that does not say.
+    public var defaultPartitions = 1
+    /// Whether asking for a topic makes it, as Kafka does by default.
+    public var createsTopicsAutomatically = true
+    /// When records are synchronised.
+    public var flush = Flush.background
+    /// How long a new group's first member waits for others (Kafka: 3000).
+    public var initialRebalanceDelayMillis = 50
+    /// How often old segments are looked for, and the disk is synchronised.
+    public var retentionCheckMillis = 30_000, flushIntervalMillis = 1_000
+    /// How long positions outlive the last member of their group.
+    public var offsetRetentionMillis: Int64 = 604_800_000
+    /// A connection without a request for this long is closed, as Kafka's `connections.max.idle.ms`.
+    public var idleConnectionMillis: Int64 = 600_000
+    /// Most connections at once; more are closed as they come.
+    public var maxConnections = 4_000
+
+    /// A broker on `dataFolder`, on any free port of the loopback interface.
+    public init(dataFolder: String) { self.dataFolder = dataFolder }
+}

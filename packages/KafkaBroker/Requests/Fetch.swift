@@ -1,0 +1,106 @@
+import KafkaProtocol
+
+extension BrokerCore {
+    /// Versions 4–11. Waits for `minBytes`, unless something is wrong with a partition: that is told at once.
+    func fetch(_ request: FetchRequest, _ context: RequestContext) {
+        var available = 0
+        var mustAnswer = request.maxWaitMillis <= 0
+        var logs: [PartitionLog] = []
+        for topic in request.topics {
+            for partition in topic.partitions {
+                guard let log = catalog.topics[topic.name]?.log(partition.index), refusal(partition, log) == nil else {
+                    mustAnswer = true
+                    continue
+                }
+                logs.append(log)
+                available += min(log.bytesAvailable(from: partition.fetchOffset), Int(max(partition.maxBytes, 1)))
+            }
+        }
+        if mustAnswer || available >= Int(request.minBytes) { return answerFetch(request, context) }
+        fetches.park(request, context, on: logs, available: available, core: self)
+    }
+
+    private func refusal(_ partition: FetchRequest.Partition, _ log: PartitionLog) -> ErrorCode? {
+        if log.failure != nil { return .kafkaStorageError }
+        if let code = epochRefusal(partition.currentLeaderEpoch, log) { return code }
+        return partition.fetchOffset < log.logStart || partition.fetchOffset > log.end ? .offsetOutOfRange : nil
+    }
+
+    /// A client that knows another leader epoch has to ask for metadata first.
+    func epochRefusal(_ epoch: Int32, _ log: PartitionLog) -> ErrorCode? {
+        guard epoch >= 0, epoch != log.leaderEpoch else { return nil }
+        return epoch < log.leaderEpoch ? .fencedLeaderEpoch : .unknownLeaderEpoch
+    }
+
+    /// Answers with what is there now.
+    func answerFetch(_ request: FetchRequest, _ context: RequestContext) {
+        guard let connection = context.connection, !connection.isClosed else { return }
+        var builder = ResponseBuilder(context.header)
+        let version = context.header.version
+        do throws(ProtocolError) {
+            try builder.begin()
+            var head = FetchResponse()
+            try head.codeHead(&builder.writer, version: version)
+            builder.writer.bytesLength(request.topics.count)
+            var budget = Int(max(0, request.maxBytes))
+            var isFirst = true
+            for wanted in request.topics {
+                var name = wanted.name
+                try builder.writer.string(&name)
+                builder.writer.bytesLength(wanted.partitions.count)
+                for partition in wanted.partitions {
+                    try write(partition, of: wanted.name, version: version, &builder, &budget, &isFirst)
+                    try builder.writer.tags()
+                }
+                try builder.writer.tags()
+            }
+            try builder.writer.tags()
+            connection.finish(builder.finished())
+        } catch {
+            connection.close()
+        }
+    }
+
+    private func write(
+        _ partition: FetchRequest.Partition, of topic: String, version: Int16, _ builder: inout ResponseBuilder,
+        _ budget: inout Int, _ isFirst: inout Bool
+    ) throws(ProtocolError) {
+        var head = FetchResponse.PartitionHead()
+        head.index = partition.index
+        var slice: PartitionLog.Slice?
+        var copied: [UInt8] = []
+        if let log = catalog.topics[topic]?.log(partition.index) {
+            if let code = refusal(partition, log) {
+                head.error = code
+            } else {
+                do throws(LogError) {
+                    // The first batch of the answer comes whole whatever the limits say; later ones must fit.
+                    let most = min(budget, Int(max(0, partition.maxBytes)))
+                    if isFirst || most > 0 {
+                        slice = try log.read(from: partition.fetchOffset, maxBytes: max(most, 1))
+                        if let found = slice, !isFirst, found.range.count > most { slice = nil }
+                        if let found = slice, found.range.count < ResponseBuilder.smallestFilePiece {
+                            copied = try found.file.read(found.range.count, at: found.range.lowerBound)
+                        }
+                    }
+                } catch {
+                    slice = nil
+                    head.error = report(error, log)
+                }
+            }
+            if head.error == .none {
+                head.highWatermark = log.end
+                head.lastStableOffset = log.end
+                head.logStartOffset = log.logStart
+            }
+        } else {
+            head.error = .unknownTopicOrPartition
+        }
+        if let slice {
+            isFirst = false
+            budget -= slice.range.count
+        }
+        try head.code(&builder.writer, version: version)
+        if let slice, copied.isEmpty { builder.append(slice) } else { builder.append(copied) }
+    }
+}

@@ -1,0 +1,119 @@
+import EventLoop
+import KafkaProtocol
+import Observability
+
+/// JoinGroup 0–5, SyncGroup 0–3, Heartbeat 0–3, LeaveGroup 0–3.
+extension BrokerCore {
+    /// Acts on a group, sends what follows, and sees to its timer.
+    func change(_ group: String, creating: Bool = false, _ body: (inout GroupState) -> [GroupState.Action]) {
+        let answers = groups.change(group, creating: creating, nowMillis: nowMillis, body)
+        if let failure = groups.takeFailure() {
+            log.error("group could not be stored", ["group": group, "reason": failure.description])
+        }
+        watchDeadline(of: group)
+        for answer in answers { answer() }
+    }
+
+    /// Sets the group's timer for the next thing that time will do to it.
+    private func watchDeadline(of group: String) {
+        guard let deadline = groups.groups[group]?.nextDeadlineMillis else {
+            groupTimers[group]?.clear()
+            return
+        }
+        let timer =
+            groupTimers[group]
+            ?? loop.timer { [unowned self] in
+                change(group) { $0.tick(nowMillis: nowMillis) }
+            }
+        groupTimers[group] = timer
+        timer.schedule(afterMillis: Int(max(0, min(deadline - nowMillis, 86_400_000))))
+    }
+
+    func joinGroup(_ request: JoinGroupRequest, _ context: RequestContext) {
+        guard !request.groupID.isEmpty else {
+            var refusal = JoinGroupResponse()
+            refusal.error = .invalidGroupID
+            return context.answer(refusal)
+        }
+        let token = groups.park(.join { context.answer($0) })
+        let session = Int64(request.sessionTimeoutMillis)
+        let rebalance = request.rebalanceTimeoutMillis < 0 ? session : Int64(request.rebalanceTimeoutMillis)
+        let join = GroupState.Join(
+            token: token, memberID: request.memberID, instanceID: request.groupInstanceID, clientID: context.clientID,
+            clientHost: context.clientHost, sessionTimeoutMillis: session, rebalanceTimeoutMillis: rebalance,
+            protocolType: request.protocolType,
+            strategies: request.protocols.map { GroupStrategy(name: $0.name, metadata: Self.owned($0.metadata)) },
+            mustKnowItsID: context.header.version >= 4,
+            freshID: "\(request.groupInstanceID ?? context.clientID)-\(randomTopicID().dashed)")
+        change(request.groupID, creating: true) { $0.join(join, nowMillis: nowMillis) }
+    }
+
+    /// Bytes of their own, so that a member does not keep a whole request in memory.
+    private static func owned(_ bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8> { Array(bytes)[...] }
+
+    func syncGroup(_ request: SyncGroupRequest, _ context: RequestContext) {
+        guard groups.groups[request.groupID] != nil else {
+            var refusal = SyncGroupResponse()
+            refusal.error = request.groupID.isEmpty ? .invalidGroupID : .unknownMemberID
+            return context.answer(refusal)
+        }
+        let token = groups.park(.sync { context.answer($0) })
+        let assignments = Dictionary(
+            request.assignments.map { ($0.memberID, Self.owned($0.assignment)) }, uniquingKeysWith: { _, last in last })
+        change(request.groupID) {
+            $0.sync(
+                token: token, memberID: request.memberID, instanceID: request.groupInstanceID,
+                generation: request.generation, assignments: assignments, nowMillis: nowMillis)
+        }
+    }
+
+    func heartbeat(_ request: HeartbeatRequest) -> HeartbeatResponse {
+        var response = HeartbeatResponse()
+        response.error = request.groupID.isEmpty ? .invalidGroupID : .unknownMemberID
+        change(request.groupID) { group in
+            response.error = group.heartbeat(
+                memberID: request.memberID, instanceID: request.groupInstanceID, generation: request.generation,
+                nowMillis: nowMillis)
+            return []
+        }
+        return response
+    }
+
+    func leaveGroup(_ request: LeaveGroupRequest, _ context: RequestContext) {
+        var response = LeaveGroupResponse()
+        var answers: [LeaveGroupResponse.Member] = []
+        if groups.groups[request.groupID] == nil {
+            response.error = request.groupID.isEmpty ? .invalidGroupID : .unknownMemberID
+        }
+        for member in request.members {
+            var answer = LeaveGroupResponse.Member()
+            answer.memberID = member.memberID
+            answer.groupInstanceID = member.groupInstanceID
+            answer.error = .unknownMemberID
+            change(request.groupID) { group in
+                let (code, actions) = group.leave(
+                    memberID: member.memberID, instanceID: member.groupInstanceID, nowMillis: nowMillis)
+                answer.error = code
+                return actions
+            }
+            answers.append(answer)
+        }
+        // One member, one error: older versions have no place for it but the top.
+        if context.header.version < 3, response.error == .none { response.error = answers.first?.error ?? .none }
+        response.members = response.error == .none ? answers : []
+        context.answer(response)
+    }
+}
+
+extension TopicID {
+    /// The usual form with dashes.
+    var dashed: String {
+        func hex(_ value: UInt64) -> String {
+            let digits = String(value, radix: 16)
+            return String(repeating: "0", count: 16 - digits.count) + digits
+        }
+        let digits = Array(hex(high) + hex(low))
+        return [digits[0..<8], digits[8..<12], digits[12..<16], digits[16..<20], digits[20..<32]].map { String($0) }
+            .joined(separator: "-")
+    }
+}

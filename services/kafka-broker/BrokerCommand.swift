@@ -1,0 +1,59 @@
+import KafkaBroker
+public import ServiceRuntime
+
+extension BrokerConfiguration.Flush: SettingChoice {}
+
+/// The embedded broker as a process.
+public struct BrokerCommand: Command {
+    public static let name = "broker"
+    public static let summary = "A single-node Kafka broker for one machine; production runs real Apache Kafka."
+    public static let example = "needletail broker --data var/kafka --port 19092"
+    public static let settings: [any SettingProtocol] = [
+        data, port, listen, advertise, partitions, autoCreate, flush, rebalanceDelay,
+    ]
+    public static let details = """
+        Prints `ready HOST:PORT` when clients may come. Not offered, and refused with Kafka's own errors: transactions,
+        replicas, TLS and SASL, compaction, record times of appending.
+        """
+
+    static let data = Setting<String>(
+        "data", default: "var/kafka", help: "Folder of the logs.", environment: "BROKER_DATA", placeholder: "DIR")
+    static let port = Setting<Int>(
+        "port", default: 19092, in: 0...65_535, help: "Port; 0 takes a free one.", environment: "BROKER_PORT")
+    static let listen = Setting<String>(
+        "listen", default: "127.0.0.1", help: "Address to listen on.", environment: "BROKER_LISTEN", placeholder: "HOST"
+    )
+    static let advertise = Setting<String?>(
+        "advertise", help: "Address that clients are told; the default is where it listens.",
+        environment: "BROKER_ADVERTISE", placeholder: "HOST")
+    static let partitions = Setting<Int>(
+        "partitions", default: 1, in: 1...1_000, help: "Partitions of a topic that does not say.",
+        environment: "BROKER_PARTITIONS")
+    static let autoCreate = Setting<String>(
+        "auto-create", default: "true", help: "Whether asking for a topic makes it: true or false.",
+        environment: "BROKER_AUTO_CREATE", placeholder: "true|false")
+    static let flush = Setting<BrokerConfiguration.Flush>(
+        "flush", default: .background,
+        help: "When records are on the disk: once a second, or always before the answer.",
+        environment: "BROKER_FLUSH")
+    static let rebalanceDelay = Setting<Int>(
+        "rebalance-delay-ms", default: 50, in: 0...60_000,
+        help: "How long a new group's first member waits for others, ms.", environment: "BROKER_REBALANCE_DELAY_MS")
+
+    public init() {}
+
+    public func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {
+        var configuration = BrokerConfiguration(dataFolder: settings[Self.data])
+        configuration.host = settings[Self.listen]
+        configuration.port = settings[Self.port]
+        configuration.advertisedHost = settings[Self.advertise]
+        configuration.defaultPartitions = settings[Self.partitions]
+        configuration.flush = settings[Self.flush]
+        configuration.initialRebalanceDelayMillis = settings[Self.rebalanceDelay]
+        guard let autoCreate = Bool(settings[Self.autoCreate]) else {
+            throw CommandError(.usage, "--auto-create is true or false, not \(settings[Self.autoCreate]).")
+        }
+        configuration.createsTopicsAutomatically = autoCreate
+        try await runtime.run([("broker", BrokerService(configuration, log: runtime.log, runtime: runtime))])
+    }
+}

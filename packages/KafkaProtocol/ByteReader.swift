@@ -86,31 +86,40 @@ public struct ByteReader: MessageCoder {
         return text
     }
 
+    /// One byte; anything but zero is true.
     public mutating func bool(_ value: inout Bool) throws(ProtocolError) { value = try read(UInt8.self) != 0 }
+    /// A big-endian integer.
     public mutating func integer<T: FixedWidthInteger & Sendable>(_ value: inout T) throws(ProtocolError) {
         value = try read()
     }
+    /// Text that is never null.
     public mutating func string(_ value: inout String) throws(ProtocolError) {
         guard let count = try length(short: true) else { throw .badLength(-1) }
         value = try text(count)
     }
+    /// Text or null.
     public mutating func nullableString(_ value: inout String?) throws(ProtocolError) {
         if let count = try length(short: true) { value = try text(count) } else { value = nil }
     }
+    /// Bytes that are never null.
     public mutating func bytes(_ value: inout ArraySlice<UInt8>) throws(ProtocolError) {
         value = try take(try length(short: false) ?? 0)
     }
+    /// Bytes or null.
     public mutating func nullableBytes(_ value: inout ArraySlice<UInt8>?) throws(ProtocolError) {
         if let count = try length(short: false) { value = try take(count) } else { value = nil }
     }
+    /// Sixteen bytes.
     public mutating func uuid(_ value: inout TopicID) throws(ProtocolError) {
         value = TopicID(high: try read(), low: try read())
     }
+    /// Structures, never null.
     public mutating func array<T: KafkaMessage>(_ values: inout [T], version: Int16) throws(ProtocolError) {
         var optional: [T]?
         try nullableArray(&optional, version: version)
         values = optional ?? []
     }
+    /// Structures or null.
     public mutating func nullableArray<T: KafkaMessage>(_ values: inout [T]?, version: Int16) throws(ProtocolError) {
         guard let count = try count() else {
             values = nil
@@ -120,15 +129,18 @@ public struct ByteReader: MessageCoder {
         for _ in 0..<count { read.append(try T(from: &self, version: version)) }
         values = read
     }
+    /// Integers, never null.
     public mutating func integers<T: FixedWidthInteger & Sendable>(_ values: inout [T]) throws(ProtocolError) {
         values = []
         for _ in 0..<(try count() ?? 0) { values.append(try read()) }
     }
+    /// Texts, never null.
     public mutating func strings(_ values: inout [String]) throws(ProtocolError) {
         var optional: [String]?
         try nullableStrings(&optional)
         values = optional ?? []
     }
+    /// Texts or null.
     public mutating func nullableStrings(_ values: inout [String]?) throws(ProtocolError) {
         guard let count = try count() else {
             values = nil
@@ -142,6 +154,7 @@ public struct ByteReader: MessageCoder {
         }
         values = read
     }
+    /// The tagged fields that end a flexible structure.
     public mutating func tags() throws(ProtocolError) {
         guard flexible else { return }
         for _ in 0..<(try varuint()) {

@@ -60,50 +60,63 @@ public struct ByteWriter: MessageCoder {
         }
     }
 
+    /// One byte; anything but zero is true.
     public mutating func bool(_ value: inout Bool) throws(ProtocolError) { output.append(value ? 1 : 0) }
+    /// A big-endian integer.
     public mutating func integer<T: FixedWidthInteger & Sendable>(_ value: inout T) throws(ProtocolError) {
         write(value)
     }
+    /// Text that is never null.
     public mutating func string(_ value: inout String) throws(ProtocolError) {
         try length(value.utf8.count, short: true)
         output.append(contentsOf: value.utf8)
     }
+    /// Text or null.
     public mutating func nullableString(_ value: inout String?) throws(ProtocolError) {
         try length(value?.utf8.count, short: true)
         if let value { output.append(contentsOf: value.utf8) }
     }
+    /// Bytes that are never null.
     public mutating func bytes(_ value: inout ArraySlice<UInt8>) throws(ProtocolError) {
         try length(value.count, short: false)
         output.append(contentsOf: value)
     }
+    /// Bytes or null.
     public mutating func nullableBytes(_ value: inout ArraySlice<UInt8>?) throws(ProtocolError) {
         try length(value?.count, short: false)
         if let value { output.append(contentsOf: value) }
     }
+    /// Sixteen bytes.
     public mutating func uuid(_ value: inout TopicID) throws(ProtocolError) {
         write(value.high)
         write(value.low)
     }
+    /// Structures, never null.
     public mutating func array<T: KafkaMessage>(_ values: inout [T], version: Int16) throws(ProtocolError) {
         try length(values.count, short: false)
         for value in values { try value.encode(to: &self, version: version) }
     }
+    /// Structures or null.
     public mutating func nullableArray<T: KafkaMessage>(_ values: inout [T]?, version: Int16) throws(ProtocolError) {
         try length(values?.count, short: false)
         for value in values ?? [] { try value.encode(to: &self, version: version) }
     }
+    /// Integers, never null.
     public mutating func integers<T: FixedWidthInteger & Sendable>(_ values: inout [T]) throws(ProtocolError) {
         try length(values.count, short: false)
         for value in values { write(value) }
     }
+    /// Texts, never null.
     public mutating func strings(_ values: inout [String]) throws(ProtocolError) {
         try length(values.count, short: false)
         for index in values.indices { try string(&values[index]) }
     }
+    /// Texts or null.
     public mutating func nullableStrings(_ values: inout [String]?) throws(ProtocolError) {
         try length(values?.count, short: false)
         for var value in values ?? [] { try string(&value) }
     }
+    /// The tagged fields that end a flexible structure.
     public mutating func tags() throws(ProtocolError) {
         if flexible { output.append(0) }
     }

@@ -5,12 +5,17 @@ extension BrokerConfiguration.Flush: SettingChoice {}
 
 /// The embedded broker as a process.
 public struct BrokerCommand: Command {
+    /// How it is called.
     public static let name = "broker"
+    /// What help says first.
     public static let summary = "A single-node Kafka broker for one machine; production runs real Apache Kafka."
+    /// A command line that works.
     public static let example = "needletail broker --data var/kafka --port 19092"
+    /// What can be set.
     public static let settings: [any SettingProtocol] = [
         data, port, listen, advertise, partitions, autoCreate, flush, rebalanceDelay,
     ]
+    /// What help says last.
     public static let details = """
         Prints `ready HOST:PORT` when clients may come. Not offered, and refused with Kafka's own errors: transactions,
         replicas, TLS and SASL, compaction, record times of appending.
@@ -40,8 +45,10 @@ public struct BrokerCommand: Command {
         "rebalance-delay-ms", default: 50, in: 0...60_000,
         help: "How long a new group's first member waits for others, ms.", environment: "BROKER_REBALANCE_DELAY_MS")
 
+    /// A command to be run once.
     public init() {}
 
+    /// Serves until the program stops.
     public func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {
         var configuration = BrokerConfiguration(dataFolder: settings[Self.data])
         configuration.host = settings[Self.listen]

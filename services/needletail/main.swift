@@ -1,5 +1,6 @@
 import Dashboard
 import FeatureTransformer
+import KafkaBrokerService
 import KafkaProducerService
 import ServiceRuntime
 
@@ -8,6 +9,7 @@ await CommandLineProgram(
     summary: "scores card transactions while they happen: Kafka, an online feature store, an explained answer.",
     groups: [
         CommandGroup("Stream", [ProduceCommand.self, TransformCommand.self]),
+        CommandGroup("Servers", [BrokerCommand.self]),
         CommandGroup("Watch", [DashboardCommand.self]),
     ]
 ).main()

@@ -14,6 +14,7 @@ public struct CreatePartitionsRequest: KafkaMessage {
 
         /// No topic.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&name)
             try coder.integer(&count)
@@ -29,6 +30,7 @@ public struct CreatePartitionsRequest: KafkaMessage {
 
         /// Nowhere.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.integers(&brokers)
             try coder.tags()
@@ -37,6 +39,7 @@ public struct CreatePartitionsRequest: KafkaMessage {
 
     /// An empty request.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.array(&topics, version: version)
         try coder.integer(&timeoutMillis)
@@ -59,6 +62,7 @@ public struct CreatePartitionsResponse: KafkaMessage {
 
         /// No topic.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&name)
             try coder.error(&error)
@@ -69,6 +73,7 @@ public struct CreatePartitionsResponse: KafkaMessage {
 
     /// An empty answer.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.integer(&throttleMillis)
         try coder.array(&results, version: version)

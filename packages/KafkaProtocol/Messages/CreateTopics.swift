@@ -18,6 +18,7 @@ public struct CreateTopicsRequest: KafkaMessage {
 
         /// No topic.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&name)
             try coder.integer(&partitionCount)
@@ -35,6 +36,7 @@ public struct CreateTopicsRequest: KafkaMessage {
 
         /// Nowhere.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.integer(&partition)
             try coder.integers(&brokers)
@@ -49,6 +51,7 @@ public struct CreateTopicsRequest: KafkaMessage {
 
         /// No configuration.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&name)
             try coder.nullableString(&value)
@@ -58,6 +61,7 @@ public struct CreateTopicsRequest: KafkaMessage {
 
     /// An empty request.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.array(&topics, version: version)
         try coder.integer(&timeoutMillis)
@@ -80,6 +84,7 @@ public struct CreateTopicsResponse: KafkaMessage {
 
         /// No topic.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&name)
             try coder.error(&error)
@@ -90,6 +95,7 @@ public struct CreateTopicsResponse: KafkaMessage {
 
     /// An empty answer.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         if version >= 2 { try coder.integer(&throttleMillis) }
         try coder.array(&topics, version: version)

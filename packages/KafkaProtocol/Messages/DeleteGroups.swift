@@ -5,6 +5,7 @@ public struct DeleteGroupsRequest: KafkaMessage {
 
     /// An empty request.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.strings(&groups)
         try coder.tags()
@@ -18,6 +19,7 @@ public struct DeleteGroupsResponse: KafkaMessage {
 
     /// An empty answer.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.integer(&throttleMillis)
         try coder.array(&results, version: version)
@@ -34,6 +36,7 @@ public struct NamedError: KafkaMessage {
 
     /// No name, no error.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.string(&name)
         try coder.error(&error)

@@ -10,6 +10,7 @@ public struct DeleteRecordsRequest: KafkaMessage {
 
         /// No topic.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&name)
             try coder.array(&partitions, version: version)
@@ -24,6 +25,7 @@ public struct DeleteRecordsRequest: KafkaMessage {
 
         /// Nothing.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.integer(&index)
             try coder.integer(&offset)
@@ -33,6 +35,7 @@ public struct DeleteRecordsRequest: KafkaMessage {
 
     /// An empty request.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.array(&topics, version: version)
         try coder.integer(&timeoutMillis)
@@ -52,6 +55,7 @@ public struct DeleteRecordsResponse: KafkaMessage {
 
         /// No topic.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&name)
             try coder.array(&partitions, version: version)
@@ -68,6 +72,7 @@ public struct DeleteRecordsResponse: KafkaMessage {
 
         /// An answer for partition 0.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.integer(&index)
             try coder.integer(&lowWatermark)
@@ -78,6 +83,7 @@ public struct DeleteRecordsResponse: KafkaMessage {
 
     /// An empty answer.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.integer(&throttleMillis)
         try coder.array(&topics, version: version)

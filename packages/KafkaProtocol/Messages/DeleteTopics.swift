@@ -5,6 +5,7 @@ public struct DeleteTopicsRequest: KafkaMessage {
 
     /// An empty request.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.strings(&names)
         try coder.integer(&timeoutMillis)
@@ -19,6 +20,7 @@ public struct DeleteTopicsResponse: KafkaMessage {
 
     /// An empty answer.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         if version >= 1 { try coder.integer(&throttleMillis) }
         try coder.array(&topics, version: version)

@@ -14,6 +14,7 @@ public struct DescribeConfigsRequest: KafkaMessage {
 
         /// No resource.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.integer(&type)
             try coder.string(&name)
@@ -24,6 +25,7 @@ public struct DescribeConfigsRequest: KafkaMessage {
 
     /// An empty request.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.array(&resources, version: version)
         if version >= 1 { try coder.bool(&includeSynonyms) }
@@ -48,6 +50,7 @@ public struct DescribeConfigsResponse: KafkaMessage {
 
         /// No resource.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.error(&error)
             try coder.nullableString(&errorMessage)
@@ -75,6 +78,7 @@ public struct DescribeConfigsResponse: KafkaMessage {
 
         /// No configuration.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&name)
             try coder.nullableString(&value)
@@ -97,6 +101,7 @@ public struct DescribeConfigsResponse: KafkaMessage {
 
         /// Nowhere.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&name)
             try coder.nullableString(&value)
@@ -107,6 +112,7 @@ public struct DescribeConfigsResponse: KafkaMessage {
 
     /// An empty answer.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.integer(&throttleMillis)
         try coder.array(&results, version: version)

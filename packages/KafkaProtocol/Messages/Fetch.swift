@@ -16,6 +16,7 @@ public struct FetchRequest: KafkaMessage {
 
         /// No topic.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&name)
             try coder.array(&partitions, version: version)
@@ -34,6 +35,7 @@ public struct FetchRequest: KafkaMessage {
 
         /// Nothing.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.integer(&index)
             if version >= 9 { try coder.integer(&currentLeaderEpoch) }
@@ -51,6 +53,7 @@ public struct FetchRequest: KafkaMessage {
 
         /// No topic.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&name)
             try coder.integers(&partitions)
@@ -60,6 +63,7 @@ public struct FetchRequest: KafkaMessage {
 
     /// An empty request.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.integer(&replicaID)
         try coder.integer(&maxWaitMillis)
@@ -93,6 +97,7 @@ public struct FetchResponse: KafkaMessage {
 
         /// No topic.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&name)
             try coder.array(&partitions, version: version)
@@ -109,6 +114,7 @@ public struct FetchResponse: KafkaMessage {
 
         /// No records.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try head.code(&coder, version: version)
             try coder.nullableBytes(&records)
@@ -129,6 +135,7 @@ public struct FetchResponse: KafkaMessage {
 
         /// An answer for partition 0.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.integer(&index)
             try coder.error(&error)
@@ -147,6 +154,7 @@ public struct FetchResponse: KafkaMessage {
 
         /// No transaction.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.integer(&producerID)
             try coder.integer(&firstOffset)
@@ -164,6 +172,7 @@ public struct FetchResponse: KafkaMessage {
             try coder.integer(&sessionID)
         }
     }
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try codeHead(&coder, version: version)
         try coder.array(&topics, version: version)

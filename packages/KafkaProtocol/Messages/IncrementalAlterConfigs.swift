@@ -14,6 +14,7 @@ public struct IncrementalAlterConfigsRequest: KafkaMessage {
 
         /// No resource.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.integer(&type)
             try coder.string(&name)
@@ -31,6 +32,7 @@ public struct IncrementalAlterConfigsRequest: KafkaMessage {
 
         /// No change.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&name)
             try coder.integer(&operation)
@@ -41,6 +43,7 @@ public struct IncrementalAlterConfigsRequest: KafkaMessage {
 
     /// An empty request.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.array(&resources, version: version)
         try coder.bool(&validateOnly)
@@ -62,6 +65,7 @@ public struct IncrementalAlterConfigsResponse: KafkaMessage {
 
         /// No resource.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.error(&error)
             try coder.nullableString(&errorMessage)
@@ -73,6 +77,7 @@ public struct IncrementalAlterConfigsResponse: KafkaMessage {
 
     /// An empty answer.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.integer(&throttleMillis)
         try coder.array(&results, version: version)

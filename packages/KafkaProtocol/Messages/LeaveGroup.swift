@@ -12,6 +12,7 @@ public struct LeaveGroupRequest: KafkaMessage {
 
         /// Nobody.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&memberID)
             try coder.nullableString(&groupInstanceID)
@@ -21,6 +22,7 @@ public struct LeaveGroupRequest: KafkaMessage {
 
     /// An empty request.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.string(&groupID)
         if version >= 3 {
@@ -52,6 +54,7 @@ public struct LeaveGroupResponse: KafkaMessage {
 
         /// Nobody.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&memberID)
             try coder.nullableString(&groupInstanceID)
@@ -62,6 +65,7 @@ public struct LeaveGroupResponse: KafkaMessage {
 
     /// An answer without an error.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         if version >= 1 { try coder.integer(&throttleMillis) }
         try coder.error(&error)

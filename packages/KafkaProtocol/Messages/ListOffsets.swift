@@ -12,6 +12,7 @@ public struct ListOffsetsRequest: KafkaMessage {
 
         /// No topic.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&name)
             try coder.array(&partitions, version: version)
@@ -28,6 +29,7 @@ public struct ListOffsetsRequest: KafkaMessage {
 
         /// A question about partition 0's end.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.integer(&index)
             if version >= 4 { try coder.integer(&currentLeaderEpoch) }
@@ -39,6 +41,7 @@ public struct ListOffsetsRequest: KafkaMessage {
 
     /// An empty request.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.integer(&replicaID)
         if version >= 2 { try coder.integer(&isolation) }
@@ -59,6 +62,7 @@ public struct ListOffsetsResponse: KafkaMessage {
 
         /// No topic.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&name)
             try coder.array(&partitions, version: version)
@@ -79,6 +83,7 @@ public struct ListOffsetsResponse: KafkaMessage {
 
         /// An answer about partition 0.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.integer(&index)
             try coder.error(&error)
@@ -94,6 +99,7 @@ public struct ListOffsetsResponse: KafkaMessage {
 
     /// An empty answer.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         if version >= 2 { try coder.integer(&throttleMillis) }
         try coder.array(&topics, version: version)

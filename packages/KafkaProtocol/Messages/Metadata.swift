@@ -16,6 +16,7 @@ public struct MetadataRequest: KafkaMessage {
 
         /// No topic.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             if version >= 10 { try coder.uuid(&id) }
             if version >= 10 {
@@ -31,6 +32,7 @@ public struct MetadataRequest: KafkaMessage {
 
     /// A request for every topic.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         if version == 0 {
             var named = topics ?? []
@@ -71,6 +73,7 @@ public struct MetadataResponse: KafkaMessage {
 
         /// No broker.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.integer(&id)
             try coder.string(&host)
@@ -95,6 +98,7 @@ public struct MetadataResponse: KafkaMessage {
 
         /// No topic.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.error(&error)
             if version >= 12 {
@@ -123,6 +127,7 @@ public struct MetadataResponse: KafkaMessage {
 
         /// Partition 0, without a leader.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.error(&error)
             try coder.integer(&index)
@@ -137,6 +142,7 @@ public struct MetadataResponse: KafkaMessage {
 
     /// An empty cluster.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         if version >= 3 { try coder.integer(&throttleMillis) }
         try coder.array(&brokers, version: version)

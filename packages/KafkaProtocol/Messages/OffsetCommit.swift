@@ -16,6 +16,7 @@ public struct OffsetCommitRequest: KafkaMessage {
 
         /// No topic.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&name)
             try coder.array(&partitions, version: version)
@@ -34,6 +35,7 @@ public struct OffsetCommitRequest: KafkaMessage {
 
         /// Position 0 of partition 0.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.integer(&index)
             try coder.integer(&offset)
@@ -46,6 +48,7 @@ public struct OffsetCommitRequest: KafkaMessage {
 
     /// An empty request.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.string(&groupID)
         if version >= 1 {
@@ -66,6 +69,7 @@ public struct OffsetCommitResponse: KafkaMessage {
 
     /// An empty answer.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         if version >= 3 { try coder.integer(&throttleMillis) }
         try coder.array(&topics, version: version)
@@ -87,6 +91,7 @@ public struct PartitionErrorsByTopic: KafkaMessage {
 
         /// Partition 0, no error.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.integer(&index)
             try coder.error(&error)
@@ -96,6 +101,7 @@ public struct PartitionErrorsByTopic: KafkaMessage {
 
     /// No topic.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.string(&name)
         try coder.array(&partitions, version: version)

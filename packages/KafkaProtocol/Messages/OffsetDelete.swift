@@ -5,6 +5,7 @@ public struct OffsetDeleteRequest: KafkaMessage {
 
     /// An empty request.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.string(&groupID)
         try coder.array(&topics, version: version)
@@ -20,6 +21,7 @@ public struct OffsetDeleteResponse: KafkaMessage {
 
     /// An empty answer.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.error(&error)
         try coder.integer(&throttleMillis)

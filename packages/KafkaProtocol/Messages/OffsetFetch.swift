@@ -7,6 +7,7 @@ public struct OffsetFetchRequest: KafkaMessage {
 
     /// A request for nothing.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.string(&groupID)
         try coder.nullableArray(&topics, version: version)
@@ -21,6 +22,7 @@ public struct TopicPartitions: KafkaMessage {
 
     /// No topic.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.string(&name)
         try coder.integers(&partitions)
@@ -42,6 +44,7 @@ public struct OffsetFetchResponse: KafkaMessage {
 
         /// No topic.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&name)
             try coder.array(&partitions, version: version)
@@ -62,6 +65,7 @@ public struct OffsetFetchResponse: KafkaMessage {
 
         /// No position in partition 0.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.integer(&index)
             try coder.integer(&offset)
@@ -74,6 +78,7 @@ public struct OffsetFetchResponse: KafkaMessage {
 
     /// An empty answer.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         if version >= 3 { try coder.integer(&throttleMillis) }
         try coder.array(&topics, version: version)

@@ -14,6 +14,7 @@ public struct ProduceRequest: KafkaMessage {
 
         /// No topic.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&name)
             try coder.array(&partitions, version: version)
@@ -30,6 +31,7 @@ public struct ProduceRequest: KafkaMessage {
 
         /// No batch.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.integer(&index)
             try coder.nullableBytes(&records)
@@ -39,6 +41,7 @@ public struct ProduceRequest: KafkaMessage {
 
     /// An empty request.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         if version >= 3 { try coder.nullableString(&transactionalID) }
         try coder.integer(&acks)
@@ -60,6 +63,7 @@ public struct ProduceResponse: KafkaMessage {
 
         /// No topic.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&name)
             try coder.array(&partitions, version: version)
@@ -78,6 +82,7 @@ public struct ProduceResponse: KafkaMessage {
 
         /// An answer for partition 0.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.integer(&index)
             try coder.error(&error)
@@ -90,6 +95,7 @@ public struct ProduceResponse: KafkaMessage {
 
     /// An empty answer.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.array(&topics, version: version)
         if version >= 1 { try coder.integer(&throttleMillis) }

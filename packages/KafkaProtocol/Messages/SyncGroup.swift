@@ -16,6 +16,7 @@ public struct SyncGroupRequest: KafkaMessage {
 
         /// Nothing for nobody.
         public init() {}
+        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&memberID)
             try coder.bytes(&assignment)
@@ -25,6 +26,7 @@ public struct SyncGroupRequest: KafkaMessage {
 
     /// An empty request.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.string(&groupID)
         try coder.integer(&generation)
@@ -46,6 +48,7 @@ public struct SyncGroupResponse: KafkaMessage {
 
     /// An empty answer.
     public init() {}
+    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         if version >= 1 { try coder.integer(&throttleMillis) }
         try coder.error(&error)

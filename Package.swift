@@ -169,7 +169,9 @@ let package = Package(
         unitTests("KafkaBroker", ["KafkaProtocol"]),
         unitTests("Scheduler"),
         unitTests("FeatureTransformer", ["FeatureEngine", "FeatureStore", "TransactionData"]),
-        unitTests("KafkaProducerService", ["FeatureEngine", "TransactionData"]),
+        unitTests(
+            "KafkaProducerService",
+            ["FeatureEngine", "TransactionData", "KafkaClient", "ServiceRuntime", "Observability", "JSON", "Compression"]),
         integrationTests(
             "StoreTests",
             [

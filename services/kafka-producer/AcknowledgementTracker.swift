@@ -1,20 +1,22 @@
 /// Numbers records and knows up to which number all are settled: acknowledged, or refused for good.
-struct AcknowledgementTracker: Sendable {
+package struct AcknowledgementTracker: Sendable {
     /// What a record was.
-    struct Record: Sendable {
+    package struct Record: Sendable {
         let line: Int
         let isLabel: Bool
         fileprivate(set) var isSettled = false
     }
     private var ring: [Record?] = Array(repeating: nil, count: 1_024)
 
+    package init() {}
+
     /// Every record before this one is settled.
-    private(set) var firstUnsettled: UInt64 = 1
+    package private(set) var firstUnsettled: UInt64 = 1
     /// The number of the next record.
-    private(set) var next: UInt64 = 1
+    package private(set) var next: UInt64 = 1
 
     /// Numbers a record. Numbers begin at 1.
-    mutating func add(line: Int, isLabel: Bool) -> UInt64 {
+    package mutating func add(line: Int, isLabel: Bool) -> UInt64 {
         if Int(next - firstUnsettled) == ring.count { grow() }
         let token = next
         ring[Int(token & UInt64(ring.count - 1))] = Record(line: line, isLabel: isLabel)
@@ -23,13 +25,13 @@ struct AcknowledgementTracker: Sendable {
     }
 
     /// The record of a number that is not yet passed.
-    func record(_ token: UInt64) -> Record? {
+    package func record(_ token: UInt64) -> Record? {
         guard token >= firstUnsettled, token < next else { return nil }
         return ring[Int(token & UInt64(ring.count - 1))]
     }
 
     /// Notes that a record is settled.
-    mutating func settle(_ token: UInt64) {
+    package mutating func settle(_ token: UInt64) {
         guard token >= firstUnsettled, token < next else { return }
         let mask = UInt64(ring.count - 1)
         ring[Int(token & mask)]?.isSettled = true

@@ -1,19 +1,19 @@
 internal import JSON
 
 /// One label that waits for its time.
-struct PendingLabel: Equatable, Sendable {
+package struct PendingLabel: Equatable, Sendable {
     /// The event time at which it becomes known, ms.
-    let availableAtMillis: Int64
+    package let availableAtMillis: Int64
     /// The key of its event.
-    let key: [UInt8]
+    package let key: [UInt8]
     /// The record: event id, label, event time, time of arrival.
-    let value: [UInt8]
+    package let value: [UInt8]
     /// The token its event was sent with in this run; 0 when an earlier run sent it.
-    let eventToken: UInt64
+    package let eventToken: UInt64
     /// The event's line.
-    let line: Int
+    package let line: Int
 
-    init(availableAtMillis: Int64, key: [UInt8], value: [UInt8], eventToken: UInt64, line: Int) {
+    package init(availableAtMillis: Int64, key: [UInt8], value: [UInt8], eventToken: UInt64, line: Int) {
         self.availableAtMillis = availableAtMillis
         self.key = key
         self.value = value
@@ -22,7 +22,7 @@ struct PendingLabel: Equatable, Sendable {
     }
 
     /// The label of an event that was sent.
-    init(
+    package init(
         eventID: ArraySlice<UInt8>, key: [UInt8], label: UInt8, eventMillis: Int64, delayMillis: Int64,
         eventToken: UInt64,
         line: Int
@@ -45,7 +45,7 @@ struct PendingLabel: Equatable, Sendable {
 }
 
 /// Labels in the order in which they become known; those of one moment in the order of their events.
-struct LabelSchedule: Sendable {
+package struct LabelSchedule: Sendable {
     private struct Entry: Sendable {
         let label: PendingLabel
         let order: UInt64
@@ -57,13 +57,15 @@ struct LabelSchedule: Sendable {
     private var heap: [Entry] = []
     private var nextOrder: UInt64 = 0
 
+    package init() {}
+
     /// How many wait.
-    var count: Int { heap.count }
+    package var count: Int { heap.count }
 
     /// The waiting labels, in order.
-    var labels: [PendingLabel] { heap.sorted { $0.isBefore($1) }.map(\.label) }
+    package var labels: [PendingLabel] { heap.sorted { $0.isBefore($1) }.map(\.label) }
 
-    mutating func add(_ label: PendingLabel) {
+    package mutating func add(_ label: PendingLabel) {
         heap.append(Entry(label: label, order: nextOrder))
         nextOrder += 1
         var child = heap.count - 1
@@ -74,13 +76,13 @@ struct LabelSchedule: Sendable {
     }
 
     /// The first label, when it is known at this event time.
-    func firstDue(atMillis millis: Int64) -> PendingLabel? {
+    package func firstDue(atMillis millis: Int64) -> PendingLabel? {
         guard let first = heap.first, first.label.availableAtMillis <= millis else { return nil }
         return first.label
     }
 
     /// Takes the first label away.
-    mutating func removeFirst() {
+    package mutating func removeFirst() {
         heap.swapAt(0, heap.count - 1)
         heap.removeLast()
         var parent = 0

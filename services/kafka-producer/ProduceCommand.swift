@@ -114,7 +114,8 @@ public struct ProduceCommand: Command {
     }
 
     /// The exit code of a run.
-    static func judge(_ summary: ReplaySummary, _ options: ReplayOptions, isStopping: Bool) throws(CommandError) {
+    package static func judge(_ summary: ReplaySummary, _ options: ReplayOptions, isStopping: Bool) throws(CommandError)
+    {
         if let failure = summary.failure {
             throw CommandError(.unavailable, "Kafka does not take the events: \(failure).")
         }

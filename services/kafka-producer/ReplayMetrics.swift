@@ -1,17 +1,17 @@
-internal import Observability
+package import Observability
 
 /// What `/metrics` tells about a replay.
-struct ReplayMetrics: Sendable {
-    let failed: Counter
-    let malformed: Counter
-    let labels: Counter
+package struct ReplayMetrics: Sendable {
+    package let failed: Counter
+    package let malformed: Counter
+    package let labels: Counter
     private let sent: Counter
     private let acknowledged: Counter
     private let labelsPending: Gauge
     private let behind: Gauge
     private let unacknowledged: Gauge
 
-    init(_ registry: MetricsRegistry) {
+    package init(_ registry: MetricsRegistry) {
         sent = registry.counter("needletail_produce_sent_total", help: "Events handed to the Kafka client.")
         acknowledged = registry.counter(
             "needletail_produce_acknowledged_total", help: "Events the broker has acknowledged.")
@@ -27,7 +27,7 @@ struct ReplayMetrics: Sendable {
     }
 
     /// Brings the figures up to the summary's.
-    func show(_ summary: ReplaySummary, behindSeconds: Double, labelsPending pending: Int) {
+    package func show(_ summary: ReplaySummary, behindSeconds: Double, labelsPending pending: Int) {
         sent.add(summary.sent - Int(sent.value))
         acknowledged.add(summary.acknowledged - Int(acknowledged.value))
         labelsPending.set(pending)

@@ -1,7 +1,7 @@
 internal import ServiceRuntime
 
 /// How fast a file is replayed.
-enum ReplaySpeed: Equatable, Sendable {
+package enum ReplaySpeed: Equatable, Sendable {
     /// As fast as everything allows.
     case unlimited
     /// So many events a second.
@@ -27,18 +27,18 @@ struct SpeedFactor: SettingValue, Equatable {
 
 /// Says when each event is due. An event is never due before its own time, so a replay that has caught up with the present
 /// goes on in real time, whatever its speed.
-struct ReplayPacer: Sendable {
-    let speed: ReplaySpeed
+package struct ReplayPacer: Sendable {
+    package let speed: ReplaySpeed
     /// Whether the present, not the speed, decides now.
-    private(set) var isCaughtUp = false
+    package private(set) var isCaughtUp = false
     private var first: (nanos: UInt64, eventMillis: Int64)?
     private var count = 0
 
-    init(_ speed: ReplaySpeed) { self.speed = speed }
+    package init(_ speed: ReplaySpeed) { self.speed = speed }
 
     /// How long to wait for the event, ns; negative is how late it is already. `nowNanos` never steps, `nowMillis` is the wall
     /// clock. Without a speed an event that lies in the past is due at once: 0.
-    mutating func waitNanos(eventMillis: Int64, nowNanos: UInt64, nowMillis: Int64) -> Int64 {
+    package mutating func waitNanos(eventMillis: Int64, nowNanos: UInt64, nowMillis: Int64) -> Int64 {
         let start = first ?? (nowNanos, eventMillis)
         first = start
         let untilPresent = (eventMillis - nowMillis) * 1_000_000
@@ -59,5 +59,5 @@ struct ReplayPacer: Sendable {
     }
 
     /// Notes that the event was sent.
-    mutating func noteSent() { count += 1 }
+    package mutating func noteSent() { count += 1 }
 }

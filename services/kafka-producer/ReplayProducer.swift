@@ -1,49 +1,56 @@
 internal import Compression
-internal import FeatureEngine
+package import FeatureEngine
 internal import Foundation
-internal import KafkaClient
+package import KafkaClient
 internal import Observability
-internal import ServiceRuntime
+package import ServiceRuntime
 internal import TransactionData
 
 /// What a replay is asked to do.
-struct ReplayOptions: Sendable {
-    var input: String
-    var speed = ReplaySpeed.unlimited
+package struct ReplayOptions: Sendable {
+    package var input: String
+    package var speed = ReplaySpeed.unlimited
     /// Most rows to read in this run.
-    var limit: Int64?
+    package var limit: Int64?
     /// Whether it begins anew at the input's end, with later times and other ids.
-    var loops = false
+    package var loops = false
     /// Rows to pass over at the start, without a state.
-    var skippedRows: Int64 = 0
-    var stateFile: String?
+    package var skippedRows: Int64 = 0
+    package var stateFile: String?
     /// Integer fields beside the event time that hold Unix times and move with the passes.
-    var timeFields: [String] = []
-    var eventPartitions: Int
-    var labelPartitions: Int?
+    package var timeFields: [String] = []
+    package var eventPartitions: Int
+    package var labelPartitions: Int?
     /// How long a stop waits for acknowledgements.
-    var stopDeadlineMillis = 8_000
+    package var stopDeadlineMillis = 8_000
+
+    package init(input: String, eventPartitions: Int) {
+        self.input = input
+        self.eventPartitions = eventPartitions
+    }
 }
 
 /// What became of a replay.
-struct ReplaySummary: Equatable, Sendable {
-    var read = 0
-    var sent = 0
-    var acknowledged = 0
-    var failed = 0
-    var malformed = 0
-    var labelsSent = 0
-    var labelsAcknowledged = 0
-    var labelsPending = 0
-    var unacknowledged = 0
-    var scored = 0
-    var fraudulent = 0
-    var notScored = 0
+package struct ReplaySummary: Equatable, Sendable {
+    package var read = 0
+    package var sent = 0
+    package var acknowledged = 0
+    package var failed = 0
+    package var malformed = 0
+    package var labelsSent = 0
+    package var labelsAcknowledged = 0
+    package var labelsPending = 0
+    package var unacknowledged = 0
+    package var scored = 0
+    package var fraudulent = 0
+    package var notScored = 0
     /// The failure that ended the run, when one did.
-    var failure: String?
+    package var failure: String?
+
+    package init() {}
 
     /// The last line of a run.
-    var text: String {
+    package var text: String {
         var text = "sent \(sent), acknowledged \(acknowledged), failed \(failed), malformed \(malformed)"
         text +=
             "; labels: sent \(labelsSent), acknowledged \(labelsAcknowledged), waiting for their time \(labelsPending)"
@@ -56,7 +63,7 @@ struct ReplaySummary: Equatable, Sendable {
 /// Replays a CSV file into Kafka, on one thread. Events go out in file order at their due time, each keyed and partitioned
 /// as Java's clients do; labels follow when the newest event time read has reached their time. The state moves on only
 /// behind acknowledgements.
-final class ReplayProducer {
+package final class ReplayProducer {
     private enum Stop: Error { case requested }
 
     private let options: ReplayOptions
@@ -97,7 +104,7 @@ final class ReplayProducer {
     private var saidCaughtUp = false
     private var behindNanos: Int64 = 0
 
-    init(
+    package init(
         _ options: ReplayOptions, schema: SourceSchema, producer: KafkaProducer, runtime: ServiceRuntime,
         metrics: ReplayMetrics, score: ScoreClient?
     ) throws {
@@ -142,7 +149,7 @@ final class ReplayProducer {
     }
 
     /// Reads and sends until the input ends, the limit is reached or the program is asked to stop; then flushes.
-    func run() throws -> ReplaySummary {
+    package func run() throws -> ReplaySummary {
         var readFailure: CommandError?
         do {
             try open()
@@ -160,6 +167,7 @@ final class ReplayProducer {
             (summary.scored, summary.fraudulent) = (score.answeredCount, score.fraudCount)
             summary.notScored = score.failedCount + score.skippedCount
         }
+        progress.update(to: summary.read)
         progress.finish(note: note)
         if let readFailure { throw readFailure }
         return summary
@@ -171,9 +179,12 @@ final class ReplayProducer {
         let reader = try TransactionCSV(try ByteSource.open(options.input), schema: schema)
         csv = reader
         rowsInPass = 0
+        if let label = schema.label, !reader.hasLabel, pass == 0 {
+            runtime.log.info("the input has no label column; no labels will follow", ["column": label.field])
+        }
         guard nextRow > 0 else { return }
         // The first pass measures the input's span, so the rows passed over are read, unless an earlier run read them.
-        if pass == 0, span == ReplaySpan(), options.loops {
+        if pass == 0, span == ReplaySpan(), options.loops || options.stateFile != nil {
             while reader.recordCount < nextRow {
                 switch try reader.next(into: &row) {
                 case .row: observe(row.eventTimeMillis)

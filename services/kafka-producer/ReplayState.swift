@@ -4,27 +4,27 @@ internal import JSON
 
 /// Where a replay goes on: everything before `nextRow` of `pass` is acknowledged, and so are all labels that are not in
 /// `labels`. A run that is killed resends what came after the last state; those events carry the same ids.
-struct ReplayState: Equatable, Sendable {
+package struct ReplayState: Equatable, Sendable {
     /// The pass over the input, from 0.
-    var pass = 0
+    package var pass = 0
     /// The record of the input to read next, from 0.
-    var nextRow: Int64 = 0
+    package var nextRow: Int64 = 0
     /// The event times of the first pass so far.
-    var span = ReplaySpan()
+    package var span = ReplaySpan()
     /// The newest event time read, ms, later passes moved.
-    var newestReadMillis: Int64?
+    package var newestReadMillis: Int64?
     /// Labels that are not known yet at that time.
-    var labels: [PendingLabel] = []
+    package var labels: [PendingLabel] = []
     /// What the input begins with, hashed; empty for a pipe.
-    var input = ""
+    package var input = ""
 
     /// Why a state file was refused.
-    struct Unreadable: Error, Equatable, CustomStringConvertible {
-        let description: String
+    package struct Unreadable: Error, Equatable, CustomStringConvertible {
+        package let description: String
     }
 
     /// The state as JSON.
-    var json: [UInt8] {
+    package var json: [UInt8] {
         var writer = JSONWriter(reserving: 1_024 + labels.count * 200)
         writer.beginObject()
         writer.key("version")
@@ -61,14 +61,14 @@ struct ReplayState: Equatable, Sendable {
         return writer.bytes
     }
 
-    init(pass: Int = 0, nextRow: Int64 = 0, input: String = "") {
+    package init(pass: Int = 0, nextRow: Int64 = 0, input: String = "") {
         self.pass = pass
         self.nextRow = nextRow
         self.input = input
     }
 
     /// Reads what `json` wrote.
-    init(json: [UInt8]) throws(Unreadable) {
+    package init(json: [UInt8]) throws(Unreadable) {
         let tree: JSONTree
         do throws(JSONError) { tree = try JSONTree.parse(json) } catch {
             throw Unreadable(description: error.description)
@@ -93,7 +93,7 @@ struct ReplayState: Equatable, Sendable {
     }
 
     /// Reads a file; nil when there is none.
-    static func load(_ path: String) throws(Unreadable) -> ReplayState? {
+    package static func load(_ path: String) throws(Unreadable) -> ReplayState? {
         guard FileManager.default.fileExists(atPath: path) else { return nil }
         guard let data = FileManager.default.contents(atPath: path) else {
             throw Unreadable(description: "it cannot be read")
@@ -102,7 +102,7 @@ struct ReplayState: Equatable, Sendable {
     }
 
     /// Replaces the file, whole or not at all, and not before the bytes are on the disk.
-    func save(_ path: String) throws {
+    package func save(_ path: String) throws {
         let temporary = path + ".new"
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
@@ -121,7 +121,7 @@ struct ReplayState: Equatable, Sendable {
     }
 
     /// The hash of a file's first 64 KiB: another file under the same name is noticed, one that grew is not refused.
-    static func fingerprint(ofFile path: String) -> String {
+    package static func fingerprint(ofFile path: String) -> String {
         guard let handle = FileHandle(forReadingAtPath: path) else { return "" }
         defer { try? handle.close() }
         var bytes: [UInt8] = []

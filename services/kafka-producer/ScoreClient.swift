@@ -3,13 +3,13 @@ import Glibc
 /// Asks the prediction API about events without waiting for its answers: HTTP/1.1 on kept connections, one request at a
 /// time on each, all on the caller's thread between two events. When the API is down events go on without it, and one
 /// request a second finds out whether it is back.
-final class ScoreClient {
+package final class ScoreClient {
     /// Most requests without an answer.
-    static let inFlightMax = 64
+    package static let inFlightMax = 64
     /// A request without an answer for so long has failed, ms.
-    static let timeoutMillis: UInt64 = 1_000
+    package static let timeoutMillis: UInt64 = 1_000
     /// How long after a failure the next request is tried, ms.
-    static let retryMillis: UInt64 = 1_000
+    package static let retryMillis: UInt64 = 1_000
 
     private struct Connection {
         let descriptor: Int32
@@ -30,20 +30,20 @@ final class ScoreClient {
     private var scratch = [UInt8](repeating: 0, count: 16_384)
 
     /// Requests without an answer yet.
-    private(set) var inFlight = 0
+    package private(set) var inFlight = 0
     /// Answers with a prediction.
-    private(set) var answeredCount = 0
+    package private(set) var answeredCount = 0
     /// Predictions that said fraud.
-    private(set) var fraudCount = 0
+    package private(set) var fraudCount = 0
     /// Requests that were refused, or had no answer in time.
-    private(set) var failedCount = 0
+    package private(set) var failedCount = 0
     /// Events that went on without a request because the API was down.
-    private(set) var skippedCount = 0
+    package private(set) var skippedCount = 0
     /// Why the API is held for down; nil while it answers.
-    private(set) var problem: String?
+    package private(set) var problem: String?
 
     /// A client; `apiKey` is sent as `X-API-Key`.
-    init(_ endpoint: ScoreEndpoint, apiKey: String? = nil) {
+    package init(_ endpoint: ScoreEndpoint, apiKey: String? = nil) {
         self.endpoint = endpoint
         let key = apiKey.map { "X-API-Key: \($0)\r\n" } ?? ""
         head =
@@ -54,10 +54,10 @@ final class ScoreClient {
     deinit { for connection in connections { close(connection.descriptor) } }
 
     /// Whether `ask` has room for one more request.
-    var hasRoom: Bool { inFlight < Self.inFlightMax }
+    package var hasRoom: Bool { inFlight < Self.inFlightMax }
 
     /// Sends a request with this body, or counts the event as skipped while the API is down.
-    func ask(_ body: [UInt8], nowNanos: UInt64) {
+    package func ask(_ body: [UInt8], nowNanos: UInt64) {
         // While it is down, one request at a time tries whether it is back.
         if problem != nil, nowNanos < retryAtNanos || inFlight > 0 {
             skippedCount += 1
@@ -70,7 +70,7 @@ final class ScoreClient {
     }
 
     /// Moves requests and answers on, waiting for the first of them as long as said.
-    func service(timeoutMillis: Int32, nowNanos: UInt64) {
+    package func service(timeoutMillis: Int32, nowNanos: UInt64) {
         guard !connections.isEmpty else { return }
         polls.removeAll(keepingCapacity: true)
         for connection in connections {
@@ -212,14 +212,14 @@ final class ScoreClient {
 }
 
 /// A whole HTTP/1.1 response, read as far as the client needs it.
-struct HTTPAnswer: Equatable {
-    let status: Int
-    let keepsConnection: Bool
+package struct HTTPAnswer: Equatable {
+    package let status: Int
+    package let keepsConnection: Bool
     /// Whether the body holds `"is_fraud":true`.
-    let saysFraud: Bool
+    package let saysFraud: Bool
 
     /// Nil until the response is complete.
-    init?(_ bytes: [UInt8]) {
+    package init?(_ bytes: [UInt8]) {
         guard let headEnd = Self.find("\r\n\r\n", in: bytes[...]) else { return nil }
         let lines = String(decoding: bytes[..<headEnd], as: UTF8.self).lowercased().split(separator: "\r\n")
         let words = lines.first?.split(separator: " ") ?? []

@@ -2,16 +2,16 @@ internal import Foundation
 import Glibc
 
 /// Where predictions are asked for: `http://host:port`, with the API's path unless the URL has one.
-struct ScoreEndpoint: Equatable, Sendable {
+package struct ScoreEndpoint: Equatable, Sendable {
     /// The part of the URL for the Host header.
-    let authority: String
-    let host: String
-    let port: Int
+    package let authority: String
+    package let host: String
+    package let port: Int
     /// Path and query.
-    let target: String
+    package let target: String
 
     /// Nil for anything but an `http` URL.
-    init?(_ url: String) {
+    package init?(_ url: String) {
         guard let parts = URLComponents(string: url), parts.scheme == "http", let host = parts.host, !host.isEmpty
         else {
             return nil
@@ -28,7 +28,7 @@ struct ScoreEndpoint: Equatable, Sendable {
     }
 
     /// A socket that connects in the background, or why there is none. Looks the host up, which may block.
-    func connect() -> Result<Int32, ScoreProblem> {
+    package func connect() -> Result<Int32, ScoreProblem> {
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         var list: UnsafeMutablePointer<addrinfo>?
@@ -52,7 +52,7 @@ struct ScoreEndpoint: Equatable, Sendable {
 }
 
 /// Why a prediction could not be had.
-struct ScoreProblem: Error, Equatable, CustomStringConvertible {
-    let description: String
-    init(_ description: String) { self.description = description }
+package struct ScoreProblem: Error, Equatable, CustomStringConvertible {
+    package let description: String
+    package init(_ description: String) { self.description = description }
 }

@@ -1,0 +1,320 @@
+import FeatureEngine
+import Foundation
+import JSON
+import KafkaClient
+import KafkaProducerService
+import ServiceRuntime
+import Testing
+
+/// librdkafka's mock cluster with the two topics, and a small file to replay into it.
+final class ReplayFixture {
+    let schema: SourceSchema
+    let producer: KafkaProducer
+    let cluster: MockKafkaCluster
+    let folder: String
+    var options: ReplayOptions
+
+    struct Received: Equatable {
+        let partition: Int32
+        let key: String
+        let value: String
+        let timestampMillis: Int64
+    }
+
+    init(delayMillis: Int64 = 7 * 86_400_000, maxRecordBytes: Int = 1_000_000) throws {
+        let format = try #require(EventTimeFormat("yyyy-MM-dd HH:mm:ss"))
+        schema = SourceSchema(
+            name: "payments", topic: "payments",
+            fields: [
+                Field("id", .string), Field("time", .string), Field("card", .string),
+                Field("amount", .decimal(places: 2)), Field("unix_time", .integer, isOptional: true),
+            ],
+            eventIDIndex: 0, eventTimeIndex: 1, eventTimeFormat: format, keyIndex: 2,
+            label: LabelDefinition(field: "is_fraud", topic: "labels", delayMillis: delayMillis))
+        var configuration = KafkaProducerConfiguration(bootstrapServers: "127.0.0.1:1")
+        configuration.more["test.mock.num.brokers"] = "1"
+        configuration.maxRecordBytes = maxRecordBytes
+        producer = try KafkaProducer(configuration)
+        cluster = try #require(producer.mockCluster)
+        for topic in ["payments", "labels"] { try cluster.createTopic(topic, partitions: 4) }
+        folder = FileManager.default.temporaryDirectory.appendingPathComponent("replay-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        options = ReplayOptions(input: folder + "/input.csv", eventPartitions: 4)
+        options.labelPartitions = 4
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: folder) }
+
+    func write(_ rows: [String], header: String = "time,id,card,amount,unix_time,is_fraud") throws {
+        let text = ([header] + rows).joined(separator: "\n") + "\n"
+        try text.write(toFile: options.input, atomically: true, encoding: .utf8)
+    }
+
+    /// `count` rows, one a day from 2019-01-01, of three cards; every fifth is a fraud.
+    func writeDays(_ count: Int) throws {
+        try write((0..<count).map(Self.day))
+    }
+
+    static func day(_ index: Int) -> String {
+        let time = 1_546_300_800_000 + Int64(index) * 86_400_000
+        let text = CivilTime.iso8601(time).dropLast().replacing("T", with: " ")
+        return "\(text),e\(index),card-\(index % 3),\(index).5,\(time / 1_000),\(index % 5 == 0 ? 1 : 0)"
+    }
+
+    func run(_ runtime: ServiceRuntime = ServiceRuntime(), score: ScoreClient? = nil) throws -> ReplaySummary {
+        try ReplayProducer(
+            options, schema: schema, producer: producer, runtime: runtime, metrics: ReplayMetrics(runtime.metrics),
+            score: score
+        ).run()
+    }
+
+    /// All records of a topic, by partition and offset.
+    func records(_ topic: String) throws -> [Received] {
+        var configuration = KafkaConsumerConfiguration(bootstrapServers: cluster.bootstrapServers, group: "reader")
+        configuration.reportsEndOfPartition = true
+        let consumer = try KafkaConsumer(configuration)
+        for partition in 0..<Int32(4) { try consumer.assign(KafkaPartition(topic, partition), offset: 0) }
+        var result: [Received] = []
+        var ends = 0
+        let deadline = ContinuousClock.now + .seconds(20)
+        while ends < 4, ContinuousClock.now < deadline {
+            let batch = try consumer.nextBatch(max: 1_000, timeoutMillis: 100)
+            for run in batch.runs {
+                for index in run.records {
+                    result.append(
+                        Received(
+                            partition: run.partition.partition,
+                            key: String(decoding: batch.key(at: index), as: UTF8.self),
+                            value: String(decoding: batch.value(at: index), as: UTF8.self),
+                            timestampMillis: batch.timestampMillis(at: index)))
+                }
+            }
+            for case .endOfPartition in batch.events { ends += 1 }
+        }
+        #expect(ends == 4)
+        return result
+    }
+
+    /// The ids of all events, sorted by number.
+    func eventIDs() throws -> [String] {
+        try records("payments").map { try JSONTree.parse($0.value)["id"]?.string ?? "" }.sorted {
+            $0.localizedStandardCompare($1) == .orderedAscending
+        }
+    }
+}
+
+@Suite(.serialized) struct ReplayProducerTests {
+    @Test func `every row arrives once, as JSON without its label, on the partition Java gives its key`() throws {
+        let fixture = try ReplayFixture()
+        try fixture.writeDays(60)
+        let before = Int64(Date().timeIntervalSince1970 * 1_000)
+        let summary = try fixture.run()
+        #expect(summary.sent == 60 && summary.acknowledged == 60)
+        #expect(summary.failed == 0 && summary.malformed == 0 && summary.unacknowledged == 0)
+        let records = try fixture.records("payments")
+        #expect(try fixture.eventIDs() == (0..<60).map { "e\($0)" })
+        for record in records {
+            #expect(record.partition == Murmur2.partition(key: record.key, partitionCount: 4))
+            #expect(record.timestampMillis >= before)
+        }
+        let first = try #require(records.first { $0.value.contains("\"e7\"") })
+        #expect(
+            first.value
+                == #"{"id":"e7","time":"2019-01-08 00:00:00","card":"card-1","amount":7.50,"unix_time":1546905600}"#)
+        #expect(first.key == "card-1")
+    }
+
+    @Test func `labels of both classes follow when event time has reached them, and never at the end of a file`() throws
+    {
+        let fixture = try ReplayFixture()
+        try fixture.writeDays(20)
+        let summary = try fixture.run()
+        // The newest event is of day 19: labels of days 0 to 12 are a week old or older.
+        #expect(summary.labelsSent == 13 && summary.labelsAcknowledged == 13 && summary.labelsPending == 7)
+        let labels = try fixture.records("labels")
+        let events = try fixture.records("payments")
+        var seen: Set<String> = []
+        for record in labels {
+            let tree = try JSONTree.parse(record.value)
+            let id = try #require(tree["event_id"]?.string)
+            let day = try #require(Int(id.dropFirst()))
+            seen.insert(id)
+            #expect(tree["label"]?.int == (day % 5 == 0 ? 1 : 0))
+            let time = 1_546_300_800_000 + day * 86_400_000
+            #expect(tree["event_timestamp"]?.int == time)
+            #expect(tree["available_at"]?.int == time + 7 * 86_400_000)
+            let event = try #require(events.first { $0.value.contains("\"\(id)\"") })
+            #expect(event.key == record.key && event.partition == record.partition)
+        }
+        #expect(seen == Set((0..<13).map { "e\($0)" }))
+    }
+
+    @Test func `a run that goes on from its state sends the rest, labels included`() throws {
+        let fixture = try ReplayFixture()
+        try fixture.writeDays(30)
+        fixture.options.stateFile = fixture.folder + "/state.json"
+        fixture.options.limit = 11
+        let first = try fixture.run()
+        #expect(first.sent == 11 && first.labelsSent == 4 && first.labelsPending == 7)
+        fixture.options.limit = nil
+        let second = try fixture.run()
+        #expect(second.sent == 19 && second.labelsSent == 19 && second.labelsPending == 7)
+        #expect(try fixture.eventIDs() == (0..<30).map { "e\($0)" })
+        #expect(Set(try fixture.records("labels").map(\.value)).count == 23)
+        // At the end there is nothing left to do.
+        #expect(try fixture.run().read == 0)
+    }
+
+    @Test func `a state of another file is refused by name`() throws {
+        let fixture = try ReplayFixture()
+        try fixture.writeDays(3)
+        fixture.options.stateFile = fixture.folder + "/state.json"
+        _ = try fixture.run()
+        try fixture.writeDays(4)
+        let error = #expect(throws: CommandError.self) { try fixture.run() }
+        #expect(error?.exitCode == .configuration)
+        #expect(error?.message.contains("another input") == true)
+        try "{}".write(toFile: fixture.folder + "/state.json", atomically: true, encoding: .utf8)
+        #expect(throws: CommandError.self) { try fixture.run() }
+    }
+
+    @Test func `later passes move all times by weeks and give new ids`() throws {
+        let fixture = try ReplayFixture()
+        try fixture.writeDays(10)  // a span of nine days: two weeks a pass
+        fixture.options.loops = true
+        fixture.options.limit = 25
+        let summary = try fixture.run()
+        #expect(summary.sent == 25)
+        let records = try fixture.records("payments")
+        var times: [String: (String, Int)] = [:]
+        for record in records {
+            let tree = try JSONTree.parse(record.value)
+            times[tree["id"]?.string ?? ""] = (tree["time"]?.string ?? "", tree["unix_time"]?.int ?? 0)
+        }
+        #expect(times.count == 25)
+        #expect(times["e3"]?.0 == "2019-01-04 00:00:00")
+        #expect(times["e3-1"]?.0 == "2019-01-18 00:00:00")
+        #expect(times["e3-2"]?.0 == "2019-02-01 00:00:00")
+        #expect(times["e3-2"]?.1 == 1_546_560_000)  // unix_time moves only when it is named
+        // The labels of one pass become known in the next.
+        let ids = try fixture.records("labels").map { try JSONTree.parse($0.value)["event_id"]?.string ?? "" }
+        #expect(ids.contains("e9") && ids.contains("e5-1") && !ids.contains("e3-2"))
+    }
+
+    @Test func `a resumed loop uses the span of the whole first pass`() throws {
+        let fixture = try ReplayFixture()
+        try fixture.writeDays(10)
+        fixture.options.loops = true
+        fixture.options.timeFields = ["unix_time", "no_such_field"]
+        fixture.options.stateFile = fixture.folder + "/state.json"
+        fixture.options.skippedRows = 4
+        fixture.options.limit = 3
+        _ = try fixture.run()
+        fixture.options.limit = 5
+        _ = try fixture.run()
+        #expect(try fixture.eventIDs() == ["e0-1", "e1-1", "e4", "e5", "e6", "e7", "e8", "e9"])
+        let moved = try #require(try fixture.records("payments").first { $0.value.contains("e0-1") })
+        #expect(moved.value.contains("\"2019-01-15 00:00:00\""))
+        #expect(moved.value.contains("\"unix_time\":1547510400"))
+    }
+
+    @Test func `malformed rows are counted and passed over, and a file of nothing else fails`() throws {
+        let fixture = try ReplayFixture()
+        try fixture.write([
+            ReplayFixture.day(0), "2019-01-02 00:00:00,e1,card-1,12,34,1,0", "02/01/2019 00:00,e2,card-1,1,2,0",
+            "2019-01-02 00:00:00,e3,2.29116E+15,1,2,0", "2019-01-02 00:00:00,e4,card-1,1e3,2,0",
+            "2019-01-02 00:00:00,e5,card-1,1,2,yes", ReplayFixture.day(6),
+        ])
+        let summary = try fixture.run()
+        #expect(summary.read == 7 && summary.sent == 2 && summary.malformed == 5)
+        #expect(try fixture.eventIDs() == ["e0", "e6"])
+        try ProduceCommand.judge(summary, fixture.options, isStopping: false)
+        try fixture.write(["02/01/2019 00:00,e2,card-1,1,2,0", "03/01/2019 00:00,e3,card-1,1,2,0"])
+        let nothing = try fixture.run()
+        let error = #expect(throws: CommandError.self) {
+            try ProduceCommand.judge(nothing, fixture.options, isStopping: false)
+        }
+        #expect(error?.exitCode == .dataError)
+    }
+
+    @Test func `a quote that is never closed is an error after the rows before it`() throws {
+        let fixture = try ReplayFixture()
+        try fixture.write([ReplayFixture.day(0), ReplayFixture.day(1), "\"2019-01-03 00:00:00,e2,card-1,1,2,0"])
+        let error = #expect(throws: CommandError.self) { try fixture.run() }
+        #expect(error?.exitCode == .dataError)
+        #expect(error?.message.contains("quote opened on line 4 never closed") == true)
+        #expect(try fixture.eventIDs() == ["e0", "e1"])
+    }
+
+    @Test func `a record too large is counted with its line, its label is not sent, and the others go`() throws {
+        let fixture = try ReplayFixture(delayMillis: 86_400_000, maxRecordBytes: 2_000)
+        let large = "2019-01-02 00:00:00,e1,card-\(String(repeating: "x", count: 3_000)),1,2,1"
+        try fixture.write([ReplayFixture.day(0), large, ReplayFixture.day(2), ReplayFixture.day(3)])
+        let summary = try fixture.run()
+        #expect(summary.sent == 3 && summary.acknowledged == 3 && summary.failed == 1)
+        #expect(summary.failure == nil)
+        #expect(throws: CommandError.self) {
+            try ProduceCommand.judge(summary, fixture.options, isStopping: false)
+        }
+        #expect(try fixture.eventIDs() == ["e0", "e2", "e3"])
+        #expect(summary.labelsSent == 2 && summary.labelsPending == 1)
+    }
+
+    @Test func `a time more than a year ahead is sent without waiting, and labels do not go by it`() throws {
+        let fixture = try ReplayFixture()
+        try fixture.write([
+            ReplayFixture.day(0), "9019-01-02 00:00:00,far,card-1,1,2,1", ReplayFixture.day(2),
+        ])
+        let summary = try fixture.run()
+        #expect(summary.sent == 3)
+        #expect(summary.labelsSent == 0 && summary.labelsPending == 2)
+    }
+
+    @Test func `an event of the near future waits for its time`() throws {
+        let fixture = try ReplayFixture()
+        let soon = Int64(Date().timeIntervalSince1970) * 1_000 + 2_000
+        let text = CivilTime.iso8601(soon).dropLast().replacing("T", with: " ")
+        try fixture.write(["\(text),e0,card-1,1,2,0"])
+        #expect(try fixture.run().sent == 1)
+        let record = try #require(try fixture.records("payments").first)
+        #expect(record.timestampMillis >= soon)
+    }
+
+    @Test func `a stop before the first row sends nothing and keeps the place`() throws {
+        let fixture = try ReplayFixture()
+        try fixture.writeDays(5)
+        fixture.options.stateFile = fixture.folder + "/state.json"
+        let runtime = ServiceRuntime()
+        runtime.stop()
+        #expect(try fixture.run(runtime).sent == 0)
+        #expect(try ReplayState.load(fixture.folder + "/state.json")?.nextRow == 0)
+        #expect(try fixture.run().sent == 5)
+    }
+
+    @Test func `a broker that goes away for a while loses and doubles nothing`() throws {
+        let fixture = try ReplayFixture()
+        try fixture.writeDays(400)
+        fixture.options.speed = .rate(400)
+        let cluster = fixture.cluster
+        let outage = Thread {
+            Thread.sleep(forTimeInterval: 0.3)
+            cluster.setBrokerDown()
+            Thread.sleep(forTimeInterval: 1.2)
+            cluster.setBrokerUp()
+        }
+        outage.start()
+        let summary = try fixture.run()
+        #expect(summary.acknowledged == 400 && summary.failed == 0)
+        #expect(try fixture.eventIDs() == (0..<400).map { "e\($0)" })
+    }
+
+    @Test func `without a prediction API the stream goes on`() throws {
+        let fixture = try ReplayFixture()
+        try fixture.writeDays(50)
+        let score = ScoreClient(try #require(ScoreEndpoint("http://127.0.0.1:9")))
+        let summary = try fixture.run(score: score)
+        #expect(summary.acknowledged == 50)
+        #expect(summary.scored == 0 && summary.notScored == 50)
+        #expect(score.problem?.contains("refused") == true)
+    }
+}

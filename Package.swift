@@ -160,7 +160,12 @@ let package = Package(
         unitTests("TransactionData", ["FeatureEngine", "Compression", "JSON"]),
         unitTests("KafkaClient"),
         unitTests("HTTPServer", ["EventLoop", "Observability"]),
-        unitTests("PredictionAPI", ["HTTPServer", "FeatureStore", "FeatureEngine", "FraudModel", "JSON"]),
+        unitTests(
+            "PredictionAPI",
+            [
+                "HTTPServer", "FeatureStore", "FeatureEngine", "FraudModel", "JSON", "RedisClient", "Observability",
+                "EventLoop", "ServiceRuntime",
+            ]),
         unitTests("FraudModel", ["GradientBoosting", "FeatureEngine", "FeatureStore", "JSON"], fixtures: true),
         unitTests("ServiceRuntime", ["Observability"]),
         unitTests("TerminalUI"),

@@ -93,6 +93,16 @@ internal import Synchronization
         return timer
     }
 
+    /// Calls back once, in the next turn of the loop: behind the descriptors that are ready now.
+    public func schedule(_ body: @escaping () -> Void) {
+        var timer: LoopTimer?
+        timer = self.timer {
+            timer = nil  // It has kept itself alive until now.
+            body()
+        }
+        timer?.schedule(afterMillis: 0)
+    }
+
     /// A timer that is not yet set.
     public func timer(_ body: @escaping () -> Void) -> LoopTimer { unsafe LoopTimer(handle, body) }
 

@@ -54,7 +54,7 @@ public final class AdminServer: Sendable {
 
     /// The three routes, for servers that serve more beside them.
     public static func routes(
-        metrics: MetricsRegistry, readiness: @escaping @Sendable () -> Readiness
+        metrics: MetricsRegistry, readiness: @escaping () -> Readiness
     ) -> Router {
         var router = Router()
         router.get("/metrics") { _ in

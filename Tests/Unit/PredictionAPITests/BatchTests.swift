@@ -1,0 +1,105 @@
+import HTTPServer
+import JSON
+import Observability
+import RedisClient
+import Testing
+
+@testable import PredictionAPI
+
+@Suite struct BatchTests {
+    private static let path = "/api/v1/predict/batch"
+
+    private static func row(_ id: String, card: String = "c1", amt: String = "12.30") -> String {
+        #"{"id":"\#(id)","at":"2024-03-01 12:00:00","card":"\#(card)","merchant":"Kiosk","amt":\#(amt)}"#
+    }
+
+    private static func batch(_ rows: [String]) -> String { "[" + rows.joined(separator: ",") + "]" }
+
+    @Test func `answers come in the order of the rows, repeated ids included`() throws {
+        let fixture = try Fixture()
+        for partition in 0..<4 { fixture.setWatermark(partition: partition, next: 10) }
+        let rows = (0..<200).map { Self.row($0 % 5 == 0 ? "same" : "p\($0)", card: "c\($0)", amt: "\($0)") }
+        for body in [Self.batch(rows), #"{"note":1,"transactions":\#(Self.batch(rows))}"#] {
+            let answer = fixture.ask(body, Self.path)
+            #expect(answer.status == 200)
+            #expect(answer.json["count"]?.int == 200)
+            let predictions = answer.json["predictions"]?.array ?? []
+            #expect(predictions.count == 200)
+            for (index, prediction) in predictions.enumerated() {
+                #expect(prediction["transaction_id"]?.string == (index % 5 == 0 ? "same" : "p\(index)"))
+                #expect(prediction["is_fraud"]?.bool == (index >= 100))
+                #expect(prediction["explanation"] == nil)
+                #expect(prediction["degraded"]?.bool == false)
+            }
+        }
+        #expect(fixture.store.reads.map(\.count) == [128, 128, 128, 16, 128, 128, 128, 16])
+        #expect(fixture.records.records.count == 400)
+    }
+
+    @Test func `a batch answers each row as the row alone`() throws {
+        let fixture = try Fixture()
+        try fixture.store(events: [("2024-03-01 11:30:00", "20.00", "Bakery")], partition: 3)
+        let alone = fixture.ask(Fixture.payment).json
+        let together = fixture.ask("[\(Fixture.payment)]", Self.path, query: ["explain": "true"]).json
+        #expect(together["predictions"] == [alone])
+    }
+
+    @Test func `a bad row is named by its index, and nothing is scored or logged`() throws {
+        let fixture = try Fixture()
+        let rows = [
+            Self.row("a"), Self.row("b"), #"{"id":"c","at":"2024-03-01 12:00:00","card":"c1","merchant":"m"}"#,
+            Self.row("b"), "7",
+        ]
+        let answer = fixture.ask(Self.batch(rows), Self.path)
+        #expect(answer.status == 422)
+        #expect(answer.problems == ["body.2.amt missing", "body.4 type_error"])
+        #expect(fixture.records.records.isEmpty)
+        #expect(fixture.store.reads.isEmpty)
+    }
+
+    @Test func `an empty batch is answered with no predictions`() throws {
+        let fixture = try Fixture()
+        #expect(fixture.ask("[]", Self.path).json == ["predictions": [], "count": 0])
+    }
+
+    @Test func `ten thousand rows are answered and one more is refused at once`() throws {
+        let fixture = try Fixture()
+        let rows = Array(repeating: Self.row("p"), count: 10_000)
+        let answer = fixture.ask(Self.batch(rows), Self.path)
+        #expect(answer.status == 200)
+        #expect(answer.json["predictions"]?.array?.count == 10_000)
+        let refused = fixture.ask(Self.batch(rows + ["{}"]), Self.path)
+        #expect(refused.status == 422)
+        #expect(refused.problems == ["body too_long"])
+        #expect(fixture.records.records.count == 10_000)
+    }
+
+    @Test(arguments: [
+        ("", "body json_invalid"), ("12", "body type_error"), ("{}", "body.transactions missing"),
+        (#"{"transactions":{}}"#, "body.transactions type_error"),
+        (#"{"transactions":[],"transactions":[]}"#, "body.transactions duplicate_field"),
+        ("[NaN]", "body json_invalid"),
+    ])
+    func `a body that is no batch is refused`(body: String, problem: String) throws {
+        let fixture = try Fixture()
+        let answer = fixture.ask(body, Self.path)
+        #expect(answer.status == 422)
+        #expect(answer.problems == [problem])
+    }
+
+    @Test func `many bad rows are listed up to a limit`() throws {
+        let fixture = try Fixture()
+        let answer = fixture.ask(Self.batch(Array(repeating: "{}", count: 1_000)), Self.path)
+        #expect(answer.status == 422)
+        #expect(answer.problems.count == PredictionApp.issuesMax)
+    }
+
+    @Test func `a store that fails once costs one deadline, not one for every part`() throws {
+        let fixture = try Fixture()
+        fixture.store.failure = .deadline
+        let answer = fixture.ask(Self.batch((0..<500).map { Self.row("p\($0)") }), Self.path)
+        #expect(answer.status == 200)
+        #expect(answer.json["predictions"]?.array?.allSatisfy { $0["degraded"]?.bool == true } == true)
+        #expect(fixture.store.reads.count == 1)
+    }
+}

@@ -1,0 +1,265 @@
+import FeatureStore
+import Foundation
+import FraudModel
+import HTTPServer
+import JSON
+import Observability
+import RedisClient
+import Testing
+
+@testable import PredictionAPI
+
+@Suite struct PredictionAppTests {
+    private static func logistic(_ margin: Double) -> Double { 1 / (1 + exp(-margin)) }
+
+    @Test func `a request is joined with its card's events and scored`() throws {
+        let fixture = try Fixture()
+        try fixture.store(
+            events: [
+                ("2024-03-01 10:00:00", "5.00", "Old"), ("2024-03-01 11:30:00", "20.00", "Bakery"),
+                ("2024-03-01 11:45:00", "2.50", "Museum"), ("2024-03-01 12:00:00", "99.00", "Same moment"),
+            ], partition: 3, next: 77)
+        let answer = fixture.ask(Fixture.payment)
+        #expect(answer.status == 200)
+        #expect(answer.response?.contentType == "application/json")
+        let json = answer.json
+        #expect(json["transaction_id"]?.string == "p1")
+        let probability = try #require(json["probability"]?.double)
+        #expect(abs(probability - Self.logistic(-1.5)) < 1e-6)
+        #expect(json["fraud_probability"] == json["probability"])
+        #expect(json["is_fraud"]?.bool == false)
+        #expect(json["prediction"]?.string == "LEGIT")
+        #expect(json["threshold"]?.double == 0.5)
+        #expect(json["model_version"]?.string == "7")
+        #expect(json["degraded"]?.bool == false)
+        #expect(
+            json["features_as_of"]
+                == ["card_activity": ["generation": 1, "topic": "payments", "partition": 3, "offset": 30]])
+        let explanation = try #require(json["explanation"]?.array)
+        let values = Dictionary(
+            explanation.map { ($0["feature"]?.string ?? "", $0["value"] ?? .null) },
+            uniquingKeysWith: { first, _ in first })
+        #expect(values["card_activity__amt_count_1h"] == 2)
+        #expect(values["card_activity__amt_sum_1h"] == .number("22.5"))
+        #expect(values["card_activity__merchant_last"] == "Museum")
+        #expect(values["request_features__amt"] == .number("12.3"))
+        #expect(values["request_features__category"] == "food")
+        let contributions = explanation.compactMap { $0["contribution"]?.double }
+        #expect(contributions.map(\.magnitude) == contributions.map(\.magnitude).sorted(by: >))
+        let sum = contributions.reduce(try #require(json["base_value"]?.double), +)
+        #expect(abs(sum + 1.5) < 1e-6)
+        #expect(fixture.store.reads.count == 1)
+        #expect(fixture.store.reads[0].count == 2)
+    }
+
+    @Test func `without explanations the rest is the same`() throws {
+        let fixture = try Fixture()
+        try fixture.store(events: [("2024-03-01 11:30:00", "20.00", "Bakery")], partition: 3)
+        let full = fixture.ask(Fixture.payment).json.object ?? []
+        let short = fixture.ask(Fixture.payment, "/predict", query: ["explain": "false"]).json.object ?? []
+        #expect(short == full.filter { $0.key != "explanation" && $0.key != "base_value" })
+        #expect(short.count == full.count - 2)
+    }
+
+    @Test func `a card without a blob is new when its partition's watermark is there`() throws {
+        let fixture = try Fixture()
+        fixture.setWatermark(partition: 3, next: 500)
+        let json = fixture.ask(Fixture.payment).json
+        #expect(json["degraded"]?.bool == false)
+        #expect(json["features_as_of"]?["card_activity"]?["offset"]?.int == 499)
+        let values = json["explanation"]?.array ?? []
+        func value(_ name: String) -> JSONTree? { values.first { $0["feature"]?.string == name }?["value"] }
+        #expect(value("card_activity__amt_count_1h") == 0)
+        #expect(value("card_activity__amt_sum_1h") == 0)
+        #expect(value("card_activity__merchant_last") == .null)
+        #expect(abs((json["probability"]?.double ?? 0) - Self.logistic(-2.5)) < 1e-6)
+    }
+
+    @Test func `a blob of an older generation counts as none, and one that is ahead of the watermark counts`() throws {
+        let fixture = try Fixture()
+        try fixture.store(events: [("2024-03-01 11:30:00", "20.00", "Bakery")], partition: 3, generation: 1)
+        fixture.setWatermark(partition: 3, generation: 2, next: 0)
+        var json = fixture.ask(Fixture.payment).json
+        #expect(json["features_as_of"]?["card_activity"]?["generation"]?.int == 2)
+        #expect(json["features_as_of"]?["card_activity"]?["offset"]?.int == -1)
+        try fixture.store(events: [("2024-03-01 11:30:00", "20.00", "Bakery")], partition: 3, generation: 2, next: 0)
+        json = fixture.ask(Fixture.payment).json
+        #expect(json["features_as_of"]?["card_activity"]?["offset"]?.int == 0)
+        #expect(abs((json["probability"]?.double ?? 0) - Self.logistic(-1.5)) < 1e-6)
+    }
+
+    enum Trouble: CaseIterable {
+        case noConnection, deadline, loading, noWatermark, shortWatermark, brokenBlob, noPartitions
+    }
+
+    @Test(arguments: Trouble.allCases)
+    func `trouble with the online store degrades the answer and nothing else`(trouble: Trouble) throws {
+        let fixture = try Fixture(partitions: trouble == .noPartitions ? nil : 4)
+        try fixture.store(events: [("2024-03-01 11:30:00", "20.00", "Bakery")], partition: 3)
+        switch trouble {
+        case .noConnection: fixture.store.failure = .notConnected
+        case .deadline: fixture.store.failure = .deadline
+        case .loading: fixture.store.failure = .reply("LOADING Redis is loading the dataset in memory")
+        case .noWatermark: fixture.store.values = fixture.store.values.filter { !$0.key.hasPrefix("wm:") }
+        case .shortWatermark:
+            for key in fixture.store.values.keys where key.hasPrefix("wm:") { fixture.store.values[key] = [0, 0, 1] }
+        case .brokenBlob:
+            for key in fixture.store.values.keys where !key.hasPrefix("wm:") { fixture.store.values[key]?.removeLast() }
+        case .noPartitions: break
+        }
+        let answer = fixture.ask(Fixture.payment)
+        #expect(answer.status == 200)
+        #expect(answer.json["degraded"]?.bool == true)
+        #expect(answer.json["features_as_of"] == .object([]))
+        #expect(abs((answer.json["probability"]?.double ?? 0) - Self.logistic(-2.5)) < 1e-6)
+        let values = (answer.json["explanation"]?.array ?? []).filter {
+            $0["feature"]?.string?.hasPrefix("card_activity") == true
+        }
+        #expect(values.count == 3)
+        #expect(values.allSatisfy { $0["value"] == .null })
+        #expect(fixture.registry.renderPrometheus().contains("needletail_serve_degraded_total 1\n"))
+        #expect(fixture.records.records.first?.value["degraded"]?.bool == true)
+    }
+
+    @Test func `what is scored, answered and logged is one value`() throws {
+        let fixture = try Fixture()
+        try fixture.store(events: [("2024-03-01 11:30:00", "20.00", "Bakery")], partition: 3)
+        let answer = fixture.ask(
+            #"{"amt":"250.5","merchant":"Kiosk \"Ä\"","id":"p2","card":4992346398065154184,"at":"2024-03-01 12:00:00","extra":{"amt":1}}"#
+        )
+        #expect(answer.json["prediction"]?.string == "FRAUD")
+        let (key, record) = try #require(fixture.records.records.first)
+        #expect(key == "4992346398065154184")
+        #expect(record["prediction_id"]?.string?.isEmpty == false)
+        #expect(record["transaction_id"]?.string == "p2")
+        #expect(record["event_timestamp"]?.int == 1_709_294_400_000)
+        #expect(record["service"]?.string == "shop_v1")
+        #expect(record["model_version"]?.string == "7")
+        #expect(record["definition_hash"]?.string == Fixture.service?.definitionHash)
+        #expect(record["probability"] == answer.json["probability"])
+        #expect(record["threshold"]?.double == 0.5)
+        #expect(record["is_fraud"]?.bool == true)
+        #expect(record["degraded"]?.bool == false)
+        #expect((record["latency_micros"]?.int ?? -1) >= 0)
+        #expect(
+            record["request"] == [
+                "id": "p2", "at": "2024-03-01 12:00:00", "card": "4992346398065154184", "merchant": "Kiosk \"Ä\"",
+                "amt": .number("250.50"),
+            ])
+        #expect(record["vector"] == [1, 20, "Bakery", .number("250.5"), .null])
+        #expect(record["features_as_of"] == answer.json["features_as_of"])
+        _ = fixture.ask(Fixture.payment)
+        let ids = fixture.records.records.compactMap { $0.value["prediction_id"]?.string }
+        #expect(Set(ids).count == 2)
+        let metrics = fixture.registry.renderPrometheus()
+        #expect(metrics.contains("needletail_serve_predictions_total{result=\"fraud\"} 1\n"))
+        #expect(metrics.contains("needletail_serve_predictions_total{result=\"legit\"} 1\n"))
+        #expect(metrics.contains("needletail_serve_latency_seconds_count 2\n"))
+    }
+
+    @Test func `requests that wait for the store do not mix`() throws {
+        let fixture = try Fixture()
+        for partition in 0..<4 { fixture.setWatermark(partition: partition, next: 10) }
+        fixture.store.isHeld = true
+        let requests = (0..<50).map { number in
+            Request(
+                .post, "/predict",
+                body: Array(
+                    #"{"id":"p\#(number)","at":"2024-03-01 12:00:00","card":"c\#(number)","merchant":"m","amt":\#(number * 4)}"#
+                        .utf8))
+        }
+        for request in requests { #expect(fixture.app.respond(to: request) == nil) }
+        fixture.app.use(try ServedModel(Fixture.model(version: "8"), Fixture.repository))
+        fixture.store.release()
+        for (number, request) in requests.enumerated() {
+            let json = try JSONTree.parse(try #require(request.response).body)
+            #expect(json["transaction_id"]?.string == "p\(number)")
+            #expect(json["is_fraud"]?.bool == (number >= 25))
+            #expect(json["model_version"]?.string == "7")
+        }
+        #expect(fixture.records.records.map(\.key) == (0..<50).map { "c\($0)" })
+        fixture.store.isHeld = false
+        #expect(fixture.ask(Fixture.payment).json["model_version"]?.string == "8")
+    }
+
+    @Test func `without a model it answers 503 with the reason and is not ready`() throws {
+        let fixture = try Fixture(hasModel: false)
+        fixture.app.useNone("no model is registered yet: train one")
+        for answer in [
+            fixture.ask(Fixture.payment), fixture.ask("[]", "/api/v1/predict/batch"), fixture.get("/health/ready"),
+            fixture.get("/api/v1/model"),
+        ] {
+            #expect(answer.status == 503)
+            #expect(answer.json["detail"]?.string == "no model is registered yet: train one")
+        }
+        #expect(fixture.get("/health/live").status == 200)
+        #expect(fixture.get("/api/v1/health").json == ["status": "ok"])
+        fixture.app.use(try ServedModel(Fixture.model(), Fixture.repository))
+        #expect(fixture.get("/health/ready").status == 200)
+        #expect(fixture.get("/api/v1/model").json["version"]?.string == "7")
+        #expect(fixture.get("/api/v1/model").json["features"]?.array?.count == 5)
+        fixture.app.isStopping = true
+        #expect(fixture.get("/health/ready").status == 503)
+    }
+
+    @Test func `a model of other definitions, another service or other features is refused with the reason`() throws {
+        func refusal(_ model: ScoringModel) -> String {
+            do {
+                _ = try ServedModel(model, Fixture.repository)
+                return ""
+            } catch {
+                return error.description
+            }
+        }
+        #expect(try refusal(Fixture.model()) == "")
+        let other = try refusal(Fixture.model(hash: "0123456789abcdef"))
+        #expect(other.contains("0123456789abcdef") && other.contains("retrain"))
+        #expect(try refusal(Fixture.model(service: "gone")).contains("gone"))
+        #expect(try refusal(Fixture.model(service: "")).contains("train"))
+        let reversed = Array((Fixture.service?.featureNames ?? []).reversed())
+        #expect(try refusal(Fixture.model(names: reversed)).contains("other features"))
+    }
+
+    @Test func `API keys are needed where they are set, except for health and metrics`() throws {
+        let fixture = try Fixture(apiKeys: "first-key, second-key,")
+        let refused = fixture.ask(Fixture.payment)
+        #expect(refused.status == 401)
+        #expect(refused.response?.headers == [.init("WWW-Authenticate", "Bearer")])
+        for key in ["", "first-ke", "first-keyy", "FIRST-KEY", "first-key, second-key"] {
+            #expect(fixture.ask(Fixture.payment, headers: ["x-api-key": key]).status == 401)
+            #expect(fixture.get("/api/v1/model", headers: ["x-api-key": key]).status == 401)
+        }
+        #expect(fixture.records.records.isEmpty)
+        #expect(fixture.ask(Fixture.payment, headers: ["x-api-key": "first-key"]).status == 200)
+        #expect(fixture.ask(Fixture.payment, headers: ["authorization": "Bearer second-key"]).status == 200)
+        #expect(fixture.get("/health/live").status == 200)
+        #expect(fixture.get("/metrics").status == 200)
+    }
+
+    @Test func `known paths answer other methods with 405 and HEAD as GET`() throws {
+        let fixture = try Fixture()
+        for path in ["/predict", "/api/v1/predict", "/api/v1/predict/batch"] {
+            for method in [Method.get, .head, .options, .put] {
+                let response = fixture.app.respond(to: Request(method, path))
+                #expect(response?.status == 405)
+                #expect(response?.headers == [.init("Allow", "POST")])
+            }
+        }
+        for path in ["/api/v1/health", "/health/live", "/health/ready", "/metrics", "/docs", "/openapi.json"] {
+            #expect(fixture.app.respond(to: Request(.head, path))?.status == 200)
+        }
+        for path in ["//predict", "/predict/", "/api/v1/predict/"] {
+            #expect(fixture.ask(Fixture.payment, path).status == 404)
+        }
+    }
+
+    @Test func `the description names every field of a request`() throws {
+        let fixture = try Fixture(apiKeys: "key")
+        let json = fixture.get("/openapi.json").json
+        let transaction = json["components"]?["schemas"]?["Transaction"]
+        #expect(transaction?["properties"]?.object?.map(\.key).count == 8)
+        #expect(transaction?["required"] == ["id", "at", "card", "merchant", "amt"])
+        #expect(json["paths"]?["/api/v1/predict"]?["post"] != nil)
+        #expect(json["security"] == [["key": []]])
+    }
+}

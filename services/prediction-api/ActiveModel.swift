@@ -1,0 +1,179 @@
+import FeatureEngine
+import FeatureStore
+import FraudModel
+import HTTPServer
+import JSON
+import TransactionData
+
+/// One request on its way: its row must outlast the read of the online store. Reused.
+final class Prediction {
+    var row: SourceRow
+    var request: Request?
+    var startMicros: Int64 = 0
+    var explains = true
+    var partition: Int32 = 0
+
+    init(_ schema: SourceSchema) { row = SourceRow(schema) }
+}
+
+/// A model in use by one loop, with everything that is reused from request to request. Not `Sendable`: the loop owns it.
+final class ActiveModel {
+    let served: ServedModel
+    let decoder: EventDecoder
+    var join: OnlineJoin
+    var viewVectors: [FeatureVector]
+    var positions: [ViewPosition?]
+    private(set) var isDegraded = false
+    private(set) var probability: Float = 0
+
+    private var vector: FeatureVector
+    private var scorer: Scorer
+    let batchParser = JSONParser()
+    private let encoder: EventEncoder
+    private var contributions: [Double]
+    private var order: [Int]
+    private var idle: [Prediction] = []
+    private let featureStarts: [[UInt8]]  // `{"feature":"…","value":`
+    private let viewStarts: [[UInt8]]  // `"card_activity":{"generation":`
+    private let topicMember: [UInt8]  // `,"topic":"transactions","partition":`
+    private let modelMembers: [UInt8]  // `,"threshold":…` and what else is the same in every answer
+    private let logMembers: [UInt8]
+
+    init(_ served: ServedModel) {
+        self.served = served
+        let service = served.service
+        decoder = EventDecoder(service.source)
+        encoder = EventEncoder(service.source)
+        join = OnlineJoin(service, project: served.project, hash8: served.hash8)
+        viewVectors = service.makeViewVectors()
+        positions = Array(repeating: nil, count: service.views.count)
+        vector = service.makeVector()
+        scorer = served.scoring.makeScorer()
+        contributions = Array(repeating: 0, count: service.featureNames.count)
+        order = Array(service.featureNames.indices)
+        featureStarts = service.featureNames.map { name in
+            [UInt8].member("feature").withPrefix("{") + quoted(name) + Array(",\"value\":".utf8)
+        }
+        viewStarts = service.views.map { [UInt8].member($0.name) + Array("{\"generation\":".utf8) }
+        topicMember = Array(",\"topic\":".utf8) + quoted(service.source.topic) + Array(",\"partition\":".utf8)
+        var members: [UInt8] = Array(",\"threshold\":".utf8)
+        members.append(json: served.scoring.threshold)
+        members += Array(",\"model_version\":".utf8) + quoted(served.scoring.version)
+        modelMembers = members
+        logMembers =
+            Array(",\"service\":".utf8) + quoted(service.name) + members + Array(",\"definition_hash\":".utf8)
+            + quoted(service.definitionHash)
+    }
+
+    func takePrediction() -> Prediction { idle.popLast() ?? Prediction(served.service.source) }
+
+    func giveBack(_ prediction: Prediction) {
+        prediction.request = nil
+        if idle.count < 1_024 { idle.append(prediction) }
+    }
+
+    /// Scores a row whose `viewVectors` and `positions` are set. What the row's answer and record say is then kept here until
+    /// the next row.
+    func score(_ row: SourceRow, isComplete: Bool) {
+        isDegraded = !isComplete
+        served.service.assemble(row: row, viewVectors: viewVectors, into: &vector)
+        probability = scorer.probability(of: vector)
+    }
+
+    var isFraud: Bool { served.scoring.isFraud(probability) }
+
+    /// Appends the answer for the row scored last.
+    func appendAnswer(_ row: SourceRow, explains: Bool, to bytes: inout [UInt8]) {
+        bytes.append("{\"transaction_id\":")
+        JSONWriter.append(utf8: row.bytes(served.service.source.eventIDIndex), to: &bytes)
+        let isFraud = self.isFraud
+        bytes.append(
+            isFraud ? ",\"is_fraud\":true,\"fraud_probability\":" : ",\"is_fraud\":false,\"fraud_probability\":")
+        bytes.append(json: probability)
+        bytes.append(",\"probability\":")
+        bytes.append(json: probability)
+        bytes.append(isFraud ? ",\"prediction\":\"FRAUD\"" : ",\"prediction\":\"LEGIT\"")
+        bytes.append(contentsOf: modelMembers)
+        if explains { appendExplanation(to: &bytes) }
+        appendPositions(to: &bytes)
+        bytes.append(isDegraded ? ",\"degraded\":true}" : ",\"degraded\":false}")
+    }
+
+    /// Exact SHAP values of the margin, the largest first; with `base_value` they add up to the margin.
+    private func appendExplanation(to bytes: inout [UInt8]) {
+        let base = scorer.contributions(of: vector, into: &contributions)
+        order.sort { (contributions[$0].magnitude, $1) > (contributions[$1].magnitude, $0) }
+        bytes.append(",\"base_value\":")
+        JSONWriter.append(base, to: &bytes)
+        bytes.append(",\"explanation\":[")
+        var isFirst = true
+        for index in order {
+            if !isFirst { bytes.append(0x2C) }
+            isFirst = false
+            bytes.append(contentsOf: featureStarts[index])
+            bytes.append(valueAt: index, of: vector)
+            bytes.append(",\"contribution\":")
+            JSONWriter.append(contributions[index], to: &bytes)
+            bytes.append(0x7D)
+        }
+        bytes.append(0x5D)
+    }
+
+    private func appendPositions(to bytes: inout [UInt8]) {
+        bytes.append(",\"features_as_of\":{")
+        var isFirst = true
+        for (start, position) in zip(viewStarts, positions) {
+            guard let position else { continue }
+            if !isFirst { bytes.append(0x2C) }
+            isFirst = false
+            bytes.append(contentsOf: start)
+            JSONWriter.append(integer: Int64(bitPattern: position.generation), to: &bytes)
+            bytes.append(contentsOf: topicMember)
+            JSONWriter.append(integer: Int64(position.partition), to: &bytes)
+            bytes.append(",\"offset\":")
+            JSONWriter.append(integer: position.offset, to: &bytes)
+            bytes.append(0x7D)
+        }
+        bytes.append(0x7D)
+    }
+
+    /// Appends the record of the `predictions` topic for the row scored last.
+    func appendRecord(
+        _ row: SourceRow, predictionID: [UInt8], createdMillis: Int64, latencyMicros: Int64, to bytes: inout [UInt8]
+    ) {
+        bytes.append("{\"prediction_id\":\"")
+        bytes.append(contentsOf: predictionID)
+        bytes.append("\",\"transaction_id\":")
+        JSONWriter.append(utf8: row.bytes(served.service.source.eventIDIndex), to: &bytes)
+        bytes.append(",\"created_at\":")
+        JSONWriter.append(integer: createdMillis, to: &bytes)
+        bytes.append(",\"event_timestamp\":")
+        JSONWriter.append(integer: row.eventTimeMillis, to: &bytes)
+        bytes.append(contentsOf: logMembers)
+        bytes.append(",\"probability\":")
+        bytes.append(json: probability)
+        bytes.append(isFraud ? ",\"is_fraud\":true" : ",\"is_fraud\":false")
+        bytes.append(isDegraded ? ",\"degraded\":true,\"latency_micros\":" : ",\"degraded\":false,\"latency_micros\":")
+        JSONWriter.append(integer: latencyMicros, to: &bytes)
+        bytes.append(",\"request\":")
+        encoder.encode(row, into: &bytes)
+        bytes.append(",\"vector\":[")
+        for index in 0..<vector.count {
+            if index > 0 { bytes.append(0x2C) }
+            bytes.append(valueAt: index, of: vector)
+        }
+        bytes.append(0x5D)
+        appendPositions(to: &bytes)
+        bytes.append(0x7D)
+    }
+}
+
+private func quoted(_ text: String) -> [UInt8] {
+    var bytes: [UInt8] = []
+    JSONWriter.append(string: text, to: &bytes)
+    return bytes
+}
+
+extension [UInt8] {
+    fileprivate func withPrefix(_ prefix: String) -> [UInt8] { Array(prefix.utf8) + self }
+}

@@ -1,0 +1,94 @@
+public import ServiceRuntime
+import FeatureStore
+import Foundation
+import RedisClient
+
+/// `serve`: the prediction API.
+public struct ServeCommand: Command {
+    /// The word that calls it.
+    public static let name = "serve"
+    /// One sentence.
+    public static let summary =
+        "The prediction API: joins a transaction with its online features, scores and explains it."
+    /// A command line that works.
+    public static let example = "needletail serve --port 8000"
+    /// More help.
+    public static let details = """
+        POST /api/v1/predict (or /predict)  one transaction: its score and why; ?explain=false leaves the why out
+        POST /api/v1/predict/batch          up to 10,000, answered in order; ?explain=true adds the why
+        GET  /api/v1/model, /api/v1/health, /health/live, /health/ready, /metrics, /openapi.json, /docs
+        Without Redis, or without its answer in time, it answers from the request alone with "degraded": true.
+        """
+
+    static let host = Setting<String>(
+        "host", default: "127.0.0.1", help: "The address to listen on.", environment: "API_HOST", placeholder: "ADDRESS"
+    )
+    static let port = Setting<Int>(
+        "port", default: 8000, in: 0...65_535, help: "The port to listen on; 0 takes a free one.",
+        environment: "API_PORT",
+        placeholder: "PORT")
+    static let loops = Setting<Int>(
+        "loops", default: 0, in: 0...256, help: "Event loops, each a thread; 0 is one for each core.",
+        environment: "API_LOOPS")
+    static let model = Setting<String?>(
+        "model", help: "Serve this model directory, and do not ask the registry.", environment: "API_MODEL",
+        placeholder: "DIR")
+    static let partitions = Setting<Int?>(
+        "partitions", in: 1...10_000,
+        help: "Partitions of the source's topic; without it Kafka is asked.", environment: "API_PARTITIONS")
+    static let redisDeadline = Setting<Int>(
+        "redis-deadline-millis", default: 20, in: 1...10_000,
+        help: "How long a prediction waits for Redis before it goes on without.")
+    static let connections = Setting<Int>(
+        "max-connections", default: 4_096, in: 1...1_000_000, help: "Most open connections.",
+        environment: "API_MAX_CONNECTIONS")
+    static let keys = Setting<String?>(
+        "api-keys",
+        help: "Keys that clients must send as X-API-Key, separated by commas; without it everybody may ask.",
+        secret: true, placeholder: "KEYS")
+    static let noLog = Setting<Bool>(
+        "no-prediction-log", default: false, help: "Do not write predictions to the predictions topic.",
+        environment: "API_NO_PREDICTION_LOG")
+
+    /// What can be set.
+    public static let settings: [any SettingProtocol] = [
+        host, port, loops, model, partitions, redisDeadline, connections, keys, noLog, .kafkaBootstrapServers,
+        .redisURL,
+        .databaseURL, .featureRepo, .modelDirectory,
+    ]
+
+    /// A command is made to be run once.
+    public init() {}
+
+    /// Serves until it is told to stop.
+    public func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {
+        let repository: FeatureRepository
+        do {
+            repository = try FeatureRepository.load(
+                directory: settings[.featureRepo], environment: settings.environment)
+        } catch {
+            throw CommandError(.configuration, "\(error)")
+        }
+        var configuration = PredictionConfiguration()
+        configuration.host = settings[Self.host]
+        configuration.port = settings[Self.port]
+        let loops = settings[Self.loops]
+        configuration.loops = loops > 0 ? loops : ProcessInfo.processInfo.activeProcessorCount
+        configuration.redisDeadlineMillis = settings[Self.redisDeadline]
+        configuration.kafkaBootstrapServers = settings[.kafkaBootstrapServers]
+        configuration.logsPredictions = !settings[Self.noLog]
+        configuration.partitionCount = settings[Self.partitions]
+        configuration.apiKeys = APIKeys(settings[Self.keys])
+        configuration.connectionsMax = settings[Self.connections]
+        do {
+            configuration.redis = try RedisAddress(url: settings[.redisURL])
+        } catch {
+            throw CommandError(.configuration, "\(error).")
+        }
+        let directory = settings[Self.model] ?? settings[.modelDirectory]
+        let service = PredictionService(configuration, repository: repository, runtime: runtime) {
+            FixedModelSource(directory: directory)
+        }
+        try await runtime.run([("api", service)])
+    }
+}

@@ -117,7 +117,7 @@ let package = Package(
             depending: [
                 "ServiceRuntime", "Observability", "TransactionData", "FeatureStore", "FeatureEngine", "FraudModel",
                 "KafkaClient", "RedisClient", "RedisOnlineStore", "PostgresOfflineStore", "HTTPServer", "EventLoop",
-                "JSON",
+                "JSON", "PostgresClient",
             ]),
         library(
             "Dashboard", in: "services/dashboard",

@@ -2,6 +2,7 @@ import Dashboard
 import FeatureTransformer
 import KafkaBrokerService
 import KafkaProducerService
+import PredictionAPI
 import ServiceRuntime
 
 await CommandLineProgram(
@@ -9,7 +10,7 @@ await CommandLineProgram(
     summary: "scores card transactions while they happen: Kafka, an online feature store, an explained answer.",
     groups: [
         CommandGroup("Stream", [ProduceCommand.self, TransformCommand.self]),
-        CommandGroup("Servers", [BrokerCommand.self]),
+        CommandGroup("Servers", [ServeCommand.self, BrokerCommand.self]),
         CommandGroup("Watch", [DashboardCommand.self]),
     ]
 ).main()

@@ -2,6 +2,7 @@ import FeatureStore
 import FraudModel
 import Glibc
 import Observability
+import PostgresClient
 
 /// Where a model is.
 struct ModelLocation: Equatable, Sendable {
@@ -25,6 +26,37 @@ final class FixedModelSource: ModelSource {
     }
 
     func current() throws -> ModelLocation? { location }
+}
+
+/// The champion of the registry. The registry is asked over a connection of the watcher's thread, made anew when it breaks.
+final class RegistryModelSource: ModelSource {
+    private let databaseURL: String
+    private let modelsFolder: String
+    private let service: String?
+    private var registry: ModelRegistry?
+
+    /// Without a service, the champion of the one whose champion changed last.
+    init(databaseURL: String, modelsFolder: String, service: String?) {
+        self.databaseURL = databaseURL
+        self.modelsFolder = modelsFolder
+        self.service = service
+    }
+
+    func current() throws -> ModelLocation? {
+        do {
+            let registry =
+                try self.registry
+                ?? ModelRegistry(
+                    PostgresConnection(url: databaseURL, applicationName: "needletail-serve"),
+                    modelsFolder: modelsFolder)
+            self.registry = registry
+            guard let champion = try registry.champion(of: service) else { return nil }
+            return ModelLocation(version: champion.name, directory: registry.directory(of: champion))
+        } catch {
+            registry = nil
+            throw error
+        }
+    }
 }
 
 /// Asks once a second which model is to be served, loads a new one, and hands it over. A model that cannot be served, or a

@@ -33,6 +33,9 @@ public struct ServeCommand: Command {
     static let model = Setting<String?>(
         "model", help: "Serve this model directory, and do not ask the registry.", environment: "API_MODEL",
         placeholder: "DIR")
+    static let service = Setting<String?>(
+        "service", help: "Serve the champion of this feature service; without it, the one that changed last.",
+        environment: "API_SERVICE", placeholder: "NAME")
     static let partitions = Setting<Int?>(
         "partitions", in: 1...10_000,
         help: "Partitions of the source's topic; without it Kafka is asked.", environment: "API_PARTITIONS")
@@ -52,7 +55,7 @@ public struct ServeCommand: Command {
 
     /// What can be set.
     public static let settings: [any SettingProtocol] = [
-        host, port, loops, model, partitions, redisDeadline, connections, keys, noLog, .kafkaBootstrapServers,
+        host, port, loops, model, service, partitions, redisDeadline, connections, keys, noLog, .kafkaBootstrapServers,
         .redisURL,
         .databaseURL, .featureRepo, .modelDirectory,
     ]
@@ -85,9 +88,11 @@ public struct ServeCommand: Command {
         } catch {
             throw CommandError(.configuration, "\(error).")
         }
-        let directory = settings[Self.model] ?? settings[.modelDirectory]
+        let (fixed, featureService) = (settings[Self.model], settings[Self.service])
+        let (databaseURL, folder) = (settings[.databaseURL], settings[.modelDirectory])
         let service = PredictionService(configuration, repository: repository, runtime: runtime) {
-            FixedModelSource(directory: directory)
+            if let fixed { return FixedModelSource(directory: fixed) }
+            return RegistryModelSource(databaseURL: databaseURL, modelsFolder: folder, service: featureService)
         }
         try await runtime.run([("api", service)])
     }

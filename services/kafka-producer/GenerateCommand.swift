@@ -25,10 +25,10 @@ public struct GenerateCommand: Command {
     static let seed = Setting<UInt64>("seed", default: 42, help: "Equal seeds give equal files.", flagOnly: true)
     static let cards = Setting<Int?>("cards", help: "Cards; one for every 1,800 rows unless given.", flagOnly: true)
     static let start = Setting<String>(
-        "start", default: "2019-01-01", help: "The first date, yyyy-MM-dd.", flagOnly: true)
+        "start", default: "2019-01-01", help: "The first date, yyyy-MM-dd.", flagOnly: true, placeholder: "DATE")
     static let output = Setting<String>(
         "output", default: "-", help: "The file, packed by its extension (.gz, .zst); - is standard output.",
-        flagOnly: true)
+        flagOnly: true, placeholder: "FILE")
 
     /// A command is made to be run once.
     public init() {}

@@ -9,7 +9,7 @@ await CommandLineProgram(
     name: "needletail", version: "0.1.0",
     summary: "scores card transactions while they happen: Kafka, an online feature store, an explained answer.",
     groups: [
-        CommandGroup("Stream", [ProduceCommand.self, TransformCommand.self]),
+        CommandGroup("Stream", [GenerateCommand.self, ProduceCommand.self, TransformCommand.self]),
         CommandGroup("Servers", [ServeCommand.self, BrokerCommand.self]),
         CommandGroup("Watch", [DashboardCommand.self]),
     ]

@@ -154,7 +154,7 @@ let package = Package(
             name: "TestSupport", dependencies: ["FeatureEngine", "FeatureStore"], path: "Tests/Support/TestSupport",
             swiftSettings: common),
         unitTests("FeatureEngine"),
-        unitTests("FeatureStore", ["FeatureEngine"]),
+        unitTests("FeatureStore", ["FeatureEngine", "YAML"]),
         unitTests("JSON"),
         unitTests("Compression"),
         unitTests("TransactionData", ["FeatureEngine", "Compression", "JSON"]),

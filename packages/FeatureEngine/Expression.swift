@@ -119,14 +119,21 @@ public struct ExpressionError: Error, Hashable, Sendable {
     public let message: String
     /// What to do, a sentence without its period.
     public let fix: String
-    /// Whether the mistake is in another feature's expression that this one refers to.
+    /// Whether the mistake is in another feature's expression that this one refers to, where it is told too.
     public let isInlined: Bool
+    /// Whether it is the expression with all it refers to that is too large.
+    let isLimit: Bool
 
     /// Describes a mistake.
-    public init(column: Int, message: String, fix: String, isInlined: Bool = false) {
+    public init(column: Int, message: String, fix: String) {
+        self.init(column: column, message: message, fix: fix, isInlined: false, isLimit: false)
+    }
+
+    init(column: Int, message: String, fix: String, isInlined: Bool, isLimit: Bool) {
         self.column = column
         self.message = message
         self.fix = fix
         self.isInlined = isInlined
+        self.isLimit = isLimit
     }
 }

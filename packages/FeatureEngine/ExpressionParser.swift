@@ -99,11 +99,13 @@ struct ExpressionLexer {
 /// Turns tokens into an expression, by recursive descent.
 struct ExpressionParser {
     private static let depthLimit = 48
+    private static let tokenLimit = 400
 
     private var lexer: ExpressionLexer
     private var token: ExpressionLexer.Token
     private var column: Int
     private var depth = 0
+    private var tokens = 0
 
     init(_ text: String) throws(ExpressionError) {
         lexer = ExpressionLexer(text)
@@ -120,7 +122,14 @@ struct ExpressionParser {
         return expression
     }
 
-    private mutating func advance() throws(ExpressionError) { (token, column) = try lexer.next() }
+    private mutating func advance() throws(ExpressionError) {
+        (token, column) = try lexer.next()
+        tokens += 1
+        guard tokens <= Self.tokenLimit else {
+            throw ExpressionError(
+                column: column, message: "the expression is too long", fix: "Split it into two features")
+        }
+    }
 
     /// Takes one of the symbols, or returns nil.
     private mutating func take(_ symbols: String...) throws(ExpressionError) -> String? {

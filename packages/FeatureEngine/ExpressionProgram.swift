@@ -258,6 +258,7 @@ struct ExpressionCompiler {
     var steps: [ExpressionProgram.Step] = []
     var literals: [[UInt8]] = []
     private var depth = 0
+    private var nesting = 0
 
     init(schema: SourceSchema, scope: String) {
         self.schema = schema
@@ -336,13 +337,22 @@ struct ExpressionCompiler {
     private mutating func inlined<Result>(
         _ column: Int, _ scope: String, _ body: (inout ExpressionCompiler) throws(ExpressionError) -> Result
     ) throws(ExpressionError) -> Result {
+        nesting += 1
+        defer { nesting -= 1 }
+        guard nesting <= 16 else {
+            throw ExpressionError(
+                column: column, message: "more than 16 features refer to one another in a row",
+                fix: "Write some of them out", isInlined: false, isLimit: true)
+        }
         let outer = self.scope
         self.scope = scope
         defer { self.scope = outer }
         do throws(ExpressionError) {
             return try body(&self)
         } catch {
-            throw ExpressionError(column: column, message: error.message, fix: error.fix, isInlined: true)
+            throw ExpressionError(
+                column: column, message: error.message, fix: error.fix, isInlined: !error.isLimit,
+                isLimit: error.isLimit)
         }
     }
 

@@ -1,8 +1,8 @@
 /// Finds what a misspelt name was meant to be.
 public enum Suggestion {
-    /// The candidate nearest to `name` by edit distance, or nil when none is near: at most a third of the letters differ.
+    /// The candidate nearest to `name` by edit distance, or nil when none is near: about a third of the letters may differ.
     public static func nearest(to name: String, among candidates: some Sequence<String>) -> String? {
-        let limit = max(1, name.utf8.count / 3)
+        let limit = max(1, (name.utf8.count + 1) / 3)
         var best: (name: String, distance: Int)?
         for candidate in candidates {
             let distance = distance(Array(name.utf8), Array(candidate.utf8))

@@ -112,7 +112,7 @@ struct Definition {
         fail(
             node, "\(what) is `\(word)`, which is unknown",
             fix: Suggestion.nearest(to: word, among: names).map { "Did you mean `\($0)`?" }
-                ?? "Write \(names.joined(separator: " or "))")
+                ?? "Write \(names.dropLast().joined(separator: ", ")) or \(names.last ?? "")")
         return nil
     }
 

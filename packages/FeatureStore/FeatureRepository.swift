@@ -111,12 +111,13 @@ struct RepositoryLoader {
                 includesCurrentEvent: definition.includesCurrentEvent)
         }
         let definitions = onDemandViews.compactMap { OnDemandViewDefinition($0) }
+        let serviceDefinitions = services.compactMap { FeatureServiceDefinition($0) }
         // Names can only be looked up where everything they may mean could be read.
         if !reader.problems.isEmpty { throw DefinitionError(reader.problems) }
         let computed = OnDemandResolver(definitions: definitions, views: streamViews, sources: schemas).resolve()
         let streamHash = CanonicalHash.stream(sources: schemas, views: streamViews)
         let knownNames = streamViews.map(\.name) + definitions.map(\.name)
-        let built = services.compactMap { FeatureServiceDefinition($0) }.compactMap {
+        let built = serviceDefinitions.compactMap {
             $0.service(views: streamViews, onDemandViews: computed, knownNames: knownNames, streamHash: streamHash)
         }
         guard reader.problems.isEmpty, let settings else { throw DefinitionError(reader.problems) }

@@ -103,8 +103,10 @@ struct SourceDefinition {
                 let names = ["string", "integer", "double", "decimal(2)", "boolean"]
                 definition.fail(
                     pair.value, "\(what) is `\(text)`, which is unknown",
-                    fix: Suggestion.nearest(to: text, among: names).map { "Did you mean `\($0)`?" }
-                        ?? "Write \(names.joined(separator: ", ")); with a ? behind it where a row may lack it")
+                    fix: text.hasPrefix("decimal(")
+                        ? "A decimal has 0 to 9 places, like decimal(2)"
+                        : Suggestion.nearest(to: text, among: names).map { "Did you mean `\($0)`?" }
+                            ?? "Write \(names.joined(separator: ", ")); with a ? behind it where a row may lack it")
                 isGood = false
                 continue
             }

@@ -51,6 +51,11 @@ enum Repositories {
         return try FeatureRepository.load(directory: folder.path, environment: environment)
     }
 
+    /// Loads a folder as it is.
+    static func loadFolder(_ path: String) throws -> FeatureRepository {
+        try FeatureRepository.load(directory: path, environment: [:])
+    }
+
     /// The messages of a refused set of files, without the folder's name.
     static func problems(_ files: [String: String], environment: [String: String] = [:]) -> [String] {
         do {

@@ -184,6 +184,7 @@ let package = Package(
                 "FeatureEngine", "EventLoop", "FraudModel",
             ]
         ),
+        integrationTests("TerminalTests", []),
         integrationTests("BrokerTests", ["KafkaClient"]),
         integrationTests(
             "PipelineTests",

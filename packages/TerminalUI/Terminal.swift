@@ -58,7 +58,7 @@ public final class Terminal {
     public func show(_ screen: Screen) {
         let output = screen.escapes(after: shown)
         shown = screen
-        guard !output.isEmpty else { return }
+        guard !output.isEmpty, TerminalState.isTaken else { return }
         // Synchronised update, so that a frame is not seen half drawn; terminals without it ignore it.
         TerminalState.write(Array("\u{1B}[?2026h\(output)\u{1B}[?2026l".utf8))
     }
@@ -103,7 +103,7 @@ public final class Terminal {
 
     /// Ctrl-Z: puts the terminal back, stops, and takes it over again when continued.
     private func suspend() {
-        raise(SIGTSTP)
+        TerminalState.stop()
         shown = nil
     }
 }
@@ -181,11 +181,14 @@ private enum TerminalState {
         signalled(end: false)
     }
 
-    private static func stop() {
+    /// Puts the terminal back and stops the process. SIGSTOP cannot be caught or blocked; SIGCONT's handler takes the terminal
+    /// over again. Called from the handler of SIGTSTP and, because other threads than the first may block that signal, directly.
+    static func stop() {
         restore()
-        // The stop itself: SIGSTOP cannot be caught, and SIGCONT's handler takes the terminal over again.
         kill(getpid(), SIGSTOP)
     }
+
+    static var isTaken: Bool { isRaw.load(ordering: .sequentiallyConsistent) }
 
     private static func signalled(end: Bool) {
         if end {

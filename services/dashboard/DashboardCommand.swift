@@ -1,7 +1,7 @@
 import FeatureStore
+import Foundation
 import Observability
 public import ServiceRuntime
-import Synchronization
 import TerminalUI
 
 /// `needletail dashboard`: the terminal front.
@@ -82,22 +82,19 @@ public struct DashboardCommand: Command {
         }
         defer { terminal.restore() }
         let mailbox = Mailbox()
-        async let sampling: Void = runtime.onThread("sampler") {
+        // Not waited for at the end: it may be in the middle of asking a server that does not answer.
+        let sampling = Thread {
             while !runtime.isStopping {
                 let started = WallClock.monotonicNanos()
                 mailbox.put(sampler.observe())
                 let spent = Int((WallClock.monotonicNanos() - started) / 1_000_000)
-                mailbox.rest(millis: max(50, refreshMillis - spent))
+                usleep(UInt32(max(50, refreshMillis - spent) * 1_000))
             }
         }
+        sampling.start()
         let box = Confined(terminal)
         let project = sampler.project
-        try await runtime.onThread("terminal") {
-            Self.draw(box.value, mailbox, project: project)
-            runtime.stop()
-            mailbox.wake()
-        }
-        try await sampling
+        try await runtime.onThread("terminal") { Self.draw(box.value, mailbox, project: project) }
     }
 
     private static func draw(_ terminal: Terminal, _ mailbox: Mailbox, project: String) {

@@ -1,38 +1,21 @@
-import Foundation
+import Synchronization
 
 /// Observations on their way from the sampler's thread to the terminal's. Keeps a few: a stopped terminal takes none.
-final class Mailbox: @unchecked Sendable {  // Every access holds `condition`.
+final class Mailbox: Sendable {
     private static let limit = 16
-    private let condition = NSCondition()
-    private var waiting: [Observation] = []
-    private var isAwake = false
+    private let waiting = Mutex<[Observation]>([])
 
     func put(_ observation: Observation) {
-        condition.withLock {
+        waiting.withLock { waiting in
             waiting.append(observation)
             if waiting.count > Self.limit { waiting.removeFirst() }
         }
     }
 
     func take() -> [Observation] {
-        condition.withLock {
+        waiting.withLock { waiting in
             defer { waiting = [] }
             return waiting
-        }
-    }
-
-    /// Sleeps on the sampler's thread until the time is up or `wake`.
-    func rest(millis: Int) {
-        let until = Date(timeIntervalSinceNow: Double(millis) / 1_000)
-        condition.lock()
-        while !isAwake, condition.wait(until: until) {}
-        condition.unlock()
-    }
-
-    func wake() {
-        condition.withLock {
-            isAwake = true
-            condition.broadcast()
         }
     }
 }

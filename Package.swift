@@ -140,7 +140,7 @@ let package = Package(
             "Training", in: "pipelines/training",
             depending: [
                 "ServiceRuntime", "Observability", "TransactionData", "FeatureStore", "FeatureEngine", "FraudModel",
-                "PostgresOfflineStore", "JSON", "Compression",
+                "PostgresOfflineStore", "PostgresClient", "JSON", "Compression",
             ]),
         .executableTarget(
             name: "needletail",

@@ -59,6 +59,25 @@ public struct TrainingSet: Sendable {
         timesMillis.append(timeMillis)
     }
 
+    /// Takes out rows later than a moment; returns how many. For rows whose label has not arrived by then.
+    public mutating func removeRows(after millis: Int64) -> Int {
+        let columns = featureNames.count
+        var kept = 0
+        for row in 0..<count where timesMillis[row] <= millis {
+            if kept < row {
+                labels[kept] = labels[row]
+                timesMillis[kept] = timesMillis[row]
+                for column in 0..<columns { values[kept * columns + column] = values[row * columns + column] }
+            }
+            kept += 1
+        }
+        let removed = count - kept
+        labels.removeLast(removed)
+        timesMillis.removeLast(removed)
+        values.removeLast(removed * columns)
+        return removed
+    }
+
     /// Rows in the order of their event times; ties keep their order.
     func order() -> [Int] {
         (0..<count).sorted { (timesMillis[$0], $0) < (timesMillis[$1], $1) }

@@ -8,11 +8,13 @@ extension PostgresOfflineStore {
     }
 
     /// What a service's model is trained on: every event with features under the present definitions, by event time. The
-    /// vectors are in the order of `service.views`; the label is nil until one has arrived.
+    /// vectors are in the order of `service.views`; the label is nil until one has arrived. With
+    /// `fromMillis` only events from that event time on.
     public func scanTrainingRows(
-        _ service: FeatureService, streamHash: String,
+        _ service: FeatureService, streamHash: String, fromMillis: Int64? = nil,
         _ body: (_ row: SourceRow, _ vectors: [FeatureVector], _ label: Int?, _ position: LogPosition) throws -> Void
     ) throws {
-        try scanTrainingRows(source: service.source, views: service.views, definitionHash: streamHash, body)
+        try scanTrainingRows(
+            source: service.source, views: service.views, definitionHash: streamHash, fromMillis: fromMillis, body)
     }
 }

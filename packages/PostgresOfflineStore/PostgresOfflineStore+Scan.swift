@@ -55,7 +55,7 @@ extension PostgresOfflineStore {
     /// Every event that has features of these views under the present definitions, by event time: the event, one vector a
     /// view, and its label where one has arrived.
     public func scanTrainingRows(
-        source: SourceSchema, views: [StreamView], definitionHash: String,
+        source: SourceSchema, views: [StreamView], definitionHash: String, fromMillis: Int64? = nil,
         _ body: (_ row: SourceRow, _ vectors: [FeatureVector], _ label: Int?, _ position: LogPosition) throws -> Void
     ) throws {
         let events = EventTable(source)
@@ -67,10 +67,11 @@ extension PostgresOfflineStore {
             joins += " JOIN \(quoted(table.view.name)) f\(index) ON f\(index).event_id = e.\(events.idColumn)"
             joins += " AND f\(index).definition_hash = \(PostgresQuoting.literal(definitionHash))"
         }
+        let from = fromMillis.map { " WHERE e.event_timestamp >= to_timestamp(\($0) / 1000.0)" } ?? ""
         let sql = """
             SELECT \(selection), l.label FROM \(quoted(source.name)) e\(joins)
             LEFT JOIN (SELECT DISTINCT ON (event_id) event_id, label FROM labels ORDER BY event_id, available_at DESC) l
-            ON l.event_id = e.\(events.idColumn)
+            ON l.event_id = e.\(events.idColumn)\(from)
             ORDER BY e.event_timestamp, e._topic, e._partition, e._offset
             """
         var row = SourceRow(source)

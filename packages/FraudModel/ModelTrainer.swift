@@ -80,8 +80,7 @@ public enum ModelTrainer {
         let features = set.featureNames.enumerated().map { index, name in
             ModelFeature(name: name, categories: set.categories(index, in: split.fit))
         }
-        var named = parameters.named
-        named["base_score"] = "\(Float(fit.frauds) / Float(fit.rows))"
+        let named = parameters.named
         let booster: Booster
         let best: Int
         do {

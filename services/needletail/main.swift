@@ -4,12 +4,14 @@ import KafkaBrokerService
 import KafkaProducerService
 import PredictionAPI
 import ServiceRuntime
+import Training
 
 await CommandLineProgram(
     name: "needletail", version: "0.1.0",
     summary: "scores card transactions while they happen: Kafka, an online feature store, an explained answer.",
     groups: [
         CommandGroup("Stream", [GenerateCommand.self, ProduceCommand.self, TransformCommand.self]),
+        CommandGroup("Model", [TrainCommand.self]),
         CommandGroup("Servers", [ServeCommand.self, BrokerCommand.self]),
         CommandGroup("Watch", [DashboardCommand.self]),
     ]

@@ -87,105 +87,144 @@ struct CSVScanner {
 
     /// Looks at the bytes in the buffer until a record ends (true) or they do.
     private mutating func scan(_ state: inout State) -> Bool {
-        let (comma, quote, lineFeed, carriageReturn): (UInt8, UInt8, UInt8, UInt8) = (0x2C, 0x22, 0x0A, 0x0D)
         let (limit, first, keepsCells) = (end, recordStart, !isSkipping)
-        var (at, to, start) = (cursor, store, cellStart)
-        var (lineNow, quoteNow, quotedNow) = (currentLine, quoteLine, quotedSince)
-        var hasTextBehindQuote = false
+        var place = Place(
+            at: cursor, to: store, start: cellStart, line: currentLine, quoteLine: quoteLine, quotedSince: quotedSince)
         var found: [Cell] = []
         swap(&found, &cells)
-        let isRecord = buffer.withUnsafeMutableBufferPointer { bytes in
-            while at < limit {
-                switch state {
-                case .cellStart:
-                    if bytes[at] == quote {
-                        at += 1
-                        quoteNow = lineNow
-                        quotedNow = at
-                        state = .quoted
-                    } else {
-                        state = .unquoted
+        let isRecord = buffer.withUnsafeMutableBytes { bytes in
+            guard let base = bytes.baseAddress else { return false }
+            return Self.scan(base, limit, first, keepsCells, &state, &place, &found)
+        }
+        swap(&found, &cells)
+        (cursor, store, cellStart) = (place.at, place.to, place.start)
+        (currentLine, quoteLine, quotedSince) = (place.line, place.quoteLine, place.quotedSince)
+        if place.hasTextBehindQuote, defect == nil { defect = "has text behind a closing quote" }
+        return isRecord
+    }
+
+    /// Where a scan is; see the scanner's fields of these names.
+    private struct Place {
+        var at: Int
+        var to: Int
+        var start: Int
+        var line: Int
+        var quoteLine: Int
+        var quotedSince: Int
+        var hasTextBehindQuote = false
+    }
+
+    private static func scan(
+        _ bytes: UnsafeMutableRawPointer, _ limit: Int, _ first: Int, _ keepsCells: Bool, _ state: inout State,
+        _ place: inout Place, _ found: inout [Cell]
+    ) -> Bool {
+        let (comma, quote, lineFeed, carriageReturn): (UInt8, UInt8, UInt8, UInt8) = (0x2C, 0x22, 0x0A, 0x0D)
+        var (at, to, start) = (place.at, place.to, place.start)
+        defer { (place.at, place.to, place.start) = (at, to, start) }
+        func byte(_ index: Int) -> UInt8 { bytes.load(fromByteOffset: index, as: UInt8.self) }
+        func put(_ value: UInt8, _ index: Int) { bytes.storeBytes(of: value, toByteOffset: index, as: UInt8.self) }
+        while at < limit {
+            switch state {
+            case .cellStart:
+                if byte(at) == quote {
+                    at += 1
+                    place.quoteLine = place.line
+                    place.quotedSince = at
+                    state = .quoted
+                } else {
+                    state = .unquoted
+                }
+            case .unquoted:
+                let from = at
+                at = Self.endOfCell(UnsafeRawPointer(bytes), at, limit)
+                if from == to {
+                    to = at
+                } else {
+                    for index in from..<at {
+                        put(byte(index), to)
+                        to += 1
                     }
-                case .unquoted:
-                    var byte: UInt8 = 0
-                    if at == to {
-                        while at < limit {
-                            byte = bytes[at]
-                            if byte == comma || byte == lineFeed { break }
-                            at += 1
-                        }
-                        to = at
-                    } else {
-                        while at < limit {
-                            byte = bytes[at]
-                            if byte == comma || byte == lineFeed { break }
-                            bytes[to] = byte
-                            at += 1
-                            to += 1
-                        }
-                    }
-                    guard at < limit else { return false }
-                    var cellEnd = to - first
-                    let isLast = byte == lineFeed
-                    if isLast, cellEnd > start, bytes[to - 1] == carriageReturn { cellEnd -= 1 }
-                    if keepsCells { found.append(Cell(start: start, end: cellEnd)) }
-                    bytes[to] = byte
+                }
+                guard at < limit else { return false }
+                let separator = byte(at)
+                var cellEnd = to - first
+                let isLast = separator == lineFeed
+                if isLast, cellEnd > start, byte(to - 1) == carriageReturn { cellEnd -= 1 }
+                if keepsCells { found.append(Cell(start: start, end: cellEnd)) }
+                put(separator, to)
+                at += 1
+                to += 1
+                start = to - first
+                state = .cellStart
+                if isLast { return true }
+            case .quoted:
+                while at < limit {
+                    let next = byte(at)
+                    if next == quote { break }
+                    if next == lineFeed { place.line += 1 }
+                    put(next, to)
+                    at += 1
+                    to += 1
+                }
+                guard at < limit else { return false }
+                at += 1
+                state = .closingQuote
+            case .closingQuote:
+                let next = byte(at)
+                switch next {
+                case quote:
+                    put(quote, to)
+                    at += 1
+                    to += 1
+                    state = .quoted
+                case comma, lineFeed:
+                    if keepsCells { found.append(Cell(start: start, end: to - first)) }
+                    put(next, to)
                     at += 1
                     to += 1
                     start = to - first
                     state = .cellStart
-                    if isLast { return true }
-                case .quoted:
-                    while at < limit {
-                        let byte = bytes[at]
-                        if byte == quote { break }
-                        if byte == lineFeed { lineNow += 1 }
-                        bytes[to] = byte
-                        at += 1
-                        to += 1
-                    }
-                    guard at < limit else { return false }
+                    if next == lineFeed { return true }
+                case carriageReturn:
                     at += 1
+                    state = .carriageReturn
+                default:
+                    place.hasTextBehindQuote = true
+                    state = .unquoted
+                }
+            case .carriageReturn:
+                if byte(at) == lineFeed {
                     state = .closingQuote
-                case .closingQuote:
-                    let byte = bytes[at]
-                    switch byte {
-                    case quote:
-                        bytes[to] = quote
-                        at += 1
-                        to += 1
-                        state = .quoted
-                    case comma, lineFeed:
-                        if keepsCells { found.append(Cell(start: start, end: to - first)) }
-                        bytes[to] = byte
-                        at += 1
-                        to += 1
-                        start = to - first
-                        state = .cellStart
-                        if byte == lineFeed { return true }
-                    case carriageReturn:
-                        at += 1
-                        state = .carriageReturn
-                    default:
-                        hasTextBehindQuote = true
-                        state = .unquoted
-                    }
-                case .carriageReturn:
-                    if bytes[at] == lineFeed {
-                        state = .closingQuote
-                    } else {
-                        hasTextBehindQuote = true
-                        state = .unquoted
-                    }
+                } else {
+                    place.hasTextBehindQuote = true
+                    state = .unquoted
                 }
             }
-            return false
         }
-        swap(&found, &cells)
-        (cursor, store, cellStart) = (at, to, start)
-        (currentLine, quoteLine, quotedSince) = (lineNow, quoteNow, quotedNow)
-        if hasTextBehindQuote, defect == nil { defect = "has text behind a closing quote" }
-        return isRecord
+        return false
+    }
+
+    /// The first comma or line feed, or `limit`. Eight bytes at a time: `x - 0x01…` borrows into a byte's high bit where the
+    /// byte is zero; the lowest such bit is exact.
+    @inline(__always)
+    private static func endOfCell(_ bytes: UnsafeRawPointer, _ from: Int, _ limit: Int) -> Int {
+        var at = from
+        while at + 8 <= limit {
+            let word = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self))
+            let commas = word ^ 0x2C2C_2C2C_2C2C_2C2C
+            let lineFeeds = word ^ 0x0A0A_0A0A_0A0A_0A0A
+            let found =
+                ((commas &- 0x0101_0101_0101_0101) & ~commas | (lineFeeds &- 0x0101_0101_0101_0101) & ~lineFeeds)
+                & 0x8080_8080_8080_8080
+            if found != 0 { return at + (found.trailingZeroBitCount >> 3) }
+            at += 8
+        }
+        while at < limit {
+            let byte = bytes.load(fromByteOffset: at, as: UInt8.self)
+            if byte == 0x2C || byte == 0x0A { break }
+            at += 1
+        }
+        return at
     }
 
     private mutating func endCell(_ end: Int) {

@@ -1,0 +1,83 @@
+# `make help` says what there is. Paths are relative: the clone may lie in a folder with spaces.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+MODE ?= native
+# One flavour of build for the program and its tests, so that nothing is compiled twice.
+FLAVOUR := -c release
+
+.PHONY: help packages build test test-unit test-integration bench format lint check docs up down status logs dashboard \
+	clean-data clean hooks conformance
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
+	@echo "  make run-COMMAND       build, then run one command; ARGS=... are its options"
+
+packages:  ## install the Debian packages that are missing
+	@scripts/install-packages
+
+build: packages  ## build the program (release)
+	@swift build $(FLAVOUR) --product needletail
+
+test: packages  ## run all tests, with servers of their own on free ports
+	@swift build $(FLAVOUR) --build-tests
+	@swift test $(FLAVOUR) --skip-build --parallel
+
+test-unit: packages  ## run the tests that need no server
+	@swift build $(FLAVOUR) --build-tests
+	@swift test $(FLAVOUR) --skip-build --parallel --skip StoreTests --skip BrokerTests --skip PipelineTests
+
+test-integration: packages  ## run the tests on real servers
+	@swift build $(FLAVOUR) --build-tests
+	@swift test $(FLAVOUR) --skip-build --filter 'StoreTests|BrokerTests|PipelineTests'
+
+bench: packages  ## measure, beside peers of the same run: ARGS="case --json"
+	@NEEDLETAIL_BENCHMARKS=1 swift run $(FLAVOUR) needletail-bench $(ARGS)
+
+format:  ## lay out all Swift files
+	@swift format format -i -r -p Package.swift packages services pipelines Tests
+
+lint:  ## complain about the layout of Swift files
+	@swift format lint --strict -r -p Package.swift packages services pipelines Tests
+
+check: packages lint  ## what CI runs: lint, build without warnings, all tests
+	@CI=1 swift build $(FLAVOUR) --build-tests
+	@CI=1 swift test $(FLAVOUR) --skip-build --parallel
+
+docs: packages  ## the libraries' pages, into var/docs
+	@scripts/docs
+
+up:  ## start everything (MODE=compose: with Docker)
+ifeq ($(MODE),compose)
+	@mkdir -p var && echo compose > var/mode
+	@docker compose up --build --detach
+else
+	@$(MAKE) --no-print-directory build
+	@scripts/up
+endif
+
+down:  ## stop everything and keep the data
+	@scripts/down
+
+status:  ## what runs
+	@scripts/status
+
+logs:  ## follow the logs
+	@scripts/logs
+
+dashboard:  ## watch it live
+	@.build/release/needletail dashboard $(ARGS)
+
+clean-data:  ## stop everything and forget data and models
+	@scripts/clean-data
+
+clean:  ## forget what was built
+	@rm -rf .build
+
+hooks:  ## lint on every commit
+	@git config core.hooksPath .githooks
+
+conformance: build  ## other people's Kafka clients against the broker
+	@Tests/Conformance/run
+
+run-%: build
+	@.build/release/needletail $* $(ARGS)

@@ -1,0 +1,44 @@
+# What the scripts of `make up` share. Sourced with the clone as the working folder, and every path relative to it, so that
+# no path has to be quoted for supervisord.
+# shellcheck shell=bash
+
+die() {
+    echo "needletail: $1" >&2
+    exit "${2:-69}"
+}
+
+# The value of a setting: the variable, else .env, else the default.
+setting() {
+    local value=${!1:-}
+    if [ -z "$value" ] && [ -r .env ]; then
+        value=$(sed -n -E "s/^[[:space:]]*(export[[:space:]]+)?$1[[:space:]]*=[[:space:]]*(.*)$/\2/p" .env | tail -n 1 |
+            sed -E "s/^\"([^\"]*)\".*$/\1/; t; s/^'([^']*)'.*$/\1/; t; s/[[:space:]]+#.*$//; s/^#.*$//; s/[[:space:]]+$//")
+    fi
+    echo "${value:-$2}"
+}
+
+# Where a setting's value came from, in words.
+origin() {
+    if [ -n "${!1:-}" ]; then
+        echo "from $1 of the environment"
+    elif [ -r .env ] && grep -qE "^[[:space:]]*(export[[:space:]]+)?$1[[:space:]]*=[[:space:]]*[^[:space:]]" .env; then
+        echo "from $1 in .env"
+    else
+        echo "started by make up"
+    fi
+}
+
+# A Unix socket's name may have 107 bytes, and a clone may lie deep: the socket is in /tmp, named by the clone's folder.
+folder_hash=$(pwd -P | sha256sum | cut -c1-12)
+supervisor_socket=/tmp/needletail-$folder_hash.sock
+
+ctl() { supervisorctl -c var/supervisord.conf "$@"; }
+supervisor_runs() { [ -S "$supervisor_socket" ] && [ -f var/supervisord.conf ] && ctl pid >/dev/null 2>&1; }
+# RUNNING, STOPPED, STARTING, BACKOFF, EXITED or FATAL.
+state_of() { ctl status "$1" 2>/dev/null | awk '{print $2}'; }
+is_running() { [ "$(state_of "$1")" = RUNNING ]; }
+port_is_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+mode() { cat var/mode 2>/dev/null || echo native; }
+compose() { docker compose "$@"; }
+needletail() { .build/release/needletail "$@"; }

@@ -172,7 +172,7 @@ let package = Package(
         unitTests("Dashboard", ["TerminalUI", "FeatureEngine"]),
         unitTests("KafkaProtocol"),
         unitTests("KafkaBroker", ["KafkaProtocol"]),
-        unitTests("Scheduler"),
+        unitTests("Scheduler", ["ServiceRuntime", "Observability"]),
         unitTests("FeatureTransformer", ["FeatureEngine", "FeatureStore", "TransactionData"]),
         unitTests(
             "KafkaProducerService",

@@ -1,0 +1,44 @@
+import Foundation
+import Observability
+import Scheduler
+import ServiceRuntime
+import Testing
+
+@Suite struct ScheduleServiceTests {
+    private let environment = ["PATH": "/usr/bin:/bin", "GREETING": "hello"]
+
+    private func run(_ line: String, _ runtime: ServiceRuntime) async throws -> Results {
+        let crontab = try Crontab("NAME=world\n* * * * * " + line)
+        let job = try #require(crontab.jobs.first)
+        let results = Results(job: job.name, metrics: runtime.metrics)
+        await ScheduleService(crontab: crontab, environment: environment).runOnce(job, runtime, results)
+        return results
+    }
+
+    @Test func `a job gets its input and variables, and its success is counted`() async throws {
+        let file = FileManager.default.temporaryDirectory.appending(path: "schedule-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        let runtime = ServiceRuntime()
+        let results = try await run("(cat; echo $GREETING $NAME) >\(file)%from the input", runtime)
+        #expect(try String(contentsOfFile: file, encoding: .utf8) == "from the input\nhello world\n")
+        #expect(results.succeeded.value == 1)
+        #expect(results.failed.value == 0)
+    }
+
+    @Test(arguments: ["exit 3", "kill -9 $$", "/no/such/program"])
+    func `a job that fails is counted and named in the metrics`(line: String) async throws {
+        let runtime = ServiceRuntime()
+        let results = try await run(line, runtime)
+        #expect(results.failed.value == 1)
+        #expect(results.succeeded.value == 0)
+        #expect(runtime.metrics.renderPrometheus().contains("result=\"failure\"} 1"))
+    }
+
+    @Test(.timeLimit(.minutes(1))) func `stopping ends a running job and all it started`() async throws {
+        let runtime = ServiceRuntime()
+        async let results = run("sleep 600 & wait", runtime)
+        try await Task.sleep(for: .milliseconds(200))
+        runtime.stop()
+        #expect(try await results.failed.value == 1)
+    }
+}

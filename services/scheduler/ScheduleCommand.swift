@@ -1,0 +1,64 @@
+import Foundation
+internal import HTTPServer
+internal import Observability
+public import ServiceRuntime
+
+/// Runs the pipelines of a crontab.
+public struct ScheduleCommand: Command {
+    /// The word that calls it.
+    public static let name = "schedule"
+    /// One sentence.
+    public static let summary = "Run the pipelines of a crontab at their times, one run of a job at a time."
+    /// A command line that works.
+    public static let example = "needletail schedule --crontab pipelines/crontab --list"
+    /// More lines of help.
+    public static let details = """
+        The file is a valid crontab: cron itself can take it instead. Times are UTC. A job runs in this folder, with
+        this program's folder first in PATH. A job that fails is a metric and a log line, and is due again at its
+        next time.
+        """
+    /// What can be set.
+    public static let settings: [any SettingProtocol] = [crontab, list, .adminPort]
+
+    static let crontab = Setting<String>(
+        "crontab", default: "pipelines/crontab", help: "The crontab to follow.", placeholder: "FILE")
+    static let list = Setting<Bool>(
+        "list", default: false, help: "Print the jobs and when they are due next, and leave.", flagOnly: true)
+
+    /// A command to be run once.
+    public init() {}
+
+    /// Follows the crontab until the program stops.
+    public func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {
+        let path = settings[Self.crontab]
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw CommandError(.noInput, "\(path) cannot be read.")
+        }
+        let crontab: Crontab
+        do { crontab = try Crontab(String(decoding: data, as: UTF8.self)) } catch {
+            throw CommandError(.configuration, "\(path), \(error).")
+        }
+        if settings[Self.list] {
+            for job in crontab.jobs {
+                let next = job.time.next(after: ScheduleService.nowSeconds())
+                let time = next.map { String(WallClock.iso8601(millis: $0 * 1000).prefix(16)) + "Z" } ?? "never"
+                try runtime.print("\(time)  \(job.name)  \(job.command)")
+            }
+            return
+        }
+        let admin = try settings[.adminPort as Setting<Int?>].map { port in
+            try AdminServer(port: port, metrics: runtime.metrics) { .ready }
+        }
+        defer { admin?.stop() }
+        runtime.log.info("schedule read", ["file": path, "jobs": crontab.jobs.map(\.name)])
+        // Jobs get this process's own variables, not the settings of this command: they read theirs themselves.
+        var environment = ProcessInfo.processInfo.environment
+        if let program = Bundle.main.executableURL?.deletingLastPathComponent().path {
+            environment["PATH"] = program + ":" + (environment["PATH"] ?? "/usr/bin:/bin")
+        }
+        // As in cron, a crontab may name a shell, and a user's own shell is not asked.
+        environment["SHELL"] = "/bin/sh"
+        try await runtime.run(
+            [("schedule", ScheduleService(crontab: crontab, environment: environment))], stopDeadlineMillis: 35_000)
+    }
+}

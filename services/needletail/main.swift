@@ -3,6 +3,7 @@ import FeatureTransformer
 import KafkaBrokerService
 import KafkaProducerService
 import PredictionAPI
+import Scheduler
 import ServiceRuntime
 import Training
 
@@ -12,7 +13,7 @@ await CommandLineProgram(
     groups: [
         CommandGroup("Stream", [GenerateCommand.self, ProduceCommand.self, TransformCommand.self]),
         CommandGroup("Model", [TrainCommand.self]),
-        CommandGroup("Servers", [ServeCommand.self, BrokerCommand.self]),
+        CommandGroup("Servers", [ServeCommand.self, BrokerCommand.self, ScheduleCommand.self]),
         CommandGroup("Watch", [DashboardCommand.self]),
     ]
 ).main()

@@ -151,8 +151,9 @@ let package = Package(
 
         // tests
         .target(
-            name: "TestSupport", dependencies: ["FeatureEngine", "FeatureStore"], path: "Tests/Support/TestSupport",
-            swiftSettings: common),
+            name: "TestSupport", dependencies: ["FeatureEngine", "FeatureStore", "CAllocationCounter"],
+            path: "Tests/Support/TestSupport", swiftSettings: common),
+        .target(name: "CAllocationCounter", path: "Tests/Support/CAllocationCounter", publicHeadersPath: "include"),
         unitTests("FeatureEngine"),
         unitTests("FeatureStore", ["FeatureEngine", "YAML"]),
         unitTests("JSON"),

@@ -35,7 +35,8 @@ public struct KafkaTopicDefinition: Sendable {
         try handle.waitUntilReachable(timeoutMillis: timeoutMillis)
     }
 
-    /// Makes topics; one that exists is fine and stays as it is. Returns the names of those made now.
+    /// Makes topics, and returns when the broker knows them; one that exists is fine and stays as it is. Returns the names of
+    /// those made now.
     @discardableResult
     public func createTopics(_ topics: [KafkaTopicDefinition], timeoutMillis: Int32) throws(KafkaError) -> [String] {
         guard !topics.isEmpty else { return [] }
@@ -63,7 +64,14 @@ public struct KafkaTopicDefinition: Sendable {
         defer { unsafe rd_kafka_event_destroy(event) }
         var count = 0
         let results = unsafe rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count)
-        return try unsafe names(results, count, ignoring: RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
+        let made = try unsafe names(results, count, ignoring: RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
+        // The controller has them now, and the broker that answers metadata hears of it a moment later.
+        for _ in 0..<Swift.max(1, timeoutMillis / 20) {
+            let known = try self.topics(timeoutMillis: timeoutMillis)
+            if topics.allSatisfy({ known[$0.name] != nil }) { break }
+            unsafe rd_kafka_poll(handle.pointer, 20)
+        }
+        return made
     }
 
     /// Deletes topics; one that is not there is fine. Returns the names of those deleted.
@@ -138,7 +146,14 @@ public struct KafkaTopicDefinition: Sendable {
 
     /// The next offsets a group has committed; partitions without one are not in the answer. Empty for an unknown group.
     public func committedOffsets(group: String, timeoutMillis: Int32) throws(KafkaError) -> [KafkaPartition: Int64] {
-        var list: [OpaquePointer?] = unsafe [rd_kafka_ListConsumerGroupOffsets_new(group, nil)]
+        // Asking for "all" becomes "none" in librdkafka 2.0.2 with brokers that serve OffsetFetch below version 6.
+        var partitions: [KafkaPartition] = []
+        for (topic, count) in try topics(timeoutMillis: timeoutMillis) where !topic.hasPrefix("__") {
+            for partition in 0..<Int32(count) { partitions.append(KafkaPartition(topic, partition)) }
+        }
+        guard !partitions.isEmpty else { return [:] }
+        let asked = PartitionList(partitions: partitions)
+        var list: [OpaquePointer?] = unsafe [rd_kafka_ListConsumerGroupOffsets_new(group, asked.pointer)]
         defer { unsafe rd_kafka_ListConsumerGroupOffsets_destroy(list[0]) }
         let event = try unsafe request(RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, timeoutMillis) { options, queue in
             unsafe list.withUnsafeMutableBufferPointer { buffer in

@@ -1,4 +1,5 @@
 internal import CRdKafka
+internal import Glibc
 internal import Synchronization
 
 /// What callbacks of one client leave behind for its owner.
@@ -103,9 +104,17 @@ final class KafkaClientState: Sendable {
     func watermarks(of partition: KafkaPartition, timeoutMillis: Int32) throws(KafkaError) -> KafkaWatermarks {
         var low: Int64 = 0
         var high: Int64 = 0
-        let code = unsafe rd_kafka_query_watermark_offsets(
-            pointer, partition.topic, partition.partition, &low, &high, timeoutMillis)
-        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw error(code, "\(partition)") }
+        let deadline = ContinuousClock.now + .milliseconds(Int(timeoutMillis))
+        while true {
+            let code = unsafe rd_kafka_query_watermark_offsets(
+                pointer, partition.topic, partition.partition, &low, &high, timeoutMillis)
+            if code == RD_KAFKA_RESP_ERR_NO_ERROR { break }
+            // The leader of a topic made a moment ago may not know yet that it leads; librdkafka does not ask again.
+            let passes =
+                code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION || code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE
+            guard passes, ContinuousClock.now < deadline else { throw error(code, "\(partition)") }
+            usleep(50_000)
+        }
         return KafkaWatermarks(low: low, high: high)
     }
 

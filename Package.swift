@@ -191,7 +191,7 @@ let package = Package(
             "PipelineTests",
             [
                 "KafkaClient", "RedisClient", "PostgresClient", "RedisOnlineStore", "PostgresOfflineStore",
-                "FeatureStore", "FeatureEngine", "TransactionData", "JSON",
+                "FeatureStore", "FeatureEngine", "TransactionData", "Compression", "JSON",
             ]),
     ]
 )

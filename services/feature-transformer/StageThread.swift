@@ -5,6 +5,7 @@ import PostgresClient
 import PostgresOfflineStore
 import RedisClient
 import ServiceRuntime
+import Synchronization
 
 /// What one thread consumes.
 enum StageKind: Sendable {
@@ -51,6 +52,10 @@ final class StageThread {
             log: runtime.log)
     }
 
+    /// Consumers are closed, but destroyed only by the end of the process: librdkafka 2.0.2 aborts when it destroys one that
+    /// had joined its group and not yet got an assignment, as happens in a run that has nothing to do.
+    private static let consumers = Mutex<[KafkaConsumer]>([])
+
     /// Consumes until the program stops. Throws what must stop it.
     func run() throws {
         var configuration = KafkaConsumerConfiguration(
@@ -58,6 +63,7 @@ final class StageThread {
         configuration.clientID = "needletail-transform-\(kind.name)"
         configuration.queueKibibytes = 32_768
         let consumer = try KafkaConsumer(configuration)
+        Self.consumers.withLock { $0.append(consumer) }
         defer {
             context.publisher.close()
             context.stores.close()

@@ -1,0 +1,85 @@
+internal import FeatureEngine
+internal import FeatureStore
+internal import FraudModel
+internal import Observability
+internal import PostgresClient
+internal import PostgresOfflineStore
+internal import ServiceRuntime
+
+/// Compares the newest stored rows with the champion's reference, and keeps the report.
+struct DriftCheck: Sendable {
+    let context: TrainingContext
+    /// How much event time counts as recent.
+    let recentMillis: Int64
+
+    static let days = Setting<Double>(
+        "days", default: 14, in: 0.001...3_650,
+        help: "How many days of event time, up to the newest stored event, are recent.", flagOnly: true,
+        placeholder: "DAYS")
+
+    enum Outcome: Sendable {
+        /// Nothing serves yet.
+        case noChampion
+        /// The champion was trained on other definitions than these.
+        case otherDefinitions(RegisteredModel)
+        case report(DriftReport, RegisteredModel)
+    }
+
+    func run(_ runtime: ServiceRuntime) throws -> Outcome {
+        let store = PostgresOfflineStore(try context.connect())
+        let registry = ModelRegistry(store.connection, modelsFolder: context.modelsFolder)
+        do {
+            guard let champion = try registry.champion(of: context.service.name) else { return .noChampion }
+            guard champion.definitionHash == context.service.definitionHash else { return .otherDefinitions(champion) }
+            let model = try ScoringModel.load(directory: registry.directory(of: champion), version: champion.name)
+            let table = PostgresQuoting.identifier(context.service.source.name)
+            let newest = try store.connection.execute(
+                "SELECT (extract(epoch FROM max(event_timestamp)) * 1000)::bigint FROM \(table)"
+            ).integer(0, 0)
+            let recent = try context.rows(
+                in: store, fromMillis: newest.map { $0 - recentMillis }, labelled: false, runtime)
+            let report = try DriftReport(recent, model: model)
+            try registry.store(report, of: champion)
+            return .report(report, champion)
+        } catch let error as PostgresError {
+            throw TrainingContext.explained(error)
+        } catch let error as ModelError {
+            throw CommandError(.dataError, "\(error).")
+        }
+    }
+}
+
+extension DriftReport {
+    /// The table for people: what moved most comes first.
+    var text: String {
+        var lines = [
+            "model \(modelVersion), \(Figures.grouped(rows)) rows from \(Figures.time(fromMillis)) to \(Figures.time(toMillis))",
+            "",
+            Figures.left("feature", 44) + "  PSI     KS D    p (corrected)  missing  before  drifted",
+        ]
+        let sorted = entries.prefix(1) + entries.dropFirst().sorted { ($0.stability ?? 0) > ($1.stability ?? 0) }
+        for entry in sorted {
+            let cells: [(String, Int)] = [
+                (entry.stability.map { Figures.rounded($0, 4) } ?? "-", 8),
+                (entry.distance.map { Figures.rounded($0, 4) } ?? "-", 8),
+                (entry.correctedP.map { $0 < 1e-4 ? "< 0.0001" : Figures.rounded($0, 4) } ?? "-", 15),
+                (Figures.rounded(entry.missing * 100, 1) + " %", 9),
+                (Figures.rounded(entry.missingBefore * 100, 1) + " %", 8),
+                (entry.isDrifted ? "yes" : "", 4),
+            ]
+            lines.append(Figures.left(entry.name, 46) + cells.map { Figures.left($0.0, $0.1) }.joined())
+            if !entry.unseen.isEmpty {
+                let names = entry.unseen.prefix(5).map { "\($0.0) (\(Figures.grouped($0.1)))" }.joined(separator: ", ")
+                lines.append("  never seen in training: \(names)\(entry.unseen.count > 5 ? " …" : "")")
+            }
+        }
+        lines.append("")
+        if !isDecided {
+            lines.append("undecided: under \(Figures.grouped(Self.leastRows)) rows nothing is decided")
+        } else {
+            let count = entries.count(where: \.isDrifted)
+            lines.append(count == 0 ? "no drift" : "drift: \(count) of \(entries.count) distributions have moved")
+        }
+        return lines.joined(separator: "\n")
+    }
+}

@@ -1,0 +1,56 @@
+internal import FraudModel
+internal import JSON
+internal import Observability
+public import ServiceRuntime
+
+/// Compares recent rows with what the champion was trained on.
+public struct DriftCommand: Command {
+    /// The word that calls it.
+    public static let name = "drift"
+    /// One sentence.
+    public static let summary = "Compare recent rows with what the champion was trained on, and keep the report."
+    /// A command line that works.
+    public static let example = "needletail drift --days 14"
+    /// More lines of help.
+    public static let details = """
+        Every feature and the score: population stability index (bins of the training data, empty ones count as
+        0.0001) and the two-sample Kolmogorov-Smirnov test (p by Kolmogorov's limit, corrected for being many after
+        Benjamini and Hochberg). Drifted is what has an index of at least 0.2 and, for a number, a corrected p below
+        0.01 or 10 points more or less missing. Under 500 recent rows nothing is decided.
+
+        Exits with 0 whether or not there is drift, so that a schedule does not take it for a failure; with
+        --fail-on-drift it exits with 75 when there is.
+        """
+    /// What can be set.
+    public static let settings: [any SettingProtocol] = [
+        DriftCheck.days, TrainingContext.serviceName, failOnDrift, json, .featureRepo, .databaseURL, .modelDirectory,
+    ]
+
+    static let failOnDrift = Setting<Bool>(
+        "fail-on-drift", default: false, help: "Exit with 75 when something has drifted.", flagOnly: true)
+    static let json = Setting<Bool>("json", default: false, help: "Print one JSON object.", flagOnly: true)
+
+    /// A command.
+    public init() {}
+
+    /// Prints and stores the report.
+    public func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {
+        let context = try TrainingContext(settings)
+        try await context.prepareDatabase(runtime)
+        let check = DriftCheck(context: context, recentMillis: Int64(settings[DriftCheck.days] * 86_400_000))
+        switch try await runtime.onThread("drift", { try check.run(runtime) }) {
+        case .noChampion:
+            throw CommandError(.configuration, "there is no champion yet: `needletail train --from-store` makes one.")
+        case .otherDefinitions(let champion):
+            throw CommandError(
+                .configuration,
+                "the champion, version \(champion.name), was trained on other definitions: `needletail train --from-store` makes one for these."
+            )
+        case .report(let report, _):
+            try runtime.print(settings[Self.json] ? report.json.text(pretty: true) : report.text)
+            if report.isDrifted, settings[Self.failOnDrift] {
+                throw CommandError(.temporaryFailure, "the data have drifted.")
+            }
+        }
+    }
+}

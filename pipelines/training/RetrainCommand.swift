@@ -1,0 +1,64 @@
+internal import FraudModel
+internal import JSON
+internal import Observability
+internal import PostgresOfflineStore
+public import ServiceRuntime
+
+/// Trains again from the store, always or when the data have drifted.
+public struct RetrainCommand: Command {
+    /// The word that calls it.
+    public static let name = "retrain"
+    /// One sentence.
+    public static let summary = "Train again from the offline store; the better model on the newest holdout serves."
+    /// A command line that works.
+    public static let example = "needletail retrain --if-drift"
+    /// More lines of help.
+    public static let details = """
+        With --if-drift it first does what drift does, and trains only when something has drifted, when there is no champion,
+        or when the champion was trained on other definitions. The rest is as in train --from-store.
+        """
+    /// What can be set.
+    public static let settings: [any SettingProtocol] = [
+        ifDrift, DriftCheck.days, TrainingContext.serviceName, TrainCommand.rounds, TrainCommand.depth,
+        TrainCommand.learningRate, TrainCommand.subsample, TrainCommand.patience, TrainCommand.seed,
+        TrainCommand.threads, TrainCommand.json, .featureRepo, .databaseURL, .modelDirectory,
+    ]
+
+    static let ifDrift = Setting<Bool>(
+        "if-drift", default: false, help: "Train only when the data have drifted.", flagOnly: true)
+
+    /// A command.
+    public init() {}
+
+    /// Checks, trains, registers.
+    public func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {
+        let context = try TrainingContext(settings)
+        try await context.prepareDatabase(runtime)
+        if settings[Self.ifDrift] {
+            let check = DriftCheck(context: context, recentMillis: Int64(settings[DriftCheck.days] * 86_400_000))
+            if case .report(let report, let champion) = try await runtime.onThread("drift", { try check.run(runtime) })
+            {
+                guard report.isDrifted else {
+                    let why = report.isDecided ? "nothing has drifted" : "there are too few recent rows to decide"
+                    let text = "version \(champion.name) stays: \(why)"
+                    try runtime.print(
+                        settings[TrainCommand.json]
+                            ? JSONTree.object([.init("verdict", "kept"), .init("reason", .string(text))]).text(
+                                pretty: true)
+                            : text)
+                    return
+                }
+                runtime.log.info("drift found, training", ["version": champion.name])
+            }
+        }
+        var run = TrainingRun(context: context)
+        run.parameters = TrainCommand.parameters(settings)
+        let final = run
+        let outcome = try await runtime.onThread("retrain") {
+            let set = try context.rows(in: PostgresOfflineStore(context.connect()), runtime)
+            let trained = try final.train(set, runtime)
+            return try final.finish(trained, set, runtime)
+        }
+        try runtime.print(settings[TrainCommand.json] ? outcome.json.text(pretty: true) : outcome.text)
+    }
+}

@@ -12,7 +12,7 @@ await CommandLineProgram(
     summary: "scores card transactions while they happen: Kafka, an online feature store, an explained answer.",
     groups: [
         CommandGroup("Stream", [GenerateCommand.self, ProduceCommand.self, TransformCommand.self]),
-        CommandGroup("Model", [TrainCommand.self]),
+        CommandGroup("Model", [TrainCommand.self, RetrainCommand.self, DriftCommand.self, ScoreCommand.self]),
         CommandGroup("Servers", [ServeCommand.self, BrokerCommand.self, ScheduleCommand.self]),
         CommandGroup("Watch", [DashboardCommand.self]),
     ]

@@ -45,16 +45,21 @@ package struct PendingLabel: Equatable, Sendable {
 }
 
 /// Labels in the order in which they become known; those of one moment in the order of their events.
+///
+/// The heap holds only times and places, so that moving its entries touches no reference counts.
 package struct LabelSchedule: Sendable {
     private struct Entry: Sendable {
-        let label: PendingLabel
+        let availableAtMillis: Int64
         let order: UInt64
+        let slot: Int
 
         func isBefore(_ other: Entry) -> Bool {
-            (label.availableAtMillis, order) < (other.label.availableAtMillis, other.order)
+            (availableAtMillis, order) < (other.availableAtMillis, other.order)
         }
     }
     private var heap: [Entry] = []
+    private var slots: [PendingLabel?] = []
+    private var freeSlots: [Int] = []
     private var nextOrder: UInt64 = 0
 
     package init() {}
@@ -63,10 +68,18 @@ package struct LabelSchedule: Sendable {
     package var count: Int { heap.count }
 
     /// The waiting labels, in order.
-    package var labels: [PendingLabel] { heap.sorted { $0.isBefore($1) }.map(\.label) }
+    package var labels: [PendingLabel] { heap.sorted { $0.isBefore($1) }.compactMap { slots[$0.slot] } }
 
     package mutating func add(_ label: PendingLabel) {
-        heap.append(Entry(label: label, order: nextOrder))
+        let slot: Int
+        if let free = freeSlots.popLast() {
+            slots[free] = label
+            slot = free
+        } else {
+            slot = slots.count
+            slots.append(label)
+        }
+        heap.append(Entry(availableAtMillis: label.availableAtMillis, order: nextOrder, slot: slot))
         nextOrder += 1
         var child = heap.count - 1
         while child > 0, heap[child].isBefore(heap[(child - 1) / 2]) {
@@ -77,21 +90,22 @@ package struct LabelSchedule: Sendable {
 
     /// The first label, when it is known at this event time.
     package func firstDue(atMillis millis: Int64) -> PendingLabel? {
-        guard let first = heap.first, first.label.availableAtMillis <= millis else { return nil }
-        return first.label
+        guard let first = heap.first, first.availableAtMillis <= millis else { return nil }
+        return slots[first.slot]
     }
 
     /// Takes the first label away.
     package mutating func removeFirst() {
+        slots[heap[0].slot] = nil
+        freeSlots.append(heap[0].slot)
         heap.swapAt(0, heap.count - 1)
         heap.removeLast()
         var parent = 0
         while true {
             var least = parent
-            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && heap[child].isBefore(heap[least])
-            {
-                least = child
-            }
+            let left = 2 * parent + 1
+            if left < heap.count, heap[left].isBefore(heap[least]) { least = left }
+            if left + 1 < heap.count, heap[left + 1].isBefore(heap[least]) { least = left + 1 }
             if least == parent { return }
             heap.swapAt(least, parent)
             parent = least

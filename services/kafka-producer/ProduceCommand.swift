@@ -110,12 +110,12 @@ public struct ProduceCommand: Command {
             throw CommandError(.software, "\(error). Start produce again; with --state it goes on where it was.")
         }
         try runtime.print(summary.text)
-        try Self.judge(summary, options, isStopping: runtime.isStopping)
+        try Self.judge(summary, options)
     }
 
     /// The exit code of a run.
-    package static func judge(_ summary: ReplaySummary, _ options: ReplayOptions, isStopping: Bool) throws(CommandError)
-    {
+    package static func judge(_ summary: ReplaySummary, _ options: ReplayOptions) throws(CommandError) {
+        if let failure = summary.inputFailure { throw failure }
         if let failure = summary.failure {
             throw CommandError(.unavailable, "Kafka does not take the events: \(failure).")
         }

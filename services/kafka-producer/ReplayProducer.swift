@@ -46,6 +46,8 @@ package struct ReplaySummary: Equatable, Sendable {
     package var notScored = 0
     /// The failure that ended the run, when one did.
     package var failure: String?
+    /// Why the input could not be read to its end, when it could not.
+    package var inputFailure: CommandError?
 
     package init() {}
 
@@ -150,15 +152,14 @@ package final class ReplayProducer {
 
     /// Reads and sends until the input ends, the limit is reached or the program is asked to stop; then flushes.
     package func run() throws -> ReplaySummary {
-        var readFailure: CommandError?
         do {
             try open()
             while try step() {}
         } catch Stop.requested {
         } catch let error as CSVError {
-            readFailure = Self.commandError(error)
+            summary.inputFailure = Self.commandError(error)
         } catch let error as CompressionError {
-            readFailure = CommandError(.noInput, "\(error).")
+            summary.inputFailure = CommandError(.noInput, "\(error).")
         }
         try flush()
         summary.labelsPending = labels.count
@@ -169,7 +170,6 @@ package final class ReplayProducer {
         }
         progress.update(to: summary.read)
         progress.finish(note: note)
-        if let readFailure { throw readFailure }
         return summary
     }
 

@@ -228,11 +228,11 @@ final class ReplayFixture {
         let summary = try fixture.run()
         #expect(summary.read == 7 && summary.sent == 2 && summary.malformed == 5)
         #expect(try fixture.eventIDs() == ["e0", "e6"])
-        try ProduceCommand.judge(summary, fixture.options, isStopping: false)
+        try ProduceCommand.judge(summary, fixture.options)
         try fixture.write(["02/01/2019 00:00,e2,card-1,1,2,0", "03/01/2019 00:00,e3,card-1,1,2,0"])
         let nothing = try fixture.run()
         let error = #expect(throws: CommandError.self) {
-            try ProduceCommand.judge(nothing, fixture.options, isStopping: false)
+            try ProduceCommand.judge(nothing, fixture.options)
         }
         #expect(error?.exitCode == .dataError)
     }
@@ -240,7 +240,11 @@ final class ReplayFixture {
     @Test func `a quote that is never closed is an error after the rows before it`() throws {
         let fixture = try ReplayFixture()
         try fixture.write([ReplayFixture.day(0), ReplayFixture.day(1), "\"2019-01-03 00:00:00,e2,card-1,1,2,0"])
-        let error = #expect(throws: CommandError.self) { try fixture.run() }
+        let summary = try fixture.run()
+        #expect(summary.sent == 2 && summary.acknowledged == 2)
+        let error = #expect(throws: CommandError.self) {
+            try ProduceCommand.judge(summary, fixture.options)
+        }
         #expect(error?.exitCode == .dataError)
         #expect(error?.message.contains("quote opened on line 4 never closed") == true)
         #expect(try fixture.eventIDs() == ["e0", "e1"])
@@ -254,7 +258,7 @@ final class ReplayFixture {
         #expect(summary.sent == 3 && summary.acknowledged == 3 && summary.failed == 1)
         #expect(summary.failure == nil)
         #expect(throws: CommandError.self) {
-            try ProduceCommand.judge(summary, fixture.options, isStopping: false)
+            try ProduceCommand.judge(summary, fixture.options)
         }
         #expect(try fixture.eventIDs() == ["e0", "e2", "e3"])
         #expect(summary.labelsSent == 2 && summary.labelsPending == 1)

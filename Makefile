@@ -6,7 +6,7 @@ MODE ?= native
 FLAVOUR := -c release
 
 .PHONY: help packages build test test-unit test-integration bench format lint check docs up down status logs dashboard \
-	clean-data clean hooks conformance
+	clean-data clean hooks conformance settings
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
@@ -42,6 +42,9 @@ lint:  ## complain about the layout of Swift files
 check: packages lint  ## what CI runs: lint, build without warnings, all tests
 	@CI=1 swift build $(FLAVOUR) --build-tests
 	@CI=1 swift test $(FLAVOUR) --skip-build --parallel
+
+settings: build  ## write .env.example and the README's table anew
+	@scripts/write-settings
 
 docs: packages  ## the libraries' pages, into var/docs
 	@scripts/docs

@@ -186,6 +186,7 @@ let package = Package(
             ]
         ),
         integrationTests("TerminalTests", []),
+        integrationTests("ProgramTests", ["needletail"]),
         integrationTests("BrokerTests", ["KafkaClient"]),
         integrationTests(
             "PipelineTests",

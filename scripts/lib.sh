@@ -7,6 +7,8 @@ die() {
     exit "${2:-69}"
 }
 
+step() { printf '\n%s\n' "▸ $1"; }
+
 # The value of a setting: the variable, else .env, else the default.
 setting() {
     local value=${!1:-}
@@ -41,4 +43,11 @@ port_is_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 mode() { cat var/mode 2>/dev/null || echo native; }
 compose() { docker compose "$@"; }
-needletail() { .build/release/needletail "$@"; }
+# The program of this clone, or in a container the installed one.
+needletail() {
+    if [ -x .build/release/needletail ]; then
+        .build/release/needletail "$@"
+    else
+        command needletail "$@"
+    fi
+}

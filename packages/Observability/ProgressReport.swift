@@ -1,6 +1,7 @@
 import Synchronization
 
-/// Shows how far a long step is: a bar on a terminal, a plain line every few seconds elsewhere.
+/// Shows how far a long step is: a bar on a terminal; elsewhere plain lines, the first after a few seconds and then ever rarer,
+/// up to one every five minutes, so that a service's log does not fill with them.
 public final class ProgressReport: Sendable {
     private struct State {
         var done = 0
@@ -9,10 +10,10 @@ public final class ProgressReport: Sendable {
         var startNanos: UInt64 = 0
         var shownNanos: UInt64 = 0
         var isFinished = false
+        var lineEveryNanos: UInt64 = 0
     }
     private let title: String
     private let console: Console
-    private let lineEveryNanos: UInt64
     private let state: Mutex<State>
 
     /// Starts a report. Without a `total` it counts only.
@@ -21,9 +22,11 @@ public final class ProgressReport: Sendable {
     ) {
         self.title = title
         self.console = console
-        lineEveryNanos = UInt64(lineEverySeconds) * 1_000_000_000
         let now = WallClock.monotonicNanos()
-        state = Mutex(State(total: total, startNanos: now, shownNanos: console.isTerminal ? 0 : now))
+        state = Mutex(
+            State(
+                total: total, startNanos: now, shownNanos: console.isTerminal ? 0 : now,
+                lineEveryNanos: UInt64(lineEverySeconds) * 1_000_000_000))
     }
 
     /// Says that `count` more are done. Cheap enough for every batch, not for every event.
@@ -51,7 +54,7 @@ public final class ProgressReport: Sendable {
             if let total { state.total = total }
             if let note { state.note = note }
             let now = WallClock.monotonicNanos()
-            guard !state.isFinished, now - state.shownNanos >= (console.isTerminal ? 100_000_000 : lineEveryNanos)
+            guard !state.isFinished, now - state.shownNanos >= (console.isTerminal ? 100_000_000 : state.lineEveryNanos)
             else { return }
             state.shownNanos = now
             if console.isTerminal {
@@ -60,6 +63,7 @@ public final class ProgressReport: Sendable {
                         title, state.done, state.total, state.note, seconds: seconds(state), columns: console.columns,
                         colour: console.usesColour))
             } else {
+                state.lineEveryNanos = min(300_000_000_000, state.lineEveryNanos * 5 / 4)
                 console.writeLine(Self.text(title, state.done, state.total, state.note, seconds: seconds(state)))
             }
         }

@@ -128,7 +128,7 @@ public struct CommandLineProgram: Sendable {
     /// The list of commands.
     package func help() -> String {
         var text = "\(name) \(version): \(summary)\n\nUsage: \(name) COMMAND [options]\n"
-        let width = (commands.map { $0.name.count }.max() ?? 0) + 2
+        let width = max("help COMMAND".count, commands.map { $0.name.count }.max() ?? 0) + 2
         func row(_ name: String, _ summary: String) -> String {
             "  " + name + String(repeating: " ", count: max(1, width - name.count)) + summary + "\n"
         }

@@ -34,7 +34,7 @@ private struct ListCommand: Command {
     @Test func `help lists every command under its heading`() throws {
         let help = try printed("--help")
         #expect(try help == printed() && help == printed("help"))
-        #expect(help.contains("Words\n  echo        Say it again.\n  words list  List words.\n"))
+        #expect(help.contains("Words\n  echo          Say it again.\n  words list    List words.\n"))
         #expect(try printed("--version") == "needletail 1.2.3")
     }
 

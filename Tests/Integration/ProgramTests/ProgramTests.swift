@@ -1,0 +1,125 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// The built program, as a user calls it.
+@Suite struct ProgramTests {
+    private struct Outcome {
+        let exitCode: Int32
+        let output: String
+        let error: String
+    }
+
+    /// Runs the program without `.env` and without the variables of whoever runs the tests.
+    private func run(_ arguments: [String], _ environment: [String: String] = [:]) throws -> Outcome {
+        let process = try start(arguments, environment)
+        let output = (process.standardOutput as? Pipe)?.fileHandleForReading.readDataToEndOfFile() ?? Data()
+        let error = (process.standardError as? Pipe)?.fileHandleForReading.readDataToEndOfFile() ?? Data()
+        process.waitUntilExit()
+        return Outcome(
+            exitCode: process.terminationStatus, output: String(decoding: output, as: UTF8.self),
+            error: String(decoding: error, as: UTF8.self))
+    }
+
+    private func start(_ arguments: [String], _ environment: [String: String] = [:]) throws -> Process {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: try #require(TestEnvironment.needletail))
+        process.arguments = arguments
+        process.environment = ["PATH": "/usr/bin:/bin", "NEEDLETAIL_ENV_FILE": ""].merging(environment) { _, theirs in theirs }
+        process.currentDirectoryURL = URL(fileURLWithPath: TestEnvironment.packageRoot)
+        process.standardOutput = Pipe()
+        process.standardError = Pipe()
+        process.standardInput = FileHandle.nullDevice
+        try process.run()
+        return process
+    }
+
+    private func file(_ name: String) throws -> String {
+        try String(contentsOfFile: TestEnvironment.packageRoot + "/" + name, encoding: .utf8)
+    }
+
+    /// The commands that `--help` lists.
+    private func commands() throws -> [String] {
+        let help = try run(["--help"])
+        #expect(help.exitCode == 0)
+        return help.output.split(separator: "\n").filter { $0.hasPrefix("  ") }.compactMap { line in
+            line.dropFirst(2).firstRange(of: "  ").map { String(line.dropFirst(2)[..<$0.lowerBound]) }
+        }.filter { $0 != "settings" && $0 != "help COMMAND" }
+    }
+
+    @Test func `every command explains itself with an example of itself`() throws {
+        let commands = try commands()
+        #expect(commands.contains("transform") && commands.contains("serve"))
+        for command in commands {
+            let words = command.split(separator: " ").map(String.init)
+            let help = try run(words + ["--help"])
+            #expect(help.exitCode == 0, "\(command)")
+            #expect(help.output.contains("Example\n  needletail \(command)"), "\(command)")
+            let wrong = try run(words + ["--no-such-flag"])
+            #expect(wrong.exitCode == 64, "\(command)")
+            #expect(wrong.error.split(separator: "\n").count == 1, "\(command): \(wrong.error)")
+        }
+    }
+
+    @Test func `the example environment file is what the program declares`() throws {
+        let printed = try run(["settings", "--format", "env"])
+        #expect(try printed.output == file(".env.example"), "make settings writes it anew")
+    }
+
+    @Test func `the README's table is what the program declares`() throws {
+        let printed = try run(["settings", "--format", "markdown"])
+        #expect(printed.output.contains("`KAFKA_BOOTSTRAP_SERVERS`"))
+        #expect(
+            try file("README.md").contains("<!-- settings -->\n" + printed.output + "<!-- end of settings -->"),
+            "make settings writes it anew")
+    }
+
+    @Test func `the README names every command`() throws {
+        let readme = try file("README.md")
+        for command in try commands() {
+            let shown = command.split(separator: " ").count == 2 ? String(command.split(separator: " ")[1]) : command
+            #expect(readme.contains("`\(command)`") || readme.contains("`\(shown)`"), "\(command)")
+        }
+    }
+
+    @Test func `a server that does not answer is exit 69 and one sentence`() throws {
+        let nowhere = try TestEnvironment.freePort()
+        let outcome = try run(
+            ["transform", "--exit-at-end", "--server-wait-seconds", "0"],
+            [
+                "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:\(nowhere)", "REDIS_URL": "redis://127.0.0.1:\(nowhere)",
+                "DATABASE_URL": "postgresql://needletail@127.0.0.1:\(nowhere)/needletail",
+            ])
+        #expect(outcome.exitCode == 69)
+        #expect(outcome.error.contains("does not answer"))
+    }
+
+    @Test func `a bad variable names itself and is exit 78`() throws {
+        let outcome = try run(["transform"], ["BATCH_EVENTS": "many"])
+        #expect(outcome.exitCode == 78)
+        #expect(outcome.error.contains("BATCH_EVENTS") && outcome.error.contains("many"))
+    }
+
+    @Test func `the crontab is valid and its commands exist`() throws {
+        let listed = try run(["schedule", "--list"])
+        #expect(listed.exitCode == 0)
+        let known = try commands()
+        for line in listed.output.split(separator: "\n") {
+            let words = line.split(separator: " ").map(String.init)
+            let index = try #require(words.firstIndex(of: "needletail"))
+            #expect(known.contains(words[index + 1]), "\(line)")
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1)), arguments: [SIGTERM, SIGINT])
+    func `a signal ends a service cleanly`(signal: Int32) throws {
+        let process = try start(["schedule", "--log-format", "json"])
+        let pipe = try #require(process.standardError as? Pipe)
+        let first = pipe.fileHandleForReading.availableData
+        #expect(String(decoding: first, as: UTF8.self).contains("\"message\":\"schedule read\""))
+        kill(process.processIdentifier, signal)
+        process.waitUntilExit()
+        #expect(process.terminationReason == .exit)
+        #expect(process.terminationStatus == 0)
+    }
+}

@@ -177,7 +177,10 @@ let package = Package(
         unitTests("FeatureTransformer", ["FeatureEngine", "FeatureStore", "TransactionData"]),
         unitTests(
             "KafkaProducerService",
-            ["FeatureEngine", "TransactionData", "KafkaClient", "ServiceRuntime", "Observability", "JSON", "Compression"]),
+            [
+                "FeatureEngine", "TransactionData", "KafkaClient", "ServiceRuntime", "Observability", "JSON",
+                "Compression",
+            ]),
         integrationTests(
             "StoreTests",
             [

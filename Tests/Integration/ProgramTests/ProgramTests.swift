@@ -25,7 +25,9 @@ import Testing
         let process = Process()
         process.executableURL = URL(fileURLWithPath: try #require(TestEnvironment.needletail))
         process.arguments = arguments
-        process.environment = ["PATH": "/usr/bin:/bin", "NEEDLETAIL_ENV_FILE": ""].merging(environment) { _, theirs in theirs }
+        process.environment = ["PATH": "/usr/bin:/bin", "NEEDLETAIL_ENV_FILE": ""].merging(environment) { _, theirs in
+            theirs
+        }
         process.currentDirectoryURL = URL(fileURLWithPath: TestEnvironment.packageRoot)
         process.standardOutput = Pipe()
         process.standardError = Pipe()

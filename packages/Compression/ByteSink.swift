@@ -164,7 +164,7 @@ struct EncoderStep {
         unsafe stream.initialize(to: z_stream())
         let size = unsafe Int32(MemoryLayout<z_stream>.size)
         // zlib's own gzip header has no name and no time, so equal input gives equal bytes.
-        guard unsafe deflateInit2_(stream, 6, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY, ZLIB_VERSION, size) == Z_OK else {
+        guard unsafe deflateInit2_(stream, 3, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY, ZLIB_VERSION, size) == Z_OK else {
             throw .failed(path: name, reason: "out of memory")
         }
     }

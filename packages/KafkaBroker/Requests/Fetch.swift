@@ -16,7 +16,8 @@ extension BrokerCore {
                 available += min(log.bytesAvailable(from: partition.fetchOffset), Int(max(partition.maxBytes, 1)))
             }
         }
-        if mustAnswer || available >= Int(request.minBytes) { return answerFetch(request, context) }
+        // A fetch of nothing only ends a session, and its client waits for the answer.
+        if mustAnswer || logs.isEmpty || available >= Int(request.minBytes) { return answerFetch(request, context) }
         fetches.park(request, context, on: logs, available: available, core: self)
     }
 

@@ -174,7 +174,7 @@ let package = Package(
         unitTests("KafkaProtocol"),
         unitTests("KafkaBroker", ["KafkaProtocol"]),
         unitTests("Scheduler", ["ServiceRuntime", "Observability"]),
-        unitTests("FeatureTransformer", ["FeatureEngine", "FeatureStore", "TransactionData"]),
+        unitTests("FeatureTransformer", ["FeatureEngine", "FeatureStore", "TransactionData", "RedisOnlineStore"]),
         unitTests(
             "KafkaProducerService",
             [

@@ -1,16 +1,14 @@
-import FeatureEngine
-import PostgresOfflineStore
-import RedisOnlineStore
+package import RedisOnlineStore
 
 /// Where reading a log begins, given what is stored. Decided at every assignment.
-enum LogStart: Equatable {
+package enum LogStart: Equatable {
     /// Read from here; `isBefore` when the first record is N − 1, which must be the one that was stored.
     case begin(at: Int64, isBefore: Bool)
     /// The log is not the one that was read: never skip in silence.
     case refuse(String)
 
     /// `next` is N; the log holds [low, high).
-    static func plan(next: Int64, low: Int64, high: Int64) -> LogStart {
+    package static func plan(next: Int64, low: Int64, high: Int64) -> LogStart {
         if next > high {
             return .refuse(
                 "its log ends at offset \(high), but \(next) records were read: it was deleted and made again, or has lost records"
@@ -26,14 +24,14 @@ enum LogStart: Equatable {
 }
 
 /// What the online state needs, given its watermark.
-enum OnlineStart: Equatable {
+package enum OnlineStart: Equatable {
     /// Apply what Postgres holds of [from, N): nothing when it is complete.
     case replay(from: Int64)
     /// Begin again under a new generation.
     case rebuild
 
     /// `generation` and `next` are what Postgres says.
-    static func plan(watermark: Watermark?, generation: Int64, next: Int64) -> OnlineStart {
+    package static func plan(watermark: Watermark?, generation: Int64, next: Int64) -> OnlineStart {
         guard let watermark, generation > 0, watermark.generation == UInt64(generation), watermark.nextOffset >= 0,
             watermark.nextOffset <= next
         else { return .rebuild }
@@ -42,14 +40,14 @@ enum OnlineStart: Equatable {
 }
 
 /// Whether a stored blob can be gone on from.
-enum BlobStanding: Equatable {
+package enum BlobStanding: Equatable {
     case usable
     /// Of a generation before: as if it were not there.
     case outdated
     /// Of a later generation, or at or past N: Postgres went back, or somebody else writes.
     case ahead
 
-    static func of(generation: UInt64, offset: Int64, under current: UInt64, next: Int64) -> BlobStanding {
+    package static func of(generation: UInt64, offset: Int64, under current: UInt64, next: Int64) -> BlobStanding {
         if generation < current { return .outdated }
         return generation > current || offset >= next ? .ahead : .usable
     }

@@ -179,7 +179,7 @@ let package = Package(
             "KafkaProducerService",
             [
                 "FeatureEngine", "TransactionData", "KafkaClient", "ServiceRuntime", "Observability", "JSON",
-                "Compression",
+                "Compression", "HTTPServer", "EventLoop",
             ]),
         integrationTests(
             "StoreTests",

@@ -110,7 +110,7 @@ let package = Package(
             "FeatureStoreCommands", in: "services/feature-store",
             depending: [
                 "ServiceRuntime", "Observability", "TransactionData", "FeatureStore", "FeatureEngine", "KafkaClient",
-                "RedisOnlineStore", "PostgresOfflineStore", "JSON",
+                "RedisOnlineStore", "PostgresOfflineStore", "PostgresClient", "JSON",
             ]),
         library(
             "PredictionAPI", in: "services/prediction-api",
@@ -134,7 +134,7 @@ let package = Package(
             "BatchFeatures", in: "pipelines/batch-features",
             depending: [
                 "ServiceRuntime", "Observability", "TransactionData", "FeatureStore", "FeatureEngine",
-                "PostgresOfflineStore", "RedisOnlineStore", "Compression",
+                "PostgresOfflineStore", "PostgresClient", "Compression",
             ]),
         library(
             "Training", in: "pipelines/training",
@@ -181,6 +181,9 @@ let package = Package(
                 "FeatureEngine", "TransactionData", "KafkaClient", "ServiceRuntime", "Observability", "JSON",
                 "Compression", "HTTPServer", "EventLoop",
             ]),
+        unitTests(
+            "BatchFeatures", ["FeatureEngine", "FeatureStore", "ServiceRuntime", "Observability", "Compression"]),
+        unitTests("FeatureStoreCommands", ["FeatureEngine", "FeatureStore", "ServiceRuntime"]),
         integrationTests(
             "StoreTests",
             [

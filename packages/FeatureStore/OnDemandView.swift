@@ -8,6 +8,8 @@ public final class OnDemandView: Sendable {
         public let name: String
         /// What it computes.
         public let expression: Expression
+        /// The expression as it is written.
+        public let text: String
         /// Whether it is a number or a category.
         public let kind: FeatureKind
     }

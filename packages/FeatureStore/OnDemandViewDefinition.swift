@@ -6,6 +6,7 @@ struct OnDemandViewDefinition {
     struct Feature {
         let name: String
         let expression: Expression
+        let text: String
         let node: YAMLNode
     }
 
@@ -44,7 +45,7 @@ struct OnDemandViewDefinition {
                 let text = definition.text(pair.value, "the expression of `\(name)`")
             else { return nil }
             do throws(ExpressionError) {
-                return Feature(name: name, expression: try Expression(parsing: text), node: pair.value)
+                return Feature(name: name, expression: try Expression(parsing: text), text: text, node: pair.value)
             } catch {
                 Self.fail(definition, name, pair.value, error)
                 return nil
@@ -82,7 +83,9 @@ struct OnDemandResolver {
                         scope, view, name, column throws(ExpressionError) in
                         try operand(view, name, column, in: scope, source)
                     }
-                    features.append(.init(name: feature.name, expression: feature.expression, kind: program.kind))
+                    features.append(
+                        .init(
+                            name: feature.name, expression: feature.expression, text: feature.text, kind: program.kind))
                 } catch {
                     if !error.isInlined {
                         OnDemandViewDefinition.fail(definition.definition, feature.name, feature.node, error)

@@ -1,4 +1,6 @@
+import BatchFeatures
 import Dashboard
+import FeatureStoreCommands
 import FeatureTransformer
 import KafkaBrokerService
 import KafkaProducerService
@@ -12,6 +14,12 @@ await CommandLineProgram(
     summary: "scores card transactions while they happen: Kafka, an online feature store, an explained answer.",
     groups: [
         CommandGroup("Stream", [GenerateCommand.self, ProduceCommand.self, TransformCommand.self]),
+        CommandGroup(
+            "Features",
+            [
+                FeaturesApplyCommand.self, FeaturesListCommand.self, FeaturesDescribeCommand.self,
+                FeaturesGetOnlineCommand.self, BackfillCommand.self,
+            ]),
         CommandGroup("Model", [TrainCommand.self, RetrainCommand.self, DriftCommand.self, ScoreCommand.self]),
         CommandGroup("Servers", [ServeCommand.self, BrokerCommand.self, ScheduleCommand.self]),
         CommandGroup("Watch", [DashboardCommand.self]),

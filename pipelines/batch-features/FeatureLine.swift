@@ -1,0 +1,128 @@
+import FeatureEngine
+
+/// Writes feature rows as CSV: event id, join key, time, features; a missing one is empty.
+struct FeatureLine {
+    private let source: SourceSchema
+    private let kinds: [FeatureKind]
+    private var day: Int64 = .min
+    private var date: [UInt8] = []  // of `day`, with the T behind it
+
+    init(_ source: SourceSchema, kinds: [FeatureKind]) {
+        self.source = source
+        self.kinds = kinds
+    }
+
+    /// The names of the columns.
+    static func header(_ source: SourceSchema, features: [String]) -> [UInt8] {
+        var line: [UInt8] = []
+        let fixed = [source.fields[source.eventIDIndex].name, source.fields[source.keyIndex].name, "event_timestamp"]
+        for (index, name) in (fixed + features).enumerated() {
+            if index > 0 { line.append(0x2C) }
+            append(Array(name.utf8)[...], to: &line)
+        }
+        line.append(0x0A)
+        return line
+    }
+
+    /// Appends the line of one event.
+    mutating func append(_ row: SourceRow, _ vector: FeatureVector, to line: inout [UInt8]) {
+        Self.append(row.bytes(source.eventIDIndex), to: &line)
+        line.append(0x2C)
+        if let number = row.bits(source.keyIndex) {
+            line.append(contentsOf: String(number).utf8)
+        } else {
+            Self.append(row.bytes(source.keyIndex), to: &line)
+        }
+        line.append(0x2C)
+        append(time: row.eventTimeMillis, to: &line)
+        for (slot, kind) in kinds.enumerated() {
+            line.append(0x2C)
+            if kind == .number {
+                ShortestDecimal.append(vector.numbers[slot], to: &line)
+            } else if let text = vector.texts[slot] {
+                // Quotes tell an empty text from a missing one.
+                if text.isEmpty { line += [0x22, 0x22] } else { Self.append(Array(text.utf8)[...], to: &line) }
+            }
+        }
+        line.append(0x0A)
+    }
+
+    /// `2019-01-01T00:00:18Z`; the date is put together once a day.
+    private mutating func append(time millis: Int64, to line: inout [UInt8]) {
+        let days = millis / 86_400_000  // Event times are never before 1970.
+        if days != day {
+            day = days
+            date = Array(CivilTime.iso8601(days * 86_400_000).utf8.prefix(11))
+        }
+        line += date
+        let rest = Int(millis - days * 86_400_000)
+        for (value, mark) in [(rest / 3_600_000, 0x3A), (rest / 60_000 % 60, 0x3A), (rest / 1_000 % 60, 0x2E)]
+            as [(Int, UInt8)]
+        {
+            line.append(0x30 + UInt8(value / 10))
+            line.append(0x30 + UInt8(value % 10))
+            line.append(mark)
+        }
+        let milli = rest % 1_000
+        if milli == 0 {
+            line[line.count - 1] = 0x5A
+        } else {
+            line.append(0x30 + UInt8(milli / 100))
+            line.append(0x30 + UInt8(milli / 10 % 10))
+            line.append(0x30 + UInt8(milli % 10))
+            line.append(0x5A)
+        }
+    }
+
+    /// Appends a text, in quotes where RFC 4180 wants them.
+    private static func append(_ text: ArraySlice<UInt8>, to line: inout [UInt8]) {
+        guard text.contains(where: { $0 == 0x2C || $0 == 0x22 || $0 == 0x0A || $0 == 0x0D }) else {
+            line.append(contentsOf: text)
+            return
+        }
+        line.append(0x22)
+        for byte in text {
+            if byte == 0x22 { line.append(0x22) }
+            line.append(byte)
+        }
+        line.append(0x22)
+    }
+}
+
+/// The shortest decimal that reads back to the same double, in the form of Swift's `description`.
+enum ShortestDecimal {
+    /// Appends a number; NaN, which is a missing one, is nothing.
+    static func append(_ value: Double, to bytes: inout [UInt8]) {
+        guard !value.isNaN else { return }
+        // Amounts and counts: two decimals and at most 15 digits. No other decimal of so few digits is the same double, so
+        // this one is the shortest.
+        if value.magnitude < 1e13 {
+            let hundredths = (value * 100).rounded()
+            if hundredths / 100 == value, value != 0 || value.sign == .plus {
+                append(Int64(hundredths), to: &bytes)
+                return
+            }
+        }
+        bytes.append(contentsOf: value.description.utf8)
+    }
+
+    private static func append(_ hundredths: Int64, to bytes: inout [UInt8]) {
+        if hundredths < 0 { bytes.append(0x2D) }
+        let (whole, rest) = hundredths.magnitude.quotientAndRemainder(dividingBy: 100)
+        var digits = InlineArray<20, UInt8>(repeating: 0)
+        var count = 0
+        var left = whole
+        repeat {
+            digits[count] = 0x30 + UInt8(left % 10)
+            left /= 10
+            count += 1
+        } while left > 0
+        while count > 0 {
+            count -= 1
+            bytes.append(digits[count])
+        }
+        bytes.append(0x2E)
+        bytes.append(0x30 + UInt8(rest / 10))
+        if rest % 10 != 0 { bytes.append(0x30 + UInt8(rest % 10)) }
+    }
+}

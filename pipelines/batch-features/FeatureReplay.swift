@@ -1,0 +1,192 @@
+import Dispatch
+import FeatureEngine
+import FeatureStore
+
+/// What a backfill computes of each event.
+enum BackfillColumns: Sendable {
+    /// One view's features, by their own names.
+    case view(StreamView)
+    /// A service's features, on-demand ones included.
+    case service(FeatureService)
+
+    var source: SourceSchema {
+        switch self {
+        case .view(let view): view.source
+        case .service(let service): service.source
+        }
+    }
+
+    var views: [StreamView] {
+        switch self {
+        case .view(let view): [view]
+        case .service(let service): service.views
+        }
+    }
+
+    var names: [String] {
+        switch self {
+        case .view(let view): view.features.map(\.name)
+        case .service(let service): service.featureNames
+        }
+    }
+
+    var kinds: [FeatureKind] {
+        switch self {
+        case .view(let view): view.kinds
+        case .service(let service): service.kinds
+        }
+    }
+}
+
+/// Events read ahead, with their entity's number and their position. Made once, refilled.
+///
+/// Unchecked: the reader fills a batch while no shard looks at it, and shards only read it.
+final class ReplayBatch: @unchecked Sendable {
+    static let capacity = 4_096
+
+    var rows: [SourceRow]
+    var entities: [Int] = []
+    var positions: [Int64] = []
+
+    init(_ source: SourceSchema) { rows = Array(repeating: SourceRow(source), count: Self.capacity) }
+
+    var count: Int { entities.count }
+    var isFull: Bool { count == Self.capacity }
+
+    func removeAll() {
+        entities.removeAll(keepingCapacity: true)
+        positions.removeAll(keepingCapacity: true)
+    }
+}
+
+/// The entities of one thread: their states, and the lines of the batch in hand.
+///
+/// Unchecked: one thread at a time works on a shard, and the replay waits for it before it reads the lines.
+final class ReplayShard: @unchecked Sendable {
+    private let columns: BackfillColumns
+    private let number: Int
+    private let shards: Int
+    private var states: [[EntityState]]  // by view, then by entity of this shard
+    private var vectors: [FeatureVector]
+    private var vector: FeatureVector
+    private var line: FeatureLine
+
+    /// The lines of the last batch, and where each ends, in the order of the shard's rows.
+    private(set) var text: [UInt8] = []
+    private(set) var ends: [Int] = []
+    /// Events that came too late to enter any window of their entity.
+    private(set) var tooOld = 0
+
+    init(_ columns: BackfillColumns, number: Int, of shards: Int) {
+        self.columns = columns
+        self.number = number
+        self.shards = shards
+        states = columns.views.map { _ in [] }
+        vectors = columns.views.map { FeatureVector(count: $0.features.count) }
+        vector = FeatureVector(count: columns.names.count)
+        line = FeatureLine(columns.source, kinds: columns.kinds)
+    }
+
+    func replay(_ batch: ReplayBatch) {
+        text.removeAll(keepingCapacity: true)
+        ends.removeAll(keepingCapacity: true)
+        for index in 0..<batch.count where batch.entities[index] % shards == number {
+            evaluate(batch.rows[index], entity: batch.entities[index] / shards, position: batch.positions[index])
+            switch columns {
+            case .view: line.append(batch.rows[index], vectors[0], to: &text)
+            case .service(let service):
+                service.assemble(row: batch.rows[index], viewVectors: vectors, into: &vector)
+                line.append(batch.rows[index], vector, to: &text)
+            }
+            ends.append(text.count)
+        }
+    }
+
+    /// row = F(k, ts, position − 1), then the event enters the state.
+    private func evaluate(_ row: SourceRow, entity: Int, position: Int64) {
+        for (index, view) in columns.views.enumerated() {
+            while states[index].count <= entity { states[index].append(EntityState(view)) }
+            states[index][entity].evaluate(atMillis: row.eventTimeMillis, current: row, into: &vectors[index])
+            if states[index][entity].insert(row, offset: position) == .tooOld { tooOld += 1 }
+        }
+    }
+}
+
+/// Replays events through the same engine that the stream uses and gives their lines in the order they came. With several
+/// threads each owns a part of the entities; the next batch is read while they work.
+final class FeatureReplay {
+    private let shards: [ReplayShard]
+    private let queue = DispatchQueue(label: "backfill", attributes: .concurrent)
+    private var filling: ReplayBatch
+    private var working: ReplayBatch
+    private let group = DispatchGroup()
+    private var isWorking = false
+    private let write: ([UInt8]) throws -> Void
+    private var joined: [UInt8] = []
+
+    init(_ columns: BackfillColumns, threads: Int, write: @escaping ([UInt8]) throws -> Void) {
+        shards = (0..<threads).map { ReplayShard(columns, number: $0, of: threads) }
+        filling = ReplayBatch(columns.source)
+        working = ReplayBatch(columns.source)
+        self.write = write
+    }
+
+    /// Events that came too late to enter any window of their entity, once for each view.
+    var tooOld: Int { shards.reduce(0) { $0 + $1.tooOld } }
+
+    /// Lends the next event's row for filling; `commit` takes it.
+    func withNextRow<Result>(_ body: (inout SourceRow) throws -> Result) rethrows -> Result {
+        try body(&filling.rows[filling.count])
+    }
+
+    /// Takes the row that was filled last.
+    func commit(entity: Int, position: Int64) throws {
+        filling.entities.append(entity)
+        filling.positions.append(position)
+        if filling.isFull { try turn() }
+    }
+
+    /// Replays what is left and writes it.
+    func finish() throws {
+        try turn()
+        try turn()
+    }
+
+    /// Waits for the batch at work, starts the one that was filled, then writes the lines of the first.
+    private func turn() throws {
+        group.wait()
+        if isWorking { joinLines() }
+        let hasLines = isWorking
+        (filling, working) = (working, filling)
+        isWorking = working.count > 0
+        filling.removeAll()
+        if isWorking {
+            for shard in shards {
+                let batch = working
+                if shards.count == 1 {
+                    shard.replay(batch)
+                } else {
+                    queue.async(group: group) { shard.replay(batch) }
+                }
+            }
+        }
+        if hasLines { try write(joined) }
+    }
+
+    /// Puts the shards' lines back into the order of the events.
+    private func joinLines() {
+        joined.removeAll(keepingCapacity: true)
+        if shards.count == 1 {
+            joined.append(contentsOf: shards[0].text)
+            return
+        }
+        var next = Array(repeating: 0, count: shards.count)
+        for entity in working.entities {
+            let number = entity % shards.count
+            let shard = shards[number]
+            let start = next[number] == 0 ? 0 : shard.ends[next[number] - 1]
+            joined.append(contentsOf: shard.text[start..<shard.ends[next[number]]])
+            next[number] += 1
+        }
+    }
+}

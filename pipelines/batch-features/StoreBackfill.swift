@@ -1,0 +1,165 @@
+import Compression
+import FeatureEngine
+import FeatureStore
+import Observability
+import PostgresClient
+import PostgresOfflineStore
+import ServiceRuntime
+
+/// Recomputes features from the events stored in Postgres, in log order: each with its own partition and offset, so that the
+/// rows are those the stream wrote.
+struct StoreBackfill: Sendable {
+    private let repository: FeatureRepository
+    private let databaseURL: String
+    private let runtime: ServiceRuntime
+
+    init(_ repository: FeatureRepository, databaseURL: String, runtime: ServiceRuntime) {
+        (self.repository, self.databaseURL, self.runtime) = (repository, databaseURL, runtime)
+    }
+
+    /// Waits until Postgres answers, and makes the tables that are missing.
+    func waitForStore() async throws {
+        try await runtime.waiting(for: "Postgres") {
+            try await runtime.onThread("prepare") {
+                let store = try PostgresOfflineStore(url: databaseURL)
+                do {
+                    try store.migrate()
+                    try store.createTables(repository)
+                } catch let mismatch as TableMismatch {
+                    throw CommandError(.configuration, mismatch.description)
+                }
+            }
+        }
+    }
+
+    /// Writes the features of every stored event into a CSV file.
+    @discardableResult func write(_ columns: BackfillColumns, to output: String, threads: Int) throws -> BackfillSummary
+    {
+        let store = try PostgresOfflineStore(url: databaseURL)
+        let sink: ByteSink
+        do throws(CompressionError) { sink = try ByteSink.create(output) } catch {
+            throw CommandError(.cannotCreate, "\(error).")
+        }
+        do {
+            try sink.write(FeatureLine.header(columns.source, features: columns.names))
+            let replay = FeatureReplay(columns, threads: threads) { lines in try sink.write(lines) }
+            var summary = BackfillSummary()
+            try scan(columns.source, store) { row, position, entity in
+                replay.withNextRow { $0 = row }
+                try replay.commit(entity: entity, position: position.offset)
+                summary.rows += 1
+            }
+            try replay.finish()
+            try sink.close()
+            summary.tooOld = replay.tooOld
+            runtime.log.info("backfill done", ["rows": summary.rows, "too_old_for_any_window": summary.tooOld])
+            return summary
+        } catch CompressionError.closedPipe {
+            sink.discard()
+            throw CommandError(.success, "")
+        } catch let error as CompressionError {
+            sink.discard()
+            throw CommandError(.inputOutput, "\(error).")
+        }
+    }
+
+    /// Writes the rows of these views anew, in one transaction: a reader sees the old ones or the new ones.
+    @discardableResult func rewrite(_ views: [StreamView]) throws -> BackfillSummary {
+        let reader = try PostgresOfflineStore(url: databaseURL)
+        let writer = try PostgresConnection(url: databaseURL)
+        var summary = BackfillSummary()
+        try writer.transaction {
+            for source in repository.sources {
+                let fed = views.filter { $0.source === source }
+                if !fed.isEmpty { try rewrite(fed, of: source, reader, writer, &summary) }
+            }
+        }
+        runtime.log.info(
+            "backfill done",
+            ["events": summary.rows, "views": views.count, "too_old_for_any_window": summary.tooOld])
+        return summary
+    }
+
+    private func rewrite(
+        _ views: [StreamView], of source: SourceSchema, _ reader: PostgresOfflineStore, _ writer: PostgresConnection,
+        _ summary: inout BackfillSummary
+    ) throws {
+        let tables = views.map { FeatureTable($0) }
+        let buffers = views.map { _ in PostgresCopyBuffer(capacity: 1 << 20) }
+        let definitionHash = Array(repository.streamHash.utf8)
+        let created = WallClock.nowMillis()
+        var vectors = views.map { FeatureVector(count: $0.features.count) }
+        var states: [[EntityState]] = views.map { _ in [] }
+        for view in views { try makeStaging(view, writer) }
+        let progress = runtime.progress("backfill")
+        var counts = summary
+        try scan(source, reader) { row, position, entity in
+            let topic = Array(position.topic.utf8)
+            for (index, view) in views.enumerated() {
+                while states[index].count <= entity { states[index].append(EntityState(view)) }
+                states[index][entity].evaluate(atMillis: row.eventTimeMillis, current: row, into: &vectors[index])
+                tables[index].add(
+                    vectors[index], of: row, topic: topic, partition: position.partition, v: position.offset - 1,
+                    createdMillis: created, definitionHash: definitionHash, to: buffers[index])
+                if states[index][entity].insert(row, offset: position.offset) == .tooOld { counts.tooOld += 1 }
+            }
+            counts.rows += 1
+            if counts.rows % 10_000 == 0 {
+                for (table, buffer) in zip(tables, buffers) { try store(table, buffer, writer) }
+                progress.update(to: counts.rows)
+            }
+        }
+        for (table, buffer) in zip(tables, buffers) { try store(table, buffer, writer) }
+        progress.finish()
+        summary = counts
+    }
+
+    private func staging(_ view: StreamView) -> String { "_backfill_\(view.name)" }
+
+    private func makeStaging(_ view: StreamView, _ writer: PostgresConnection) throws {
+        let (name, table) = (PostgresQuoting.identifier(staging(view)), PostgresQuoting.identifier(view.name))
+        try writer.execute("CREATE TEMPORARY TABLE \(name) (LIKE \(table)) ON COMMIT DROP")
+    }
+
+    /// COPY cannot replace rows, so they go through a table of this session.
+    private func store(_ table: FeatureTable, _ rows: PostgresCopyBuffer, _ writer: PostgresConnection) throws {
+        guard !rows.isEmpty else { return }
+        let (name, target) = (staging(table.view), PostgresQuoting.identifier(table.view.name))
+        try writer.copyIn(table: name, columns: table.columns, rows: rows)
+        rows.removeAll()
+        let columns = table.columns.map { PostgresQuoting.identifier($0) }
+        let updates = columns.filter { $0 != "\"event_id\"" }.map { "\($0) = excluded.\($0)" }
+        try writer.execute(
+            """
+            INSERT INTO \(target) (\(columns.joined(separator: ", ")))
+            SELECT \(columns.joined(separator: ", ")) FROM \(PostgresQuoting.identifier(name))
+            ON CONFLICT (event_id) DO UPDATE SET \(updates.joined(separator: ", "))
+            """)
+        try writer.execute("TRUNCATE \(PostgresQuoting.identifier(name))")
+    }
+
+    /// Every stored event in log order, with its entity's number.
+    private func scan(
+        _ source: SourceSchema, _ store: PostgresOfflineStore,
+        _ body: (SourceRow, LogPosition, _ entity: Int) throws -> Void
+    ) throws {
+        var entities = EntityNumbers(source)
+        var partitions: [(topic: String, partition: Int32)] = []
+        try store.scanEvents(source, order: .log) { row, position in
+            guard !runtime.isStopping else {
+                throw CommandError(.temporaryFailure, "stopped before the end; nothing was changed.")
+            }
+            let entity = entities.number(of: row)
+            let place = (position.topic, position.partition)
+            if entity == partitions.count {
+                partitions.append(place)
+            } else if partitions[entity] != place {
+                throw CommandError(
+                    .dataError,
+                    "\(source.fields[source.keyIndex].name) \(entities.text(entity)) has events in two partitions, \(partitions[entity].topic)/\(partitions[entity].partition) and \(place.0)/\(place.1): the topic's partition count was changed, and their order is lost."
+                )
+            }
+            try body(row, position, entity)
+        }
+    }
+}

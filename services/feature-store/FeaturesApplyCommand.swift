@@ -1,0 +1,169 @@
+import FeatureEngine
+import FeatureStore
+import JSON
+import KafkaClient
+import PostgresClient
+import PostgresOfflineStore
+public import ServiceRuntime
+
+/// `needletail features apply`: checks the definitions and makes what they need in Postgres and Kafka.
+public struct FeaturesApplyCommand: Command {
+    /// The words that call it.
+    public static let name = "features apply"
+    /// One sentence.
+    public static let summary = "Check the definitions and make their tables and topics; what is there stays."
+    /// A command line that works.
+    public static let example = "needletail features apply --feature-repo feature_repo"
+    /// More lines of help.
+    public static let details = """
+        Nothing is ever dropped, so it may run as often as one likes. Every mistake in the definitions is named with file,
+        line and what to do; then nothing is made.
+        """
+    /// What can be set.
+    public static let settings: [any SettingProtocol] = [
+        Setting<String>.featureRepo, Setting<String>.databaseURL, Setting<String>.kafkaBootstrapServers, partitions,
+        retentionDays, FeatureCommandSettings.json,
+    ]
+
+    static let partitions = Setting<Int>(
+        "partitions", default: 4, in: 1...1_000, help: "Partitions of topics that are made.",
+        environment: "TOPIC_PARTITIONS")
+    static let retentionDays = Setting<Int>(
+        "retention-days", default: 30, in: 1...3_650, help: "How long topics that are made keep records.",
+        environment: "TOPIC_RETENTION_DAYS")
+
+    /// A command.
+    public init() {}
+
+    /// What was done.
+    struct Report: Sendable {
+        var migrations: [String] = []
+        var tables: [(name: String, isNew: Bool)] = []
+        var topics: [(name: String, partitions: Int, isNew: Bool)] = []
+    }
+
+    /// Applies.
+    public func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {
+        let repository = try FeatureCommandSettings.load(settings)
+        let databaseURL = settings[.databaseURL]
+        var report = try await runtime.waiting(for: "Postgres") {
+            try await runtime.onThread("apply") { try Self.makeTables(repository, databaseURL) }
+        }
+        let servers = settings[.kafkaBootstrapServers]
+        let (partitions, days) = (settings[Self.partitions], settings[Self.retentionDays])
+        report.topics = try await runtime.waiting(for: "Kafka at \(servers)") {
+            try await runtime.onThread("apply") { try Self.makeTopics(repository, servers, partitions, days) }
+        }
+        try runtime.print(
+            settings[FeatureCommandSettings.json] ? Self.json(repository, report) : Self.text(repository, report))
+    }
+
+    private static func makeTables(_ repository: FeatureRepository, _ url: String) throws -> Report {
+        let store = try PostgresOfflineStore(url: url)
+        var report = Report()
+        do {
+            report.migrations = try store.migrate()
+            let names = repository.sources.map(\.name) + repository.views.map(\.name)
+            let existing = try names.filter { name in
+                let found = try store.connection.query(
+                    "SELECT to_regclass($1) IS NOT NULL", [.text(PostgresQuoting.identifier(name))])
+                return found.boolean(0, 0) == true
+            }
+            try store.createTables(repository)
+            report.tables = names.map { ($0, !existing.contains($0)) }
+        } catch let mismatch as TableMismatch {
+            throw CommandError(.configuration, "\(mismatch.description).")
+        }
+        return report
+    }
+
+    private static func makeTopics(
+        _ repository: FeatureRepository, _ servers: String, _ partitions: Int, _ retentionDays: Int
+    ) throws -> [(name: String, partitions: Int, isNew: Bool)] {
+        let admin = try KafkaAdmin(bootstrapServers: servers)
+        try admin.waitUntilReachable(timeoutMillis: 2_000)
+        let existing = try admin.topics(timeoutMillis: 10_000)
+        let consumed = Set(PipelineTopics.consumed(repository))
+        let all = PipelineTopics.all(repository)
+        let missing = all.filter { existing[$0] == nil }.map { name in
+            // A dead letter is its record and a reason: where the record fitted it must fit too.
+            KafkaTopicDefinition(
+                name, partitions: partitions,
+                configuration: [
+                    "retention.ms": "\(Int64(retentionDays) * 86_400_000)",
+                    "max.message.bytes": consumed.contains(name) ? "1048588" : "4194304",
+                ])
+        }
+        let made = Set(try admin.createTopics(missing, timeoutMillis: 10_000))
+        return all.map { ($0, existing[$0] ?? partitions, made.contains($0)) }
+    }
+
+    static func text(_ repository: FeatureRepository, _ report: Report) -> String {
+        var table = TextTable(["WHAT", "NAME", "DONE"])
+        for service in repository.services {
+            table.add(["service", service.name, "checked, hash \(service.definitionHash)"])
+        }
+        for view in repository.views {
+            table.add(["view", view.name, "checked, \(view.features.count) features, hash \(repository.streamHash)"])
+        }
+        for view in repository.onDemandViews {
+            table.add(["view", view.name, "checked, \(view.features.count) features"])
+        }
+        table.add([
+            "migrations", report.migrations.isEmpty ? "-" : report.migrations.joined(separator: ", "),
+            report.migrations.isEmpty ? "up to date" : "applied",
+        ])
+        for item in report.tables { table.add(["table", item.name, item.isNew ? "created" : "up to date"]) }
+        for topic in report.topics {
+            let count = "\(topic.partitions) partition\(topic.partitions == 1 ? "" : "s")"
+            table.add(["topic", topic.name, topic.isNew ? "created, \(count)" : "exists, \(count)"])
+        }
+        return table.text
+    }
+
+    static func json(_ repository: FeatureRepository, _ report: Report) -> String {
+        var json = JSONWriter()
+        json.beginObject()
+        json.key("project")
+        json.value(repository.project)
+        json.key("stream_hash")
+        json.value(repository.streamHash)
+        json.key("services")
+        json.beginObject()
+        for service in repository.services {
+            json.key(service.name)
+            json.value(service.definitionHash)
+        }
+        json.endObject()
+        json.key("migrations_applied")
+        json.beginArray()
+        for name in report.migrations { json.value(name) }
+        json.endArray()
+        json.key("tables")
+        json.beginArray()
+        for item in report.tables {
+            json.beginObject()
+            json.key("name")
+            json.value(item.name)
+            json.key("created")
+            json.value(item.isNew)
+            json.endObject()
+        }
+        json.endArray()
+        json.key("topics")
+        json.beginArray()
+        for topic in report.topics {
+            json.beginObject()
+            json.key("name")
+            json.value(topic.name)
+            json.key("partitions")
+            json.value(topic.partitions)
+            json.key("created")
+            json.value(topic.isNew)
+            json.endObject()
+        }
+        json.endArray()
+        json.endObject()
+        return json.text
+    }
+}

@@ -1,0 +1,211 @@
+import FeatureEngine
+import FeatureStore
+import JSON
+import KafkaClient
+import Observability
+import RedisOnlineStore
+public import ServiceRuntime
+
+/// `needletail features get-online`: one entity's features as of now, or as of a moment.
+public struct FeaturesGetOnlineCommand: Command {
+    /// The words that call it.
+    public static let name = "features get-online"
+    /// One sentence.
+    public static let summary = "Read one entity's online features, as a request at this moment would get them."
+    /// A command line that works.
+    public static let example = "needletail features get-online --entity 4992346398065154184 --at 2019-06-01T12:00:00Z"
+    /// More lines of help.
+    public static let details = """
+        Windows are evaluated at --at over the events that the online store has now: a moment before its newest event sees
+        only what was before the moment, but nothing older than the retention.
+        """
+    /// What can be set.
+    public static let settings: [any SettingProtocol] = [
+        entity, at, view, partitions, Setting<String>.featureRepo, Setting<String>.redisURL,
+        Setting<String>.kafkaBootstrapServers, FeatureCommandSettings.json,
+    ]
+
+    static let entity = Setting<String>(
+        required: "entity", help: "The entity: the text of its join key.", flagOnly: true, placeholder: "KEY")
+    static let at = Setting<String?>(
+        "at", help: "The moment: ISO 8601, or milliseconds since 1970; now unless given.", flagOnly: true,
+        placeholder: "TIME")
+    static let view = Setting<String?>(
+        "view", help: "Only this view; all stream views unless given.", flagOnly: true, placeholder: "NAME")
+    static let partitions = Setting<Int?>(
+        "partitions", in: 1...10_000, help: "Partitions of the topic; Kafka is asked unless given.", flagOnly: true)
+
+    /// A command.
+    public init() {}
+
+    /// Reads and prints.
+    public func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {
+        let repository = try FeatureCommandSettings.load(settings)
+        let millis = try Self.moment(settings[Self.at], now: WallClock.nowMillis())
+        let names = repository.views.map(\.name)
+        let views = repository.views.filter { settings[Self.view] == nil || $0.name == settings[Self.view] }
+        guard !views.isEmpty else {
+            throw CommandError(
+                .usage,
+                settings[Self.view].map { "there is no stream view \($0); there is \(names.joined(separator: ", "))." }
+                    ?? "the feature_repo has no stream view.")
+        }
+        let entity = settings[Self.entity]
+        var answers: [OnlineAnswer] = []
+        for source in repository.sources {
+            let fed = views.filter { $0.source === source }
+            if fed.isEmpty { continue }
+            let count = try await partitionCount(source.topic, settings, runtime)
+            let url = settings[.redisURL]
+            answers += try await runtime.waiting(for: "Redis") {
+                try await runtime.onThread("get-online") {
+                    try Self.read(entity, fed, source, repository, millis, partitions: count, redisURL: url)
+                }
+            }
+        }
+        try runtime.print(
+            settings[FeatureCommandSettings.json]
+                ? OnlineAnswer.json(entity, millis, answers) : OnlineAnswer.text(entity, millis, answers))
+    }
+
+    static func moment(_ text: String?, now: Int64) throws(CommandError) -> Int64 {
+        guard let text else { return now }
+        for format in [EventTimeFormat.unixMillis, .iso8601] {
+            if let millis = format.millis(Array(text.utf8).span) { return millis }
+        }
+        throw CommandError(
+            .usage, "--at \"\(text)\" is no moment: write 2019-06-01T12:00:00Z, or milliseconds since 1970.")
+    }
+
+    private func partitionCount(_ topic: String, _ settings: Settings, _ runtime: ServiceRuntime) async throws -> Int {
+        if let count = settings[Self.partitions] { return count }
+        let servers = settings[.kafkaBootstrapServers]
+        let count = try await runtime.waiting(for: "Kafka at \(servers)") {
+            try await runtime.onThread("partitions") {
+                let admin = try KafkaAdmin(bootstrapServers: servers)
+                try admin.waitUntilReachable(timeoutMillis: 2_000)
+                return try admin.partitionCount(topic: topic, timeoutMillis: 10_000)
+            }
+        }
+        guard let count else {
+            throw CommandError(.unavailable, "Kafka has no topic \(topic): run `needletail features apply`.")
+        }
+        return count
+    }
+
+    private static func read(
+        _ entity: String, _ views: [StreamView], _ source: SourceSchema, _ repository: FeatureRepository,
+        _ millis: Int64, partitions: Int, redisURL: String
+    ) throws -> [OnlineAnswer] {
+        let partition = Int(Murmur2.partition(key: entity, partitionCount: partitions))
+        let watermarkKey = OnlineKeys.watermark(hash8: repository.hash8, topic: source.topic, partition: partition)
+        let keys = views.map {
+            OnlineKeys.blob(project: repository.project, view: $0.name, hash8: repository.hash8, entity: entity)
+        }
+        let (watermark, blobs) = try RedisOnlineStore(url: redisURL).read(watermarkKey: watermarkKey, blobKeys: keys)
+        guard let watermark else {
+            throw CommandError(
+                .unavailable,
+                "the online store knows nothing of partition \(partition) of \(source.topic) under these definitions (\(watermarkKey) is absent): is `needletail transform` running?"
+            )
+        }
+        return try zip(views, blobs).map { view, blob in
+            var state = EntityState(view, generation: watermark.generation)
+            if let blob {
+                do { try state.load(blob: blob.span) } catch {
+                    throw CommandError(
+                        .dataError, "the blob of \(entity) in view \(view.name) cannot be read: \(error).")
+                }
+                // A blob of an older generation was left behind by a rebuild.
+                if state.generation < watermark.generation {
+                    state = EntityState(view, generation: watermark.generation)
+                }
+            }
+            var vector = FeatureVector(count: view.features.count)
+            state.evaluate(atMillis: millis, into: &vector)
+            return OnlineAnswer(
+                view: view, vector: vector, generation: state.generation, offset: state.offset, events: state.count,
+                topic: source.topic, partition: partition, nextOffset: watermark.nextOffset)
+        }
+    }
+}
+
+/// One view's features of one entity, and the place in the log they are of.
+struct OnlineAnswer: Sendable {
+    let view: StreamView
+    let vector: FeatureVector
+    let generation: UInt64
+    let offset: Int64
+    let events: Int
+    let topic: String
+    let partition: Int
+    let nextOffset: Int64
+
+    static func text(_ entity: String, _ millis: Int64, _ answers: [OnlineAnswer]) -> String {
+        var blocks: [String] = []
+        for answer in answers {
+            var table = TextTable(["FEATURE", "VALUE"])
+            for (slot, feature) in answer.view.features.enumerated() {
+                table.add([feature.name, answer.value(slot) ?? "missing"])
+            }
+            let newest = answer.offset < 0 ? "none" : "offset \(answer.offset)"
+            blocks.append(
+                """
+                view        \(answer.view.name)
+                entity      \(answer.view.entityName) \(entity)
+                at          \(CivilTime.iso8601(millis))
+                events      \(answer.events)
+                last event  \(newest), generation \(answer.generation)
+                log         \(answer.topic)/\(answer.partition), read up to offset \(answer.nextOffset)
+
+                \(table.text)
+                """)
+        }
+        return blocks.joined(separator: "\n\n")
+    }
+
+    private func value(_ slot: Int) -> String? {
+        if view.kinds[slot] == .category { return vector.texts[slot] }
+        return vector.numbers[slot].isNaN ? nil : "\(vector.numbers[slot])"
+    }
+
+    static func json(_ entity: String, _ millis: Int64, _ answers: [OnlineAnswer]) -> String {
+        var json = JSONWriter()
+        json.beginObject()
+        json.key("entity")
+        json.value(entity)
+        json.key("at")
+        json.value(millis)
+        json.key("views")
+        json.beginObject()
+        for answer in answers {
+            json.key(answer.view.name)
+            json.beginObject()
+            json.key("features")
+            json.beginObject()
+            for (slot, feature) in answer.view.features.enumerated() {
+                json.key(feature.name)
+                if answer.view.kinds[slot] == .category {
+                    json.value(answer.vector.texts[slot])
+                } else {
+                    json.value(answer.vector.numbers[slot])
+                }
+            }
+            json.endObject()
+            json.key("generation")
+            json.value(answer.generation)
+            json.key("topic")
+            json.value(answer.topic)
+            json.key("partition")
+            json.value(answer.partition)
+            json.key("offset")
+            json.value(answer.offset)
+            json.key("next_offset")
+            json.value(answer.nextOffset)
+            json.endObject()
+        }
+        json.endObject()
+        json.endObject()
+        return json.text
+    }
+}

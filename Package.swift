@@ -193,7 +193,7 @@ let package = Package(
         ),
         integrationTests("TerminalTests", []),
         integrationTests("ProgramTests", ["needletail"]),
-        integrationTests("BrokerTests", ["KafkaClient"]),
+        integrationTests("BrokerTests", ["KafkaClient", "KafkaBroker", "KafkaProtocol"]),
         integrationTests(
             "PipelineTests",
             [

@@ -1,4 +1,4 @@
-"""What every Python client's script shares: named checks, one printed line each, read by ../run.py."""
+"""What every Python client's script shares: named checks, one printed line each, read by ../run."""
 
 import sys
 import time

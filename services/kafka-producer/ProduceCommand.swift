@@ -148,6 +148,13 @@ public struct ProduceCommand: Command {
         }
         options.skippedRows = Int64(settings[fromRow] - 1)
         options.stateFile = settings[state]
+        if let path = options.stateFile {
+            let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+            guard FileManager.default.isWritableFile(atPath: folder) else {
+                throw CommandError(
+                    .cannotCreate, "--state \(path): the folder \(folder) is missing or cannot be written.")
+            }
+        }
         options.timeFields = settings[loopTimeFields].split(separator: ",").map {
             $0.trimmingCharacters(in: .whitespaces)
         }

@@ -6,62 +6,6 @@ internal import Observability
 package import ServiceRuntime
 internal import TransactionData
 
-/// What a replay is asked to do.
-package struct ReplayOptions: Sendable {
-    package var input: String
-    package var speed = ReplaySpeed.unlimited
-    /// Most rows to read in this run.
-    package var limit: Int64?
-    /// Whether it begins anew at the input's end, with later times and other ids.
-    package var loops = false
-    /// Rows to pass over at the start, without a state.
-    package var skippedRows: Int64 = 0
-    package var stateFile: String?
-    /// Integer fields beside the event time that hold Unix times and move with the passes.
-    package var timeFields: [String] = []
-    package var eventPartitions: Int
-    package var labelPartitions: Int?
-    /// How long a stop waits for acknowledgements.
-    package var stopDeadlineMillis = 8_000
-
-    package init(input: String, eventPartitions: Int) {
-        self.input = input
-        self.eventPartitions = eventPartitions
-    }
-}
-
-/// What became of a replay.
-package struct ReplaySummary: Equatable, Sendable {
-    package var read = 0
-    package var sent = 0
-    package var acknowledged = 0
-    package var failed = 0
-    package var malformed = 0
-    package var labelsSent = 0
-    package var labelsAcknowledged = 0
-    package var labelsPending = 0
-    package var unacknowledged = 0
-    package var scored = 0
-    package var fraudulent = 0
-    package var notScored = 0
-    /// The failure that ended the run, when one did.
-    package var failure: String?
-    /// Why the input could not be read to its end, when it could not.
-    package var inputFailure: CommandError?
-
-    package init() {}
-
-    /// The last line of a run.
-    package var text: String {
-        var text = "sent \(sent), acknowledged \(acknowledged), failed \(failed), malformed \(malformed)"
-        text +=
-            "; labels: sent \(labelsSent), acknowledged \(labelsAcknowledged), waiting for their time \(labelsPending)"
-        if scored + notScored > 0 { text += "; scored \(scored) (\(fraudulent) fraud), not scored \(notScored)" }
-        if unacknowledged > 0 { text += "; \(unacknowledged) records were not acknowledged in time" }
-        return text
-    }
-}
-
 /// Replays a CSV file into Kafka, on one thread. Events go out in file order at their due time, each keyed and partitioned
 /// as Java's clients do; labels follow when the newest event time read has reached their time. The state moves on only
 /// behind acknowledgements.

@@ -310,4 +310,29 @@ func poll(_ consumer: KafkaConsumer, max: Int = 1_000, until isDone: (KafkaBatch
         }
         second.close()
     }
+
+    @Test func `a member that keeps asking for batches is not held for dead, records or not`() throws {
+        let kafka = try MockKafka(topic: "events")
+        let consumer = try kafka.consumer(group: "patient") {
+            $0.sessionTimeoutMillis = 4_000
+            $0.maxPollIntervalMillis = 4_000
+        }
+        try consumer.subscribe(topics: ["events"])
+        var owned: Set<KafkaPartition> = []
+        let deadline = ContinuousClock.now + .seconds(10)
+        while ContinuousClock.now < deadline {
+            for event in try consumer.nextBatch(max: 10, timeoutMillis: 200).events {
+                switch event {
+                case .assigned(let partitions):
+                    owned.formUnion(partitions)
+                    for partition in partitions { try consumer.assign(partition, offset: 0) }
+                case .revoked(let partitions, let isLost): Issue.record("lost \(partitions), \(isLost)")
+                case .failed(_, let error): Issue.record("failed: \(error)")
+                case .endOfPartition: break
+                }
+            }
+        }
+        #expect(owned.count == 2)
+        consumer.close()
+    }
 }

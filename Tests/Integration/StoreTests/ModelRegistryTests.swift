@@ -1,0 +1,159 @@
+import Dispatch
+import FeatureEngine
+import Foundation
+import FraudModel
+import PostgresClient
+import PostgresOfflineStore
+import Synchronization
+import TestSupport
+import Testing
+
+@Suite(.serialized) struct ModelRegistryTests {
+    private struct Place {
+        let url: String
+        let folder: String
+
+        init() throws {
+            url = try TestServers.postgres().makeDatabase("registry")
+            folder = try TestEnvironment.temporaryFolder("registry") + "/my models"
+            try PostgresOfflineStore(url: url).migrate()
+        }
+
+        func registry() throws -> ModelRegistry {
+            ModelRegistry(try PostgresConnection(url: url), modelsFolder: folder)
+        }
+    }
+
+    private func train(_ shift: Double, rows: Int = 600) throws -> TrainedModel {
+        try ModelTrainer.train(set(shift, rows: rows), parameters)
+    }
+
+    private var parameters: TrainingParameters {
+        var parameters = TrainingParameters()
+        parameters.rounds = 5
+        parameters.depth = 2
+        parameters.threads = 1
+        return parameters
+    }
+
+    private func set(_ shift: Double, rows: Int) -> TrainingSet {
+        var set = TrainingSet(
+            serviceName: "service", definitionHash: "00112233aabbccdd", featureNames: ["v__a"], kinds: [.number])
+        var vector = FeatureVector(count: 1)
+        for row in 0..<rows {
+            let label: UInt8 = row % 5 == 0 ? 1 : 0
+            vector.numbers[0] = Double(row * 7_919 % 101) / 50 + (label == 1 ? shift : 0)
+            set.append(vector, label: label, timeMillis: Int64(row) * 1_000)
+        }
+        return set
+    }
+
+    @Test func `a registered model is found again, files and figures`() throws {
+        let place = try Place()
+        let registry = try place.registry()
+        #expect(try registry.champion() == nil)
+        #expect(try registry.models() == [])
+        let trained = try train(1)
+        let first = try registry.register(trained)
+        let second = try registry.register(trained)
+        #expect(second.version > first.version)
+        #expect(try registry.models(of: "service").map(\.version) == [second.version, first.version])
+        #expect(try registry.models(of: "another") == [])
+        #expect(first.metrics == trained.card.metrics)
+        #expect(first.definitionHash == "00112233aabbccdd")
+        let loaded = try ScoringModel.load(directory: registry.directory(of: first), version: first.name)
+        #expect(loaded.card == trained.card)
+        #expect(loaded.version == first.name)
+        // Nothing half-written stays behind.
+        let files = try FileManager.default.contentsOfDirectory(atPath: place.folder).sorted()
+        #expect(files == [first.folder, second.folder].sorted())
+        #expect(try registry.champion() == nil)
+    }
+
+    @Test func `a folder of an older database is not overwritten`() throws {
+        let place = try Place()
+        let registry = try place.registry()
+        let taken = place.folder + "/1"
+        try FileManager.default.createDirectory(atPath: taken, withIntermediateDirectories: true)
+        #expect(try registry.register(train(1)).version == 2)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: taken) == [])
+    }
+
+    @Test func `a promotion is one step with its history`() throws {
+        let place = try Place()
+        let registry = try place.registry()
+        let models = try (0..<3).map { _ in try registry.register(train(1)) }
+        try registry.promote(models[0], reason: "the first", replacing: .some(nil))
+        #expect(try registry.champion(of: "service") == models[0])
+        try registry.promote(models[1], reason: "better", replacing: .some(models[0].version))
+        #expect(try registry.champion() == models[1])
+        // It was compared with a champion that is none any more.
+        #expect(throws: ChampionChanged(champion: models[1].version)) {
+            try registry.promote(models[2], reason: "stale", replacing: .some(models[0].version))
+        }
+        #expect(throws: ChampionChanged(champion: models[1].version)) {
+            try registry.promote(models[2], reason: "stale", replacing: .some(nil))
+        }
+        try registry.promote(models[2], reason: "by hand")
+        let history = try registry.history(of: "service")
+        #expect(history.map(\.version) == models.map(\.version))
+        #expect(history.map(\.previous) == [nil, models[0].version, models[1].version])
+        #expect(history.map(\.reason) == ["the first", "better", "by hand"])
+        #expect(try registry.champion(of: "another") == nil)
+    }
+
+    @Test func `two promotions at once leave one champion and a history without a gap`() throws {
+        let place = try Place()
+        let registry = try place.registry()
+        let models = try (0..<2).map { _ in try registry.register(train(1)) }
+        let (group, isDone, readings) = (DispatchGroup(), Atomic(false), Mutex<[Int64?]>([]))
+        let failures = Mutex<[String]>([])
+        let rounds = 100
+        for model in models {
+            DispatchQueue(label: "promote").async(group: group) {
+                do {
+                    let mine = try place.registry()
+                    for round in 0..<rounds { try mine.promote(model, reason: "round \(round)") }
+                } catch { failures.withLock { $0.append("\(error)") } }
+            }
+        }
+        let reader = DispatchGroup()
+        DispatchQueue(label: "read").async(group: reader) {
+            do {
+                let connection = try PostgresConnection(url: place.url)
+                var hadChampion = false
+                while !isDone.load(ordering: .relaxed) {
+                    let rows = try connection.execute("SELECT version FROM model_aliases WHERE alias = 'champion'")
+                    hadChampion = hadChampion || rows.count == 1
+                    if rows.count > 1 || (hadChampion && rows.count != 1) { readings.withLock { $0.append(nil) } }
+                }
+            } catch { failures.withLock { $0.append("\(error)") } }
+        }
+        group.wait()
+        isDone.store(true, ordering: .relaxed)
+        reader.wait()
+        #expect(failures.withLock { $0 } == [])
+        #expect(readings.withLock { $0.isEmpty }, "a reader saw none or two")
+        let history = try registry.history(of: "service")
+        #expect(history.count == 2 * rounds)
+        // Each change starts from the one before it, and the last writer is the champion.
+        for (before, after) in zip(history, history.dropFirst()) { #expect(after.previous == before.version) }
+        #expect(try registry.champion()?.version == history.last?.version)
+    }
+
+    @Test func `a drift report is kept`() throws {
+        let place = try Place()
+        let registry = try place.registry()
+        let trained = try train(1)
+        let model = try registry.register(trained)
+        let report = try DriftReport(set(1, rows: 600), model: trained.model)
+        try registry.store(report, of: model)
+        let stored = try PostgresConnection(url: place.url).execute(
+            "SELECT version, row_count, is_drifted, report->'entries'->1->>'name' FROM drift_reports")
+        #expect(stored.count == 1)
+        #expect(stored.integer(0, 0) == model.version)
+        #expect(stored.integer(0, 1) == 600)
+        #expect(stored.boolean(0, 2) == report.isDrifted)
+        #expect(stored.text(0, 3) == "v__a")
+    }
+}

@@ -209,7 +209,7 @@ if Context.environment["NEEDLETAIL_BENCHMARKS"] != nil {
             name: "needletail-bench",
             dependencies: [
                 "TestSupport", "KafkaClient", "RedisClient", "RedisOnlineStore", "TransactionData", "FeatureStore",
-                "FeatureEngine", "Compression", "JSON",
+                "FeatureEngine", "Compression", "JSON", "FraudModel", "GradientBoosting",
             ], path: "Tests/Benchmarks/NeedletailBench", swiftSettings: common))
     package.products.append(.executable(name: "needletail-bench", targets: ["needletail-bench"]))
 }

@@ -1,11 +1,26 @@
 import JSON
 
-/// Reads XGBoost's model files in JSON, of versions 1.x to 3.x.
+/// Reads XGBoost's model files in JSON and Universal Binary JSON, of versions 1.x to 3.x.
 ///
 /// One rule about early stopping, everywhere a model is used: where the file has the attribute `best_iteration`, the rounds
 /// after it do not count (as in Python's `XGBClassifier`; `Booster.predict` without a range would use them). A model that
 /// is trained here is cut to its best round and has no such attribute, so every client agrees about it.
 extension BoosterModel {
+    /// Reads the bytes of a `model.json` or `model.ubj`; `file` is its name for errors.
+    public init(_ bytes: [UInt8], file: String) throws(ModelError) {
+        guard UniversalBinaryJSON.isLikely(bytes) else {
+            try self.init(json: bytes, file: file)
+            return
+        }
+        let tree: JSONTree
+        do throws(UniversalBinaryJSON.Damage) {
+            tree = try UniversalBinaryJSON.parse(bytes)
+        } catch {
+            throw .malformed(file, error.reason)
+        }
+        try self.init(tree, file: file)
+    }
+
     /// Reads the bytes of a `model.json`; `file` is its name for errors.
     public init(json bytes: [UInt8], file: String) throws(ModelError) {
         let tree: JSONTree

@@ -143,7 +143,12 @@ extension ReferenceDistribution {
     init(_ tree: JSONTree, file: String) throws(ModelError) {
         let counts = (tree["counts"]?.array ?? []).compactMap(\.int)
         let missing = tree["missing"]?.int ?? 0
-        func floats(_ name: String) -> [Double] { (tree[name]?.array ?? []).compactMap(\.double) }
+        // Read as float32, as they were written: the shortest text of a float32 is another double.
+        func floats(_ name: String) -> [Double] {
+            (tree[name]?.array ?? []).compactMap { element in
+                if case .number(let text) = element { Float(text).map(Double.init) } else { nil }
+            }
+        }
         switch tree["kind"]?.string {
         case "number":
             let edges = floats("edges")

@@ -35,6 +35,10 @@ public struct Promotion: Hashable, Sendable {
 public struct ChampionChanged: Error, Hashable, Sendable, CustomStringConvertible {
     /// The champion now.
     public let champion: Int64?
+
+    /// Names the champion now.
+    public init(champion: Int64?) { self.champion = champion }
+
     /// One sentence.
     public var description: String { "another model became champion meanwhile: \(champion.map(String.init) ?? "none")" }
 }

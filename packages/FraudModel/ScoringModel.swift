@@ -48,14 +48,14 @@ public final class ScoringModel: Sendable {
         }
     }
 
-    /// Reads a model directory, or a bare `model.json` of XGBoost. `version` is its name in the registry; without it the
+    /// Reads a model directory, or a bare model file of XGBoost (JSON or UBJ). `version` is its name in the registry; without it the
     /// last part of the path is.
     public static func load(directory path: String, version: String? = nil) throws(ModelError) -> ScoringModel {
         var isDirectory: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else { throw .notFound(path) }
         let name = URL(fileURLWithPath: path).lastPathComponent
-        let modelPath = isDirectory.boolValue ? path + "/model.json" : path
-        let ensemble = try TreeEnsemble(BoosterModel(json: read(modelPath), file: modelPath))
+        let modelPath = isDirectory.boolValue ? path + "/" + modelFile(in: path) : path
+        let ensemble = try TreeEnsemble(BoosterModel(read(modelPath), file: modelPath))
         var card: ModelCard?
         let cardPath = path + "/needletail.json"
         if isDirectory.boolValue, FileManager.default.fileExists(atPath: cardPath) {
@@ -70,6 +70,19 @@ public final class ScoringModel: Sendable {
             card = try ModelCard(tree, file: cardPath)
         }
         return try ScoringModel(ensemble: ensemble, card: card, version: version ?? name)
+    }
+
+    /// The model's file in a directory: `model.json`, or what an MLmodel of another writer names as its data.
+    private static func modelFile(in directory: String) -> String {
+        let usual = "model.json"
+        guard !FileManager.default.fileExists(atPath: directory + "/" + usual),
+            let description = FileManager.default.contents(atPath: directory + "/MLmodel")
+        else { return usual }
+        for line in String(decoding: description, as: UTF8.self).split(separator: "\n") {
+            let words = line.split(separator: " ")
+            if words.count == 2, words[0] == "data:" { return String(words[1]) }
+        }
+        return usual
     }
 
     private static func read(_ path: String) throws(ModelError) -> [UInt8] {

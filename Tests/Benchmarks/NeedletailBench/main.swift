@@ -1,7 +1,7 @@
 import Foundation
 
 // needletail-bench [CASE...] [--rows N] [--rounds N] [--json]: every figure beside a baseline of the same run.
-let cases = ["transform", "backfill", "online-read", "serve"]
+let cases = ["transform", "backfill", "online-read", "serve", "model"]
 var wanted: [String] = []
 var rows = 200_000
 var rounds = 3
@@ -23,9 +23,15 @@ while let word = words.first {
 if wanted.isEmpty { wanted = cases }
 
 do {
-    let pipeline = try Pipeline(rows: rows)
     var lines: [ReportLine] = []
+    if wanted.contains("model") {
+        lines = try ModelCases.score(rounds: rounds)
+        if !asJSON { for line in lines { print(line.text) } }
+        wanted.removeAll { $0 == "model" }
+    }
+    let pipeline = wanted.isEmpty ? nil : try Pipeline(rows: rows)
     for name in wanted {
+        guard let pipeline else { break }
         let new =
             switch name {
             case "transform": try StreamCases.transform(pipeline, rounds: rounds)

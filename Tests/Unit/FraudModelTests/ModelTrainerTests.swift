@@ -147,7 +147,7 @@ private func quick(threads: Int = 1) -> TrainingParameters {
         var set = rows(100, seed: 10)
         #expect(set.removeRows(after: 59 * 60_000) == 40)
         #expect(set.count == 60)
-        #expect(set.timesMillis.max() == 59 * 60_000)
+        #expect(set.timesMillis.max() == Int64(59 * 60_000))
         #expect(
             set.fingerprint()
                 == {

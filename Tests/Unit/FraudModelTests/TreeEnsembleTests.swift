@@ -75,7 +75,7 @@ import Testing
     func `every row has the bits of libxgboost and its contributions`(seed: Int, parameters: [(String, String)]) throws
     {
         let columns = 9
-        let data = ModelFixtures.data(rows: 1_500, columns: columns, seed: UInt64(seed))
+        let data = ModelFixtures.data(rows: 800, columns: columns, seed: UInt64(seed))
         let booster = try ModelFixtures.train(data, columns: columns, rounds: 37, parameters)
         let ensemble = try TreeEnsemble(BoosterModel(json: booster.model(format: .json), file: "model.json"))
         #expect(ensemble.featureNames == (0..<columns).map { "feature \($0)" })
@@ -225,5 +225,24 @@ import Testing
             try TreeEnsemble(BoosterModel(json: Array(changed.utf8), file: "model.json"))
         }
         #expect(error?.description.contains(reason) == true, "\(String(describing: error))")
+    }
+
+    @Test func `a model in binary JSON is the same model, and every damage is noticed`() throws {
+        let data = ModelFixtures.data(rows: 300, columns: 5, seed: 21)
+        let booster = try ModelFixtures.train(data, columns: 5, rounds: 8)
+        let binary = try booster.model(format: .ubj)
+        let text = try BoosterModel(json: booster.model(format: .json), file: "model.json")
+        #expect(try BoosterModel(binary, file: "model.ubj") == text)
+        #expect(try BoosterModel(booster.model(format: .json), file: "model.json") == text)
+        for length in stride(from: 3, to: binary.count, by: 97) {
+            #expect(throws: ModelError.self) { try BoosterModel(Array(binary[..<length]), file: "model.ubj") }
+        }
+        var random = SeededRandom(22)
+        for _ in 0..<300 {
+            var damaged = binary
+            damaged[Int.random(in: 2..<damaged.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
+            // It may still be a model, but never a crash.
+            _ = try? TreeEnsemble(BoosterModel(damaged, file: "model.ubj"))
+        }
     }
 }

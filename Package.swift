@@ -151,6 +151,10 @@ let package = Package(
 
         // tests
         .target(
+            name: "ServingSupport",
+            dependencies: ["FeatureEngine", "FeatureStore", "FraudModel", "JSON", "TestSupport"],
+            path: "Tests/Support/ServingSupport", swiftSettings: common),
+        .target(
             name: "TestSupport", dependencies: ["FeatureEngine", "FeatureStore", "CAllocationCounter"],
             path: "Tests/Support/TestSupport", swiftSettings: common),
         .target(name: "CAllocationCounter", path: "Tests/Support/CAllocationCounter", publicHeadersPath: "include"),
@@ -165,7 +169,7 @@ let package = Package(
             "PredictionAPI",
             [
                 "HTTPServer", "FeatureStore", "FeatureEngine", "FraudModel", "JSON", "RedisClient", "Observability",
-                "EventLoop", "ServiceRuntime",
+                "EventLoop", "ServiceRuntime", "ServingSupport",
             ]),
         unitTests("FraudModel", ["GradientBoosting", "FeatureEngine", "FeatureStore", "JSON"], fixtures: true),
         unitTests("ServiceRuntime", ["Observability"]),
@@ -194,6 +198,12 @@ let package = Package(
         integrationTests("TerminalTests", []),
         integrationTests("ProgramTests", ["needletail"]),
         integrationTests("BrokerTests", ["KafkaClient", "KafkaBroker", "KafkaProtocol"]),
+        integrationTests(
+            "ServingTests",
+            [
+                "PredictionAPI", "ServingSupport", "ServiceRuntime", "Observability", "FraudModel", "RedisClient",
+                "KafkaClient", "JSON",
+            ]),
         integrationTests(
             "PipelineTests",
             [

@@ -15,7 +15,7 @@ public struct HTTPLimits: Sendable {
     /// Seconds a client may take to read an answer.
     public var answerSeconds = 60
     /// Bytes of memory for a connection's headers and buffers; longer headers are answered 431.
-    public var connectionMemory = 32_768
+    public var connectionMemory = 16_384
     /// A body longer than its route's limit is read to its end, so that the client sees the 413, but not beyond this.
     public var discardedBytes = 64 << 20
 

@@ -28,20 +28,7 @@ enum ModelDescription {
             writer.key("data_fingerprint")
             writer.value(card.fingerprint)
             writer.key("holdout")
-            writer.beginObject()
-            writer.key("rows")
-            writer.value(card.metrics.rows)
-            writer.key("frauds")
-            writer.value(card.metrics.frauds)
-            for (name, value) in [
-                ("average_precision", card.metrics.averagePrecision), ("roc_auc", card.metrics.rocAUC),
-                ("recall_at_fpr_0.001", card.metrics.recallAtLowFalsePositives),
-                ("precision", card.metrics.precision), ("recall", card.metrics.recall), ("f1", card.metrics.f1),
-            ] {
-                writer.key(name)
-                writer.value(value)
-            }
-            writer.endObject()
+            writer.raw(card.metrics.json.bytes())
         }
         writer.endObject()
         return writer.bytes

@@ -1,6 +1,7 @@
 import HTTPServer
 import Observability
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite struct AdminServerTests {
@@ -12,7 +13,7 @@ import Testing
         let admin = try AdminServer(port: 0, metrics: metrics) {
             flag.value.load(ordering: .relaxed) ? .ready : .notReady("no \"model\" yet")
         }
-        let client = try TestClient(port: admin.port)
+        let client = try HTTPTestClient(port: admin.port)
         client.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
         #expect(client.answer()?.body.contains("needletail_test_events_total 3\n") == true)
         client.send("GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n")

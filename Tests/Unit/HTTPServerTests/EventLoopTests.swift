@@ -1,6 +1,7 @@
 import EventLoop
 import Glibc
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite struct EventLoopTests {
@@ -83,7 +84,7 @@ import Testing
                 loop.stop()
             }
         }
-        let client = try TestClient(port: listener.port)
+        let client = try HTTPTestClient(port: listener.port)
         client.send("hello")
         loop.run()
         #expect(received == Array("hello".utf8))

@@ -1,5 +1,7 @@
 import EventLoop
+import Glibc
 import HTTPServer
+import TestSupport
 import Testing
 
 /// A server on a free port with its own thread; `later` holds what the deferred route was asked.
@@ -60,7 +62,7 @@ private final class RunningServer {
 @Suite struct HTTPServerTests {
     @Test func `a GET route answers GET and HEAD on one connection`() throws {
         let server = try RunningServer()
-        let client = try TestClient(port: server.port)
+        let client = try HTTPTestClient(port: server.port)
         client.send("HEAD /health HTTP/1.1\r\nHost: a\r\n\r\n")
         let head = try #require(client.answer(toHead: true))
         #expect(head.status == 200)
@@ -74,7 +76,7 @@ private final class RunningServer {
     @Test(arguments: ["GET", "OPTIONS", "PUT", "BREW"])
     func `another method on a known path is 405 with Allow`(method: String) throws {
         let server = try RunningServer()
-        let client = try TestClient(port: server.port)
+        let client = try HTTPTestClient(port: server.port)
         client.send("\(method) /echo HTTP/1.1\r\nHost: a\r\n\r\n")
         let answer = try #require(client.answer())
         #expect(answer.status == 405)
@@ -86,7 +88,7 @@ private final class RunningServer {
     @Test(arguments: ["/", "//health", "/health/", "/Health", "/nothing", "*"])
     func `a path that is not exactly a route is 404 in JSON`(path: String) throws {
         let server = try RunningServer()
-        let client = try TestClient(port: server.port)
+        let client = try HTTPTestClient(port: server.port)
         client.send("GET \(path) HTTP/1.1\r\nHost: a\r\n\r\n")
         let answer = try #require(client.answer())
         #expect(answer.status == 404)
@@ -95,7 +97,7 @@ private final class RunningServer {
 
     @Test func `a chunked body after 100-continue is answered without a stall`() throws {
         let server = try RunningServer()
-        let client = try TestClient(port: server.port)
+        let client = try HTTPTestClient(port: server.port)
         let clock = ContinuousClock()
         let taken = try clock.measure {
             client.send(
@@ -115,7 +117,7 @@ private final class RunningServer {
 
     @Test func `a body over the limit is 413 and the connection goes on`() throws {
         let server = try RunningServer()
-        let client = try TestClient(port: server.port)
+        let client = try HTTPTestClient(port: server.port)
         for length in [1_001, 3_000_000] {
             client.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: \(length)\r\n\r\n")
             client.send(Array(repeating: 0x61, count: length))
@@ -133,7 +135,7 @@ private final class RunningServer {
 
     @Test func `a declared length far over the limit is refused before the body`() throws {
         let server = try RunningServer()
-        let client = try TestClient(port: server.port)
+        let client = try HTTPTestClient(port: server.port)
         client.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5000000000\r\n\r\n")
         #expect(client.answer()?.status == 413)
         #expect(client.isClosed(withinMillis: 2_000))
@@ -143,7 +145,7 @@ private final class RunningServer {
         var limits = HTTPLimits()
         limits.discardedBytes = 100_000
         let server = try RunningServer(limits)
-        let client = try TestClient(port: server.port)
+        let client = try HTTPTestClient(port: server.port)
         client.send("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
         let chunk = Array("2710\r\n".utf8) + Array(repeating: 0x61, count: 10_000) + Array("\r\n".utf8)
         for _ in 0..<20 { client.send(chunk) }
@@ -152,7 +154,7 @@ private final class RunningServer {
 
     @Test func `pipelined requests are answered in order`() throws {
         let server = try RunningServer()
-        let client = try TestClient(port: server.port)
+        let client = try HTTPTestClient(port: server.port)
         client.send(
             "POST /later HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nxPOST /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}GET /query?explain=false HTTP/1.1\r\nHost: a\r\n\r\n"
         )
@@ -165,8 +167,8 @@ private final class RunningServer {
         var limits = HTTPLimits()
         limits.headerSeconds = 1
         let server = try RunningServer(limits)
-        let slow = try TestClient(port: server.port)
-        let quick = try TestClient(port: server.port)
+        let slow = try HTTPTestClient(port: server.port)
+        let quick = try HTTPTestClient(port: server.port)
         slow.send("GET /health HTTP/1.1\r\nHost:")
         quick.send("GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
         #expect(quick.answer()?.status == 200)
@@ -179,28 +181,28 @@ private final class RunningServer {
         var limits = HTTPLimits()
         limits.bodySeconds = 1
         let server = try RunningServer(limits)
-        let client = try TestClient(port: server.port)
+        let client = try HTTPTestClient(port: server.port)
         client.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc")
         #expect(client.isClosed(withinMillis: 5_000))
     }
 
     @Test func `bytes that are not HTTP harm nobody else`() throws {
         let server = try RunningServer()
-        let bad = try TestClient(port: server.port)
+        let bad = try HTTPTestClient(port: server.port)
         bad.send("\u{16}\u{3}\u{1}garbage\r\n\r\n\r\n")
-        let good = try TestClient(port: server.port)
+        let good = try HTTPTestClient(port: server.port)
         good.send("GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
         #expect(good.answer()?.status == 200)
     }
 
     @Test func `stopping answers what is under way and then closes`() throws {
         let server = try RunningServer()
-        let client = try TestClient(port: server.port)
-        let idle = try TestClient(port: server.port)
+        let client = try HTTPTestClient(port: server.port)
+        let idle = try HTTPTestClient(port: server.port)
         idle.send("GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
         #expect(idle.answer()?.status == 200)
         client.send("POST /later HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
-        usleepMillis(5)
+        usleep(5_000)
         server.stop()
         let answer = try #require(client.answer())
         #expect(answer.body == "later")
@@ -211,9 +213,9 @@ private final class RunningServer {
 
     @Test func `a handler that never answers is answered 503 for at the stop`() throws {
         let server = try RunningServer()
-        let client = try TestClient(port: server.port)
+        let client = try HTTPTestClient(port: server.port)
         client.send("POST /never HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
-        usleepMillis(20)
+        usleep(20_000)
         server.stop(graceSeconds: 0)
         #expect(client.answer()?.status == 503)
     }
@@ -221,10 +223,10 @@ private final class RunningServer {
     @Test func `a client that leaves while its answer is made harms nobody`() throws {
         let server = try RunningServer()
         for _ in 0..<20 {
-            let client = try TestClient(port: server.port)
+            let client = try HTTPTestClient(port: server.port)
             client.send("POST /later HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
         }
-        let client = try TestClient(port: server.port)
+        let client = try HTTPTestClient(port: server.port)
         client.send("POST /later HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
         #expect(client.answer()?.body == "later")
     }

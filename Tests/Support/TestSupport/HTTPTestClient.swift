@@ -1,14 +1,14 @@
 import Glibc
-import Testing
 
 /// A blocking client socket that says exactly what it is told and reads with a deadline.
-final class TestClient {
+public final class HTTPTestClient {
     private let socket: Int32
     private var unread: [UInt8] = []
 
-    init(port: Int) throws {
+    /// Connects to a loopback port.
+    public init(port: Int) throws {
         socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        try #require(socket >= 0)
+        guard socket >= 0 else { throw TestServerError("no socket") }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = UInt16(port).bigEndian
@@ -18,16 +18,18 @@ final class TestClient {
                 connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
         }
-        try #require(result == 0)
+        guard result == 0 else { throw TestServerError("nobody listens on port \(port)") }
         var one: Int32 = 1
         setsockopt(socket, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
     }
 
     deinit { close(socket) }
 
-    func send(_ text: String) { send(Array(text.utf8)) }
+    /// Sends text as it is.
+    public func send(_ text: String) { send(Array(text.utf8)) }
 
-    func send(_ bytes: [UInt8]) {
+    /// Sends bytes as they are; gives up when the server has gone.
+    public func send(_ bytes: [UInt8]) {
         var sent = 0
         while sent < bytes.count {
             let count = bytes[sent...].withUnsafeBytes {
@@ -50,21 +52,25 @@ final class TestClient {
     }
 
     /// Whether the server has closed the connection, waiting for it a while.
-    func isClosed(withinMillis millis: Int) -> Bool {
+    public func isClosed(withinMillis millis: Int) -> Bool {
         var poller = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
         guard poll(&poller, 1, Int32(millis)) > 0 else { return false }
         var byte: UInt8 = 0
         return recv(socket, &byte, 1, Int32(MSG_PEEK)) <= 0
     }
 
-    struct Answer: Equatable {
-        var status: Int
-        var headers: [String: String]
-        var body: String
+    /// One answer; header names are lower case.
+    public struct Answer: Equatable, Sendable {
+        /// The status.
+        public var status: Int
+        /// The headers.
+        public var headers: [String: String]
+        /// The body.
+        public var body: String
     }
 
     /// Reads one answer, its body by Content-Length; nil when none comes in time.
-    func answer(toHead: Bool = false, withinMillis millis: Int = 5_000) -> Answer? {
+    public func answer(toHead: Bool = false, withinMillis millis: Int = 5_000) -> Answer? {
         while true {
             if let end = headEnd() {
                 let lines = String(decoding: unread[..<end], as: UTF8.self).split(separator: "\r\n")
@@ -92,7 +98,16 @@ final class TestClient {
         guard unread.count >= 4 else { return nil }
         return (0...(unread.count - 4)).first { Array(unread[$0..<($0 + 4)]) == [13, 10, 13, 10] }
     }
-}
 
-/// Sleeps, so that bytes which are on their way arrive.
-func usleepMillis(_ millis: UInt32) { usleep(millis * 1_000) }
+    /// Posts a body and reads the answer.
+    public func post(_ path: String, _ body: String, withinMillis millis: Int = 5_000) -> Answer? {
+        send("POST \(path) HTTP/1.1\r\nHost: test\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)")
+        return answer(withinMillis: millis)
+    }
+
+    /// Gets a path.
+    public func get(_ path: String, withinMillis millis: Int = 5_000) -> Answer? {
+        send("GET \(path) HTTP/1.1\r\nHost: test\r\n\r\n")
+        return answer(withinMillis: millis)
+    }
+}

@@ -83,16 +83,16 @@ public struct TrainingSet: Sendable {
         (0..<count).sorted { (timesMillis[$0], $0) < (timesMillis[$1], $1) }
     }
 
-    /// A hash over all values, labels and times, in the order of event time: the same rows have the same, whatever file they came from.
+    /// A hash over all values, labels and times that does not depend on the order the rows came in: the same rows have the same,
+    /// whether they are read from a file, packed or not, or from the store.
     public func fingerprint() -> String {
-        var hash = FNV1a64()
-        func combine(_ bits: some FixedWidthInteger) {
-            withUnsafeBytes(of: bits.littleEndian) { hash.combine($0) }
-        }
-        for name in featureNames { hash.combine(name.utf8) }
         // A category counts by its text: the number of its first occurrence depends on the order of the rows.
         let texts = occurring.map { $0.map { $0.map { FNV1a64.hash($0.utf8) } } }
-        for row in order() {
+        let hashes = (0..<count).map { row in
+            var hash = FNV1a64()
+            func combine(_ bits: some FixedWidthInteger) {
+                withUnsafeBytes(of: bits.littleEndian) { hash.combine($0) }
+            }
             combine(timesMillis[row])
             combine(labels[row].bitPattern)
             for column in 0..<featureNames.count {
@@ -105,7 +105,14 @@ public struct TrainingSet: Sendable {
                     combine(value.bitPattern)
                 }
             }
+            return hash.value
         }
+        var hash = FNV1a64()
+        for name in featureNames {
+            hash.combine(name.utf8)
+            hash.combine(0)
+        }
+        for value in hashes.sorted() { withUnsafeBytes(of: value.littleEndian) { hash.combine($0) } }
         let digits = String(hash.value, radix: 16)
         return String(repeating: "0", count: 16 - digits.count) + digits
     }

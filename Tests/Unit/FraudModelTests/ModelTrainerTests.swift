@@ -136,6 +136,22 @@ private func quick(threads: Int = 1) -> TrainingParameters {
         #expect(metrics.averagePrecision == Double(metrics.frauds) / Double(metrics.rows))
     }
 
+    @Test func `the fingerprint does not depend on the order of rows of one moment`() {
+        func set(_ amounts: [Double]) -> TrainingSet {
+            var set = rows(0, seed: 1)
+            var vector = FeatureVector(count: 3)
+            for amount in amounts {
+                vector.numbers[0] = amount
+                vector.texts[1] = "shop \(amount)"
+                set.append(vector, label: 0, timeMillis: 1_000)
+            }
+            return set
+        }
+        #expect(set([1, 2, 3]).fingerprint() == set([3, 1, 2]).fingerprint())
+        #expect(set([1, 2, 3]).fingerprint() != set([1, 2, 2]).fingerprint())
+        #expect(set([1, 2, 3]).fingerprint() != set([1, 2]).fingerprint())
+    }
+
     @Test func `training stops when it is asked to`() {
         let error = #expect(throws: TrainingError.self) {
             try ModelTrainer.train(rows(500, seed: 9), quick()) { round, _ in round < 3 }

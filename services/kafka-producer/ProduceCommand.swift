@@ -21,7 +21,7 @@ public struct ProduceCommand: Command {
         has caught up with the present goes on in real time.
 
         With --state a stopped or killed run goes on where it was: everything before the state is acknowledged. A
-        killed run may send the last second again, with the same event ids, which the transformer drops.
+        killed run may send the last seconds again, with the same event ids, which the transformer drops.
 
         A label is sent when the newest event time read reaches the label's time (event time plus the source's delay),
         never early: labels that are not known when the input ends wait in the state.
@@ -96,6 +96,7 @@ public struct ProduceCommand: Command {
         let producer = try KafkaProducer(
             KafkaProducerConfiguration(bootstrapServers: settings[.kafkaBootstrapServers as Setting<String>]),
             onLog: { log.debug("librdkafka", ["facility": $0.facility, "text": $0.message]) })
+        if options.input == "-" { try StoppableInput.install(runtime) }
         let key = settings[Self.scoreKey]
         let final = options
         let summary: ReplaySummary

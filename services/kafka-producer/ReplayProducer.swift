@@ -40,7 +40,9 @@ package final class ReplayProducer {
     private var summary = ReplaySummary()
     private var pending: (state: ReplayState, token: UInt64)?
     private var savedState: ReplayState?
-    private var nextSaveNanos: UInt64 = 0
+    private var savedBytes = 0
+    private var savedNanos: UInt64 = 0
+    private var readAtSave = 0
     private var deliveries: [KafkaDelivery] = []
     private var value: [UInt8] = []
     private var sinceService = 0
@@ -101,7 +103,7 @@ package final class ReplayProducer {
             while try step() {}
         } catch Stop.requested {
         } catch let error as CSVError {
-            summary.inputFailure = Self.commandError(error)
+            if !(runtime.isStopping && options.input == "-") { summary.inputFailure = Self.commandError(error) }
         } catch let error as CompressionError {
             summary.inputFailure = CommandError(.noInput, "\(error).")
         }
@@ -155,7 +157,10 @@ package final class ReplayProducer {
         guard let csv else { return false }
         if runtime.isStopping || summary.failure != nil { return false }
         if let limit = options.limit, summary.read >= limit { return false }
-        switch try csv.next(into: &row) {
+        let outcome = try csv.next(into: &row)
+        // A pipe is cut off by the stop, perhaps within a row.
+        if runtime.isStopping { return false }
+        switch outcome {
         case .row(let line, let label): try produce(line: line, label: label)
         case .malformed(let line, let error):
             summary.malformed += 1
@@ -383,7 +388,7 @@ package final class ReplayProducer {
     private func saveState(isLast: Bool = false) throws {
         guard let path = options.stateFile else { return }
         let now = WallClock.monotonicNanos()
-        if isLast || (pending == nil && now >= nextSaveNanos) {
+        if isLast || (pending == nil && isSaveDue(now)) {
             var state = ReplayState(pass: pass, nextRow: nextRow, input: input)
             state.span = span
             state.newestReadMillis = newestReadMillis
@@ -396,12 +401,19 @@ package final class ReplayProducer {
         pending = nil
         var saved = state
         if !refusedEvents.isEmpty { saved.labels.removeAll { refusedEvents.contains($0.eventToken) } }
-        do { try saved.save(path) } catch {
+        do { savedBytes = try saved.save(path) } catch {
             throw CommandError(.inputOutput, "the state cannot be written to \(path): \(error.localizedDescription).")
         }
         savedState = saved
-        // A second, or longer when there is so much to write that it would slow the stream.
-        nextSaveNanos = now + max(1_000_000_000, 20 * (WallClock.monotonicNanos() - now))
+        savedNanos = WallClock.monotonicNanos()
+        readAtSave = summary.read
+    }
+
+    /// At most once a second, and no more bytes than the events since then had; after half a minute anyway. A slow replay with
+    /// many waiting labels would wear the disk out otherwise.
+    private func isSaveDue(_ now: UInt64) -> Bool {
+        guard now >= savedNanos + 1_000_000_000 else { return false }
+        return (summary.read - readAtSave) * 500 >= savedBytes || now >= savedNanos + 30_000_000_000
     }
 
     private func watchServers() {

@@ -101,8 +101,8 @@ package struct ReplayState: Equatable, Sendable {
         return try ReplayState(json: Array(data))
     }
 
-    /// Replaces the file, whole or not at all, and not before the bytes are on the disk.
-    package func save(_ path: String) throws {
+    /// Replaces the file, whole or not at all, and not before the bytes are on the disk. Returns how many there were.
+    @discardableResult package func save(_ path: String) throws -> Int {
         let temporary = path + ".new"
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
@@ -118,6 +118,7 @@ package struct ReplayState: Equatable, Sendable {
         guard fdatasync(descriptor) == 0, rename(temporary, path) == 0 else {
             throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)
         }
+        return bytes.count
     }
 
     /// The hash of a file's first 64 KiB: another file under the same name is noticed, one that grew is not refused.

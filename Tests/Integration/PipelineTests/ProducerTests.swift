@@ -94,6 +94,15 @@ private final class ProduceFixture {
         return result
     }
 
+    /// How many events the broker has now; 0 while there is no topic.
+    func arrived() throws -> Int64 {
+        let admin = try KafkaAdmin(bootstrapServers: servers)
+        let count = try admin.partitionCount(topic: events, timeoutMillis: 10_000) ?? 0
+        return try (0..<Int32(count)).map {
+            try admin.watermarks(of: KafkaPartition(events, $0), timeoutMillis: 10_000).high
+        }.reduce(0, +)
+    }
+
     /// The numbers of the events that arrived, repeats included.
     func numbers() throws -> [Int] {
         try records(events, id: "trans_num").compactMap { Int($0.id.dropFirst(3)) }.sorted()
@@ -165,6 +174,28 @@ struct ProducerTests {
         #expect(code == 0, "\(output)")
         #expect(output.contains("sent \(3_000 - stopped), acknowledged \(3_000 - stopped), failed 0"))
         #expect(try fixture.numbers() == Array(0..<3_000))
+    }
+
+    @Test func `a stop is heard while a pipe rests, and the cut row is not sent`() throws {
+        let fixture = try ProduceFixture(try TestServers.kafka())
+        try fixture.writeRows(100)
+        let pipe = fixture.folder + "/pipe"
+        let text = try String(contentsOfFile: fixture.folder + "/rows.csv", encoding: .utf8)
+        // Whole rows, then the beginning of one with an open quote, and then nothing for a long time.
+        try (text + "100,2019-01-02 00:00:00,4100,\"frau").write(toFile: pipe, atomically: true, encoding: .utf8)
+        let script = #"(cat "$1"; exec sleep 60) | { shift; exec sh -c 'echo $$ >"$0"; exec "$@"' "$@"; }"#
+        let process = try TestProcess(
+            [
+                "/bin/sh", "-c", script, "sh", pipe, fixture.folder + "/pid", fixture.program, "produce", "--input",
+                "-",
+                "--kafka-bootstrap-servers", fixture.servers, "--feature-repo", fixture.folder + "/feature_repo",
+            ], logPath: fixture.folder + "/pipe.log")
+        #expect(TestEnvironment.waits(seconds: 30) { (try? fixture.arrived()) == 100 })
+        let pid = try String(contentsOfFile: fixture.folder + "/pid", encoding: .utf8)
+        kill(try #require(pid_t(pid.trimmingCharacters(in: .whitespacesAndNewlines))), SIGTERM)
+        #expect(TestEnvironment.waits(seconds: 15) { process.log.contains("sent 100, acknowledged 100, failed 0") })
+        process.killNow()
+        #expect(try fixture.numbers() == Array(0..<100))
     }
 
     @Test func `a row too large is told with its line and the others are sent`() throws {

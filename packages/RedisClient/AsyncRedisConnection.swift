@@ -32,6 +32,7 @@ public import EventLoop
     private let address: RedisAddress
     private let loop: EventLoop
     private let limits: Limits
+    private let resolver = HostResolver()
     private var context: UnsafeMutablePointer<redisAsyncContext>?
     private var isClosed = false
     private var backoffMillis = 50
@@ -175,8 +176,16 @@ public import EventLoop
     // MARK: Connecting
 
     private func connect() {
+        if HostResolver.isNumeric(address.host) { return connect(to: address.host) }
+        resolver.resolve(address.host, on: loop) { [weak self] numeric in
+            guard let self, !isClosed else { return }
+            if let numeric { connect(to: numeric) } else { fail("the host \(address.host) is not known") }
+        }
+    }
+
+    private func connect(to host: String) {
         guard !isClosed, unsafe context == nil else { return }
-        guard let context = unsafe redisAsyncConnect(address.host, Int32(address.port)) else {
+        guard let context = unsafe redisAsyncConnect(host, Int32(address.port)) else {
             return fail("out of memory")
         }
         guard unsafe context.pointee.err == 0 else {

@@ -129,6 +129,17 @@ private final class Harness {
         server.kill()
     }
 
+    @Test func `a host is found by its name, and an unknown one is an error that is tried again`() throws {
+        var address = try RedisAddress(url: TestServers.redis().url)
+        address.host = "localhost"
+        let harness = try Harness(address)
+        #expect(harness.runs { harness.redis.isConnected })
+        address.host = "no-such-host.invalid"
+        let lost = try Harness(address)
+        #expect(lost.runs { !lost.changes.isEmpty })
+        #expect(lost.changes == ["the host no-such-host.invalid is not known"])
+    }
+
     @Test func `a silent server is left and found again, and a stopped one too`() throws {
         let server = try RedisServer()
         try server.start()

@@ -178,7 +178,9 @@ let package = Package(
         unitTests("KafkaProtocol"),
         unitTests("KafkaBroker", ["KafkaProtocol"]),
         unitTests("Scheduler", ["ServiceRuntime", "Observability"]),
-        unitTests("FeatureTransformer", ["FeatureEngine", "FeatureStore", "TransactionData", "RedisOnlineStore"]),
+        unitTests(
+            "FeatureTransformer",
+            ["FeatureEngine", "FeatureStore", "TransactionData", "RedisOnlineStore", "PostgresOfflineStore"]),
         unitTests(
             "KafkaProducerService",
             [

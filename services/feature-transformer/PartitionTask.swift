@@ -42,6 +42,7 @@ final class PartitionTask {
     /// Drops everything that is known.
     func reset() {
         isAssigned = false
+        context.board.set(partition, isAssigned: false)
         stage.forget()
     }
 
@@ -76,6 +77,7 @@ final class PartitionTask {
             try consumer.assign(partition, offset: offset)
         }
         isAssigned = true
+        context.board.set(partition, isAssigned: true)
         lag.set(Double(max(0, marks.high - state.nextOffset)))
         context.log.info(
             "partition assigned",

@@ -1,5 +1,6 @@
 import KafkaClient
 import Observability
+import Synchronization
 
 /// What the partitions of one thread share.
 struct StageContext {
@@ -8,5 +9,19 @@ struct StageContext {
     let stores: Stores
     let publisher: DeadLetterPublisher
     let metrics: TransformMetrics
+    let board: AssignmentBoard
     let log: Log
+}
+
+/// Which partitions this process has in hand, checked and restored. Shared by its threads.
+final class AssignmentBoard: Sendable {
+    private let assigned = Mutex<Set<KafkaPartition>>([])
+
+    func set(_ partition: KafkaPartition, isAssigned: Bool) {
+        assigned.withLock { set in
+            if isAssigned { set.insert(partition) } else { set.remove(partition) }
+        }
+    }
+
+    func isAssigned(_ partition: KafkaPartition) -> Bool { assigned.withLock { $0.contains(partition) } }
 }

@@ -37,7 +37,7 @@ final class StageThread {
 
     init(
         _ kind: StageKind, number: Int, topics: [String], plan: TransformPlan, runtime: ServiceRuntime,
-        metrics: TransformMetrics
+        metrics: TransformMetrics, board: AssignmentBoard
     ) {
         self.kind = kind
         self.topics = topics
@@ -49,7 +49,7 @@ final class StageThread {
             stores: Stores(
                 databaseURL: plan.databaseURL, redisURL: plan.redisURL, applicationName: "needletail-\(name)"),
             publisher: DeadLetterPublisher(bootstrapServers: plan.bootstrapServers, log: runtime.log), metrics: metrics,
-            log: runtime.log)
+            board: board, log: runtime.log)
     }
 
     /// Consumers are closed, but destroyed only by the end of the process: librdkafka 2.0.2 aborts when it destroys one that
@@ -121,7 +121,9 @@ final class StageThread {
                         partition, stage: try plan.stage(kind, partition, context.metrics), context: context)
                 }
             case .revoked(let partitions, let isLost):
-                for partition in partitions where tasks.removeValue(forKey: partition) != nil {
+                for partition in partitions {
+                    guard let task = tasks.removeValue(forKey: partition) else { continue }
+                    task.reset()
                     runtime.log.info(
                         "partition given up",
                         ["topic": partition.topic, "partition": Int(partition.partition), "lost": isLost])

@@ -54,6 +54,7 @@ public struct TransformCommand: Command {
             batchEvents: settings[Self.batchEvents],
             lagBatchEvents: max(settings[Self.batchEvents], settings[Self.lagBatchEvents]), partitionCounts: [:])
         let metrics = TransformMetrics(runtime.metrics)
+        let board = AssignmentBoard()
 
         try await prepareStores(plan, runtime)
         let ends = try await prepareTopics(
@@ -77,14 +78,14 @@ public struct TransformCommand: Command {
                     try await runtime.onThread("transform-\(thread.kind.name)-\(thread.number)") {
                         try StageThread(
                             thread.kind, number: thread.number, topics: thread.topics, plan: plan, runtime: runtime,
-                            metrics: metrics
+                            metrics: metrics, board: board
                         ).run()
                     }
                 }
             }
             if settings[Self.exitAtEnd] {
                 let plan = plan
-                group.addTask { try await Self.stopAtEnd(ends, plan, runtime) }
+                group.addTask { try await Self.stopAtEnd(ends, plan, board, runtime) }
             }
             do { try await group.waitForAll() } catch let stop as PipelineStop {
                 throw CommandError(.dataError, stop.description)
@@ -154,12 +155,17 @@ public struct TransformCommand: Command {
         return ends
     }
 
-    /// Stops the program when both stores have everything before `ends`, whichever process stored it. The threads finish the
-    /// batch in hand.
+    /// Stops the program when every partition was checked and both stores have everything before `ends`, whichever process
+    /// stored it. The threads finish the batch in hand.
     private static func stopAtEnd(
-        _ ends: [KafkaPartition: Int64], _ plan: TransformPlan, _ runtime: ServiceRuntime
+        _ ends: [KafkaPartition: Int64], _ plan: TransformPlan, _ board: AssignmentBoard, _ runtime: ServiceRuntime
     ) async throws {
+        // A partition that did not come to us in this time is with another process of the group.
+        let others = WallClock.monotonicNanos() + 10_000_000_000
         while await runtime.sleep(millis: 200) {
+            guard WallClock.monotonicNanos() > others || ends.keys.allSatisfy({ board.isAssigned($0) }) else {
+                continue
+            }
             // A server that is away now is asked again: the threads say what is wrong.
             let isDone = try? await runtime.onThread("progress") { try Self.isStored(ends, plan) }
             if isDone == true { break }

@@ -21,6 +21,10 @@ final class PipelineHarness {
     let topic: String
     let partitionCount = 4
     private var transforms: [TestProcess] = []
+    private var producer: KafkaProducer?
+
+    /// A nil partition is the key's own.
+    typealias Record = (key: [UInt8]?, value: [UInt8]?, partition: Int32?)
 
     static let needletail = TestEnvironment.needletail
     static var isPossible: Bool { needletail != nil && KafkaServer.isAvailable }
@@ -93,9 +97,50 @@ final class PipelineHarness {
         }
     }
 
-    /// Sends records and waits for their acknowledgement. A nil partition is the key's own.
-    func send(_ records: [(key: [UInt8]?, value: [UInt8]?, partition: Int32?)], topic: String? = nil) throws {
-        let producer = try KafkaProducer(KafkaProducerConfiguration(bootstrapServers: kafka.bootstrapServers))
+    /// A stream with everything that may go wrong in it: repeats near and far, late events, malformed records, foreign
+    /// partitions, events from the future.
+    func troubledRecords(rows: Int, seed: UInt64) throws -> [Record] {
+        var random = SeededRandom(seed: seed)
+        var rows = try generatedRows(rows, seed: seed, cards: max(1, min(400, rows / 10)))
+        for index in rows.indices where Int.random(in: 0..<50, using: &random) == 0 {
+            rows.swapAt(index, max(0, index - Int.random(in: 0..<800, using: &random)))
+        }
+        var records: [Record] = []
+        for row in rows {
+            let record = record(row)
+            records.append(record)
+            let text = String(decoding: record.value ?? [], as: UTF8.self)
+            func altered(_ field: String, _ value: String) -> [UInt8] {
+                Array(text.replacing("\"\(row.string(row.schema.index(of: field) ?? 0) ?? "")\"", with: value).utf8)
+            }
+            switch Int.random(in: 0..<200, using: &random) {
+            case 0, 1: records.append(record)
+            case 2: if let earlier = records.randomElement(using: &random) { records.append(earlier) }
+            case 3: records.append((record.key, altered("merchant", "\"a\\u0000b\""), nil))
+            case 4: records.append((record.key, altered("merchant", "\"\u{1}\""), nil))
+            case 5: records.append((record.key, altered("trans_num", "\"x\\u0000\""), nil))
+            case 6: records.append((record.key, Array(text.utf8.dropLast(3)), nil))
+            case 7: records.append((record.key, [0xFF, 0x00, 0xC3, 0x28], nil))
+            case 8: records.append((record.key, nil, nil))
+            case 9: records.append((nil, altered("trans_date_trans_time", "\"2100-01-01 00:00:00\""), nil))
+            default: break
+            }
+        }
+        // The key's partition is one of four, so three of these lie in a foreign one.
+        for partition in Int32(0)..<4 {
+            let text = String(decoding: records[0].value ?? [], as: UTF8.self)
+            let id = rows[0].eventID
+            let known = Array(text.replacing(id, with: "\(id)-\(partition)").utf8)
+            records.append((records[0].key, known, partition))
+        }
+        return records
+    }
+
+    /// Sends records and waits for their acknowledgement.
+    func send(_ records: [Record], topic: String? = nil) throws {
+        let producer =
+            try producer ?? KafkaProducer(KafkaProducerConfiguration(bootstrapServers: kafka.bootstrapServers))
+        self.producer = producer
         let now = Int64(Date().timeIntervalSince1970 * 1_000)
         for record in records {
             let home = record.partition ?? Murmur2.partition(key: record.key ?? [], partitionCount: partitionCount)
@@ -111,7 +156,17 @@ final class PipelineHarness {
         }
     }
 
-    func record(_ row: SourceRow) -> (key: [UInt8]?, value: [UInt8]?, partition: Int32?) {
+    /// Sends the records in pieces of `piece`, with a pause after each; `body` is told how many pieces are sent, and may
+    /// kill and start what it likes.
+    func feed(_ records: [Record], piece: Int, pauseMillis: UInt32 = 25, _ body: (Int) throws -> Void) throws {
+        for (index, start) in stride(from: 0, to: records.count, by: piece).enumerated() {
+            try send(Array(records[start..<min(start + piece, records.count)]))
+            usleep(pauseMillis * 1_000)
+            try body(index + 1)
+        }
+    }
+
+    func record(_ row: SourceRow) -> Record {
         var value: [UInt8] = []
         EventEncoder(source).encode(row, into: &value)
         return (Array(row.key.utf8), value, nil)

@@ -37,7 +37,11 @@ public class TestServer: @unchecked Sendable {  // Every mutable part is behind 
     public func kill() {
         process.withLock { $0 }?.killNow()
         process.withLock { $0 = nil }
+        removeRemains()
     }
+
+    /// What a killed server leaves that would keep the next one from starting.
+    func removeRemains() {}
 
     /// What it printed.
     public var log: String { process.withLock { $0 }?.log ?? "" }
@@ -125,6 +129,18 @@ public final class PostgresServer: TestServer, @unchecked Sendable {
     override func isReady(_ process: TestProcess) -> Bool {
         process.log.contains("database system is ready to accept connections")
     }
+    /// Sessions end by themselves once the postmaster is gone; its lock file names a process that nobody has waited for yet.
+    override func removeRemains() {
+        let data = folder + "/data"
+        _ = TestEnvironment.waits(seconds: 10) {
+            let processes = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+            return !processes.contains { id in
+                (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(id)/cwd")) == data
+            }
+        }
+        try? FileManager.default.removeItem(atPath: data + "/postmaster.pid")
+    }
+
     override var stopSignal: Int32 { SIGINT }  // Fast shutdown: clients are cut off.
 
     /// A new empty database on this server; its URL.

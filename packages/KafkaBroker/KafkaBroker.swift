@@ -27,8 +27,9 @@ public final class KafkaBroker: @unchecked Sendable {
     }
 
     private init(_ configuration: BrokerConfiguration, log: Log) throws {
-        // A client that is gone is an error to handle, not a signal.
+        // A client that is gone and a file that may not grow are errors to handle, not signals.
         _ = signal(SIGPIPE, SIG_IGN)
+        _ = signal(SIGXFSZ, SIG_IGN)
         Self.raiseDescriptorLimit()
         let loop = try EventLoop()
         core = try BrokerCore(configuration, loop: loop, log: log)

@@ -307,6 +307,9 @@ def admin_create_describe_delete():
     equal(config["retention.ms"].value, "3600000")
     equal(config["cleanup.policy"].value, "delete")
     list(admin().create_partitions([NewPartitions(topic, 5)]).values())[0].result(10)
+    deadline = time.monotonic() + 10
+    while len(admin().list_topics(topic, timeout=10).topics[topic].partitions) < 5 and time.monotonic() < deadline:
+        time.sleep(0.1)
     equal(len(admin().list_topics(topic, timeout=10).topics[topic].partitions), 5)
     list(admin().delete_topics([topic]).values())[0].result(10)
     deadline = time.monotonic() + 5

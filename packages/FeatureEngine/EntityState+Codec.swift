@@ -34,40 +34,52 @@ extension EntityState {
     /// The state as a blob. `bytes` is emptied first and keeps its room.
     public func encode(into bytes: inout [UInt8]) {
         let stride = view.stride
+        let textStride = view.textStride
+        // A varint of 64 bits is 10 bytes at most; texts bring their own length.
+        var room = Self.headerSize + count * 10 * (1 + view.columns.count)
+        for text in texts[(head * textStride)...] { room += text.utf8.count }
         bytes.removeAll(keepingCapacity: true)
-        bytes.reserveCapacity(Self.headerSize + count * (3 + 4 * view.columns.count))
-        bytes.appendBigEndian(generation)
-        bytes.appendBigEndian(UInt64(bitPattern: offset))
-        bytes.append(Self.format)
-        bytes.appendBigEndian(UInt32(count))
-        bytes.appendBigEndian(UInt64(bitPattern: newestMillis ?? 0))
-        bytes.appendBigEndian(UInt64(0))
+        bytes.append(contentsOf: repeatElement(0, count: room))
+        var writer = bytes.mutableSpan
+        var end = 0
+        writer.put(generation, at: &end)
+        writer.put(UInt64(bitPattern: offset), at: &end)
+        writer[end] = Self.format
+        end += 1
+        writer.put(UInt64(UInt32(count)) << 32, at: &end)  // Its last four bytes are written again below.
+        end -= 4
+        writer.put(UInt64(bitPattern: newestMillis ?? 0), at: &end)
+        end = Self.headerSize
         let cells = cells.span
         var previousTime: Int64 = 0
         for index in head..<cells.count / stride {
             let row = index * stride
-            bytes.appendVarint(UInt64(bitPattern: cells[row] &- previousTime))
+            writer.put(varint: UInt64(bitPattern: cells[row] &- previousTime), at: &end)
             previousTime = cells[row]
             for column in view.columns {
                 switch column.storage {
                 case .integer:
                     let value = cells[row + column.place]
-                    bytes.appendVarint(UInt64(bitPattern: (value << 1) ^ (value >> 63)))
+                    writer.put(varint: UInt64(bitPattern: (value << 1) ^ (value >> 63)), at: &end)
                 case .double:
                     let previous = index > head ? cells[row - stride + column.place] : 0
-                    bytes.appendVarint(UInt64(bitPattern: cells[row + column.place] ^ previous))
-                case .hash: bytes.appendBigEndian(UInt64(bitPattern: cells[row + column.place]))
+                    writer.put(varint: UInt64(bitPattern: cells[row + column.place] ^ previous), at: &end)
+                case .hash: writer.put(UInt64(bitPattern: cells[row + column.place]), at: &end)
                 case .bytes:
-                    let utf8 = texts[index * view.textStride + column.place].utf8
-                    bytes.appendVarint(UInt64(utf8.count))
-                    bytes.append(contentsOf: utf8)
+                    let text = texts[index * textStride + column.place]
+                    writer.put(varint: UInt64(text.utf8.count), at: &end)
+                    for byte in text.utf8 {
+                        writer[end] = byte
+                        end += 1
+                    }
                 }
             }
         }
+        bytes.removeLast(bytes.count - end)
         let checksum = Self.checksum(bytes.span)
-        for index in 0..<8 {
-            bytes[Self.checksumStart + index] = UInt8(truncatingIfNeeded: checksum >> (56 - 8 * UInt64(index)))
-        }
+        var place = Self.checksumStart
+        var header = bytes.mutableSpan
+        header.put(checksum, at: &place)
     }
 
     /// Reads a blob of `view`; whatever is not exactly what `encode` wrote is refused.
@@ -103,7 +115,11 @@ extension EntityState {
 
         let stride = view.stride
         let columns = view.columns
-        cells.append(contentsOf: repeatElement(0, count: count * stride))
+        // Taken out of the state while it is filled, so that its storage is known to have one owner.
+        var stored = cells
+        cells = []
+        stored.append(contentsOf: repeatElement(0, count: count * stride))
+        var cells = stored.mutableSpan
         var cursor = Self.headerSize
         var time: Int64 = 0
         for row in Swift.stride(from: 0, to: count * stride, by: stride) {
@@ -129,6 +145,7 @@ extension EntityState {
                 }
             }
         }
+        self.cells = stored
         guard cursor == blob.count else { throw .truncated }
         guard time == newest else { throw .corrupt }
         (self.generation, self.offset) = (generation, offset)
@@ -160,22 +177,26 @@ extension EntityState {
     }
 }
 
-extension [UInt8] {
-    mutating func appendBigEndian<Number: FixedWidthInteger>(_ value: Number) {
-        var shift = Number.bitWidth
-        while shift > 0 {
-            shift -= 8
-            append(UInt8(truncatingIfNeeded: value >> shift))
-        }
+/// Writing a blob into room that is there.
+extension MutableSpan<UInt8> {
+    /// Eight bytes, the highest first.
+    @inline(__always) mutating func put(_ value: UInt64, at cursor: inout Int) {
+        precondition(cursor >= 0 && cursor <= count - 8)
+        let start = cursor
+        withUnsafeMutableBytes { $0.storeBytes(of: value.bigEndian, toByteOffset: start, as: UInt64.self) }
+        cursor += 8
     }
 
-    mutating func appendVarint(_ value: UInt64) {
+    /// Seven bits a byte, the lowest first; all but the last have their top bit set.
+    @inline(__always) mutating func put(varint value: UInt64, at cursor: inout Int) {
         var rest = value
         while rest >= 0x80 {
-            append(UInt8(truncatingIfNeeded: rest) | 0x80)
+            self[cursor] = UInt8(truncatingIfNeeded: rest) | 0x80
+            cursor += 1
             rest >>= 7
         }
-        append(UInt8(truncatingIfNeeded: rest))
+        self[cursor] = UInt8(truncatingIfNeeded: rest)
+        cursor += 1
     }
 }
 

@@ -232,6 +232,7 @@ struct FileBackfill {
             }
         }
         try replay.finish()
+        progress.update(to: source.fileSize == nil ? summary.rows : Int(source.bytesTaken))
         progress.finish(note: "\(summary.rows) rows")
         if runtime.isStopping {
             throw CommandError(.temporaryFailure, "stopped before the end; the output is not complete.")

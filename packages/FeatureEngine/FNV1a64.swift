@@ -9,9 +9,23 @@ public struct FNV1a64: Sendable {
     /// Takes one byte.
     public mutating func combine(_ byte: UInt8) { value = (value ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
 
+    /// Takes more bytes. The one for the event path: a sequence would be asked for each byte.
+    public mutating func combine(_ bytes: Span<UInt8>) {
+        var hash = value
+        for index in bytes.indices { hash = (hash ^ UInt64(bytes[index])) &* 0x0000_0100_0000_01b3 }
+        value = hash
+    }
+
     /// Takes more bytes.
     public mutating func combine(_ bytes: some Sequence<UInt8>) {
         for byte in bytes { combine(byte) }
+    }
+
+    /// The hash of bytes.
+    public static func hash(_ bytes: Span<UInt8>) -> UInt64 {
+        var hash = FNV1a64()
+        hash.combine(bytes)
+        return hash.value
     }
 
     /// The hash of a byte sequence.

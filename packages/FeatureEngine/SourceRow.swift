@@ -129,7 +129,7 @@ public struct SourceRow: Sendable {
     }
 
     /// FNV-1a-64 of a string field's bytes.
-    public func hash(_ index: Int) -> UInt64 { FNV1a64.hash(bytes(index)) }
+    public func hash(_ index: Int) -> UInt64 { FNV1a64.hash(bytes(index).span) }
 
     /// The event id.
     public var eventID: String { string(schema.eventIDIndex) ?? "" }

@@ -15,7 +15,7 @@ struct ByteTable {
     /// A string's number, and whether it is a new one.
     mutating func insert(_ key: Span<UInt8>) -> (number: Int, isNew: Bool) {
         var hash = FNV1a64()
-        for index in key.indices { hash.combine(key[index]) }
+        hash.combine(key)
         let mixed = hash.value ^ (hash.value >> 32)
         let mask = slots.count - 1
         var slot = Int(truncatingIfNeeded: mixed) & mask
@@ -50,7 +50,7 @@ struct ByteTable {
         let mask = slots.count - 1
         for number in ends.indices {
             var hash = FNV1a64()
-            hash.combine(bytes[range(number)])
+            hash.combine(bytes[range(number)].span)
             var slot = Int(truncatingIfNeeded: hash.value ^ (hash.value >> 32)) & mask
             while slots[slot] != 0 { slot = (slot + 1) & mask }
             slots[slot] = UInt32(number + 1)

@@ -19,6 +19,9 @@ public struct HTTPLimits: Sendable {
     /// A body longer than its route's limit is read to its end, so that the client sees the 413, but not beyond this.
     public var discardedBytes = 64 << 20
 
+    /// Bytes of all bodies that are held at once; a request beyond is answered 503, so that no number of clients fills memory.
+    public var heldBytes = 256 << 20
+
     /// The limits above.
     public init() {}
 }
@@ -48,6 +51,7 @@ public enum HTTPServerError: Error, Equatable, Sendable {
     private var pending: [Request] = []
     private var open = 0
     private var second = 0
+    private var heldBytes = 0
     private var stopping: (secondsLeft: Int, done: () -> Void)?
 
     /// One socket. libmicrohttpd calls with it in every phase; the tick ends those that take too long.
@@ -108,7 +112,11 @@ public enum HTTPServerError: Error, Equatable, Sendable {
     }
 
     deinit {
-        precondition(unsafe daemon == nil, "an HTTP server is stopped before it is released")
+        guard let daemon = unsafe daemon else { return }
+        // Only a server that never ran gets here: its thread could not be started, or a later one could not.
+        precondition(open == 0, "an HTTP server is stopped before it is released")
+        ready?.cancel()
+        unsafe MHD_stop_daemon(daemon)
     }
 
     /// Requests whose handler has not answered yet.
@@ -205,10 +213,14 @@ public enum HTTPServerError: Error, Equatable, Sendable {
         let request = unsafe Unmanaged<Request>.fromOpaque(held).takeUnretainedValue()
         if unsafe count.pointee > 0 {
             let piece = unsafe UnsafeRawBufferPointer(start: bytes, count: count.pointee)
-            if request.body.count + piece.count <= request.bodyLimit {
+            if request.discarded == 0, request.body.count + piece.count <= request.bodyLimit,
+                heldBytes + piece.count <= limits.heldBytes
+            {
+                heldBytes += piece.count
                 unsafe request.body.append(contentsOf: piece)
             } else {
-                // The rest is read, so that the client comes to read the answer; `discarded` also says that it is 413.
+                // The rest is read, so that the client comes to read the answer.
+                if request.discarded == 0 { request.isTooLong = request.body.count + piece.count > request.bodyLimit }
                 request.discarded += piece.count
                 guard request.discarded <= limits.discardedBytes else { return .NO }
             }
@@ -218,7 +230,9 @@ public enum HTTPServerError: Error, Equatable, Sendable {
         if request.phase == .reading {
             request.phase = .handled
             if request.discarded > 0 {
-                request.reply(Router.tooLarge(request.bodyLimit))
+                request.reply(
+                    request.isTooLong
+                        ? Router.tooLarge(request.bodyLimit) : .error(503, "Too many requests are under way"))
             } else {
                 Router.handle(request, request.route)
             }
@@ -259,6 +273,7 @@ public enum HTTPServerError: Error, Equatable, Sendable {
         let request = unsafe Unmanaged<Request>.fromOpaque(held).takeRetainedValue()
         unsafe state.pointee = nil
         open -= 1
+        heldBytes -= request.body.count
         forget(request)
         request.detach()
         unsafe setDeadline(connection, afterSeconds: limits.idleSeconds)

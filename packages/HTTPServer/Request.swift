@@ -19,7 +19,9 @@ internal import CMicroHTTPD
     var phase = Phase.reading
     var route: Router.Match = .notFound
     var bodyLimit = 0
+    /// Bytes of the body that were read and not kept, and whether that was for its length.
     var discarded = 0
+    var isTooLong = false
     /// Where the server keeps it while it is suspended.
     var pendingIndex = -1
 

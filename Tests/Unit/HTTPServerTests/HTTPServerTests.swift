@@ -133,6 +133,33 @@ private final class RunningServer {
         #expect(client.answer()?.body == "1048576")
     }
 
+    @Test func `bodies beyond what is held at once are 503 until there is room`() throws {
+        var limits = HTTPLimits()
+        limits.heldBytes = 1_500
+        let server = try RunningServer(limits)
+        let first = try HTTPTestClient(port: server.port)
+        let second = try HTTPTestClient(port: server.port)
+        first.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
+        first.send(Array(repeating: 0x61, count: 999))
+        usleep(50_000)
+        let body = String(repeating: "b", count: 1_000)
+        #expect(second.post("/echo", body)?.status == 503)
+        first.send("a")
+        #expect(first.answer()?.body.count == 1_000)
+        #expect(second.post("/echo", body)?.body == body)
+    }
+
+    @Test func `a server that was never run can be let go`() throws {
+        let listener = try Listener(host: "127.0.0.1", port: 0)
+        let port = listener.port
+        do {
+            let loop = try EventLoop()
+            _ = try HTTPServer(Router(), on: loop, listener: listener)
+        }
+        let again = try Listener(host: "127.0.0.1", port: port)
+        #expect(again.port == port)
+    }
+
     @Test func `a declared length far over the limit is refused before the body`() throws {
         let server = try RunningServer()
         let client = try HTTPTestClient(port: server.port)

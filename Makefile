@@ -6,7 +6,7 @@ MODE ?= native
 FLAVOUR := -c release
 
 .PHONY: help packages build test test-unit test-integration bench format lint check docs up down status logs dashboard \
-	clean-data clean hooks conformance settings
+	clean-data clean hooks conformance bench-broker fuzz settings
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
@@ -80,7 +80,13 @@ hooks:  ## lint on every commit
 	@git config core.hooksPath .githooks
 
 conformance: build  ## other people's Kafka clients against the broker
-	@Tests/Conformance/run
+	@Tests/Conformance/run $(ARGS)
+
+bench-broker: build  ## the embedded broker beside Apache Kafka: ARGS="--rounds 3"
+	@Tests/Benchmarks/broker/run $(ARGS)
+
+fuzz:  ## the broker's decoder under libFuzzer: ARGS="-max_total_time=300"
+	@Tests/Fuzz/run $(ARGS)
 
 run-%: build
 	@.build/release/needletail $* $(ARGS)

@@ -31,6 +31,9 @@ public struct BrokerConfiguration: Sendable, Equatable {
     /// Most connections at once; more are closed as they come.
     public var maxConnections = 4_000
 
+    /// Most bytes of requests that are still arriving, over all connections; a client that would exceed it is cut off.
+    public var maxUnfinishedBytes = 512 << 20
+
     /// A broker on `dataFolder`, on any free port of the loopback interface.
     public init(dataFolder: String) { self.dataFolder = dataFolder }
 }

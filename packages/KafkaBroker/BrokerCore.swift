@@ -19,6 +19,8 @@ final class BrokerCore: Connection.Server, @unchecked Sendable {
     private let lock: LogFile
     private var connections: [ObjectIdentifier: Connection] = [:]
     private var readBuffer = [UInt8](repeating: 0, count: 1 << 20)
+    /// Bytes of large requests that are still arriving.
+    private var unfinishedBytes = 0
     private var timers: [LoopTimer] = []
     var groupTimers: [String: LoopTimer] = [:]
     /// Runs what can wait for the disk.
@@ -100,6 +102,11 @@ final class BrokerCore: Connection.Server, @unchecked Sendable {
             unsafe Glibc.read(socket, buffer.baseAddress, buffer.count)
         }
         return count < 0 ? ([], errno) : (readBuffer[0..<count], 0)
+    }
+
+    func mayGrow(by count: Int) -> Bool {
+        unfinishedBytes += count
+        return unfinishedBytes <= configuration.maxUnfinishedBytes
     }
 
     func closed(_ connection: Connection) { connections[ObjectIdentifier(connection)] = nil }

@@ -75,6 +75,22 @@ import Testing
         #expect(Self.residentMegabytes() - before < 100)
     }
 
+    @Test func `large requests that never end are cut off when together they take too much`() throws {
+        let broker = try WireTests.start { $0.maxUnfinishedBytes = 8 << 20 }
+        defer { broker.stop() }
+        let part = [UInt8](repeating: 0, count: 3 << 20)
+        let clients = try (0..<4).map { _ in try WireClient(port: broker.port) }
+        for client in clients {
+            try? client.write([0x06, 0, 0, 0])  // 100 MB are announced, 3 MiB come.
+            try? client.write(part)
+        }
+        let isCutOff = TestEnvironment.waits(seconds: 10) {
+            clients.contains { recv($0.socket, nil, 0, Int32(MSG_DONTWAIT)) == 0 || errno == ECONNRESET }
+        }
+        #expect(isCutOff)
+        #expect(try Self.serves(broker))
+    }
+
     static func residentMegabytes() -> Int {
         guard let file = fopen("/proc/self/statm", "r") else { return 0 }
         defer { fclose(file) }

@@ -116,7 +116,10 @@ struct LibrdkafkaTests {
         try server.start()
         #expect(try Self.send(values, to: topic, with: producer) == Array(100..<200))
         #expect(producer.fatalError == nil)
-        #expect(try admin.watermarks(of: KafkaPartition(topic, 0), timeoutMillis: 10_000).low == 100)
+        // Apache Kafka writes the log's start down once a minute only, and forgets it with a kill.
+        if TestEnvironment.variable("NEEDLETAIL_TEST_BROKER") != "apache" {
+            #expect(try admin.watermarks(of: KafkaPartition(topic, 0), timeoutMillis: 10_000).low == 100)
+        }
     }
 
     @Test func `a topic made again is empty, and its group begins anew`() throws {

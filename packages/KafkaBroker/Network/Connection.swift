@@ -10,6 +10,9 @@ final class Connection {
     /// Bytes of requests that may wait behind the one in work before no more are read.
     static let maxBacklog = 256 << 10
 
+    /// Unfinished requests below this size are not worth counting.
+    static let smallRequest = 64 << 10
+
     let descriptor: Int32
     let peer: String
     private unowned let server: any Server
@@ -20,6 +23,8 @@ final class Connection {
     private var decoder = FrameDecoder()
     private var backlog: [UInt8] = []
     private var outgoing = OutgoingQueue()
+    /// Bytes of the unfinished request that the server counts for this client.
+    private var counted = 0
     /// Whether a request is in work.
     private var isBusy = false
     private var isTaking = false
@@ -33,6 +38,8 @@ final class Connection {
         func read(from socket: Int32) -> (bytes: ArraySlice<UInt8>, code: Int32)
         func handle(_ frame: [UInt8], from connection: Connection) throws(ProtocolError)
         func closed(_ connection: Connection)
+        /// Whether a request that is still arriving may take more memory, given what all of them have taken.
+        func mayGrow(by count: Int) -> Bool
     }
 
     init(_ descriptor: Int32, peer: String, server: any Server, nowMillis: Int64) {
@@ -83,6 +90,16 @@ final class Connection {
             }
         }
         if !isClosed, !input.isEmpty { backlog = Array(input) }
+        if !isClosed, !countUnfinished() { close() }
+    }
+
+    /// Tells the server how much of a large request is here already; false when that is too much.
+    private func countUnfinished() -> Bool {
+        let held = decoder.buffered < Self.smallRequest ? 0 : decoder.buffered
+        let change = held - counted
+        guard change != 0 else { return true }
+        counted = held
+        return server.mayGrow(by: change)
     }
 
     private func takeBacklog() {
@@ -146,6 +163,9 @@ final class Connection {
         reader?.cancel()
         writer?.cancel()
         backlog = []
+        _ = server.mayGrow(by: -counted)
+        counted = 0
+        decoder = FrameDecoder()
         _ = Glibc.close(descriptor)
         server.closed(self)
     }

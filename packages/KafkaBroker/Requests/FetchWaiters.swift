@@ -18,6 +18,9 @@ final class FetchWaiters {
         }
     }
 
+    /// Nobody waits for longer, whatever the client wishes.
+    static let longestMillis = 600_000
+
     private var waiting: [ObjectIdentifier: [ObjectIdentifier: Waiter]] = [:]
 
     /// Parks a fetch until `minBytes` are there or `maxWaitMillis` have passed.
@@ -27,7 +30,7 @@ final class FetchWaiters {
         let waiter = Waiter(request, context, available: available)
         waiter.logs = logs.map { ObjectIdentifier($0) }
         for log in waiter.logs { waiting[log, default: [:]][ObjectIdentifier(waiter)] = waiter }
-        waiter.timer = core.loop.schedule(afterMillis: Int(request.maxWaitMillis)) {
+        waiter.timer = core.loop.schedule(afterMillis: min(Int(request.maxWaitMillis), Self.longestMillis)) {
             [unowned self, unowned waiter, unowned core] in
             release(waiter, core)
         }

@@ -57,9 +57,11 @@ final class DashboardSampler: @unchecked Sendable {  // See above: never called 
         switch name {
         case "produce": observation.produced = page.sum("needletail_produce_acknowledged_total")
         case "transform":
-            observation.transformed = page.sum("needletail_transform_events_total")
+            observation.transformed = page.sum("needletail_transform_events_total") { $0["stage"] == "events" }
             observation.deadLetters = page.sum("needletail_transform_dead_letters_total")
-            observation.freshnessSeconds = page.sum("needletail_transform_freshness_seconds")
+            observation.freshnessSeconds = page.sum("needletail_transform_freshness_seconds") {
+                $0["stage"] == "events"
+            }
         default:
             observation.predictions = page.sum("needletail_serve_predictions_total")
             observation.frauds = page.sum("needletail_serve_predictions_total") { $0["result"] == "fraud" }

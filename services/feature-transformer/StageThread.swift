@@ -37,7 +37,7 @@ final class StageThread {
 
     init(
         _ kind: StageKind, number: Int, topics: [String], plan: TransformPlan, runtime: ServiceRuntime,
-        metrics: TransformMetrics, board: AssignmentBoard
+        board: AssignmentBoard
     ) {
         self.kind = kind
         self.topics = topics
@@ -48,7 +48,8 @@ final class StageThread {
             owner: "\(plan.processName)/\(name)", definitionHash: plan.repository.streamHash,
             stores: Stores(
                 databaseURL: plan.databaseURL, redisURL: plan.redisURL, applicationName: "needletail-\(name)"),
-            publisher: DeadLetterPublisher(bootstrapServers: plan.bootstrapServers, log: runtime.log), metrics: metrics,
+            publisher: DeadLetterPublisher(bootstrapServers: plan.bootstrapServers, log: runtime.log),
+            metrics: TransformMetrics(runtime.metrics, stage: kind),
             board: board, log: runtime.log)
     }
 

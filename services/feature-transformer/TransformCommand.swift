@@ -53,7 +53,6 @@ public struct TransformCommand: Command {
             processName: "\(ProcessInfo.processInfo.hostName):\(ProcessInfo.processInfo.processIdentifier)",
             batchEvents: settings[Self.batchEvents],
             lagBatchEvents: max(settings[Self.batchEvents], settings[Self.lagBatchEvents]), partitionCounts: [:])
-        let metrics = TransformMetrics(runtime.metrics)
         let board = AssignmentBoard()
 
         try await prepareStores(plan, runtime)
@@ -78,7 +77,7 @@ public struct TransformCommand: Command {
                     try await runtime.onThread("transform-\(thread.kind.name)-\(thread.number)") {
                         try StageThread(
                             thread.kind, number: thread.number, topics: thread.topics, plan: plan, runtime: runtime,
-                            metrics: metrics, board: board
+                            board: board
                         ).run()
                     }
                 }

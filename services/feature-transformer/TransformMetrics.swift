@@ -1,7 +1,7 @@
 import KafkaClient
 import Observability
 
-/// What `transform` counts. Shared by all threads.
+/// What one kind of stage counts. Threads of the same kind share the counters.
 struct TransformMetrics: Sendable {
     private let registry: MetricsRegistry
     private let records: Counter
@@ -14,25 +14,30 @@ struct TransformMetrics: Sendable {
     let failures: Counter
     let lateEvents: Counter
 
-    init(_ registry: MetricsRegistry) {
+    init(_ registry: MetricsRegistry, stage: StageKind) {
         self.registry = registry
-        records = registry.counter("needletail_transform_events_total", help: "Records read and committed.")
-        rows = registry.counter("needletail_transform_rows_total", help: "Records stored as rows.")
-        duplicates = registry.counter("needletail_transform_duplicates_total", help: "Repeats that were dropped.")
-        deadLetters = registry.counter("needletail_transform_dead_letters_total", help: "Records that were refused.")
+        let labels: KeyValuePairs = ["stage": stage.name]
+        records = registry.counter(
+            "needletail_transform_events_total", help: "Records read and committed.", labels: labels)
+        rows = registry.counter("needletail_transform_rows_total", help: "Records stored as rows.", labels: labels)
+        duplicates = registry.counter(
+            "needletail_transform_duplicates_total", help: "Repeats that were dropped.", labels: labels)
+        deadLetters = registry.counter(
+            "needletail_transform_dead_letters_total", help: "Records that were refused.", labels: labels)
         newest = registry.gauge(
             "needletail_transform_freshness_seconds",
-            help: "From producing the newest record of the last batch to its features.")
+            help: "From producing the newest record of the last batch to its features.", labels: labels)
         delays = registry.histogram(
             "needletail_transform_delay_seconds",
-            help: "From producing to readable features, oldest and newest of each batch.",
+            help: "From producing to readable features, oldest and newest of each batch.", labels: labels,
             bounds: [0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5, 10, 60, 600])
-        assignments = registry.counter("needletail_transform_assignments_total", help: "Partitions taken over.")
+        assignments = registry.counter(
+            "needletail_transform_assignments_total", help: "Partitions taken over.", labels: labels)
         failures = registry.counter(
-            "needletail_transform_failures_total", help: "Errors that led back to an assignment.")
+            "needletail_transform_failures_total", help: "Errors that led back to an assignment.", labels: labels)
         lateEvents = registry.counter(
             "needletail_transform_too_late_total",
-            help: "Events older than their card's retention: stored, in no window.")
+            help: "Events older than their card's retention: stored, in no window.", labels: labels)
     }
 
     /// The wall clock, for `created` and freshness only.

@@ -105,7 +105,7 @@ final class PartitionTask {
     }
 
     /// In a quiet moment.
-    func idle(consumer: KafkaConsumer) throws {
+    func idle() throws {
         guard isAssigned else { return }
         try stage.check(state, ledger: ledger, stores: context.stores)
         if state.published < flushed {
@@ -113,9 +113,12 @@ final class PartitionTask {
             try ledger.set(published: flushed, epoch: state.epoch, on: context.stores.postgres().connection)
             state.published = flushed
         }
-        if let high = consumer.fetchedWatermarks(of: partition)?.high {
-            lag.set(Double(max(0, high - state.nextOffset)))
-        }
+    }
+
+    /// Shows how far behind the log's end the partition is, as the last fetch told.
+    func reportLag(consumer: KafkaConsumer) {
+        guard isAssigned, let high = consumer.fetchedWatermarks(of: partition)?.high else { return }
+        lag.set(Double(max(0, high - state.nextOffset)))
     }
 
     /// Learns from an error what the next attempt must do otherwise.

@@ -100,11 +100,12 @@ final class StageThread {
         if batch.count == 0, moment - lastIdleMillis >= 500 {
             lastIdleMillis = moment
             for task in tasks.values where task.isAssigned {
-                try guarding(task, consumer) { try task.idle(consumer: consumer) }
+                try guarding(task, consumer) { try task.idle() }
             }
         }
         if moment - lastCommitMillis >= 1_000, !tasks.isEmpty {
             lastCommitMillis = moment
+            for task in tasks.values { task.reportLag(consumer: consumer) }
             try? consumer.commit(offsets())  // For lag displays only: recovery reads Postgres.
         }
     }

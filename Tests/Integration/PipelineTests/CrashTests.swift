@@ -126,6 +126,20 @@ struct CrashTests {
         try finish(harness)
     }
 
+    @Test(.timeLimit(.minutes(5))) func `a broker killed and started again`() throws {
+        let harness = try PipelineHarness("broker", ownBroker: true)
+        let running = try harness.startTransform()
+        try harness.feed(harness.troubledRecords(rows: Self.rows, seed: 19), piece: Self.piece) { piece in
+            guard piece % 12 == 0 else { return }
+            harness.kafka.kill()
+            usleep(500_000)
+            try harness.kafka.start()
+        }
+        #expect(running.isRunning, "\(running.log.suffix(2_000))")
+        #expect(running.terminate())
+        try finish(harness)
+    }
+
     @Test(.timeLimit(.minutes(5))) func `a topic that was deleted and made again stops transform, which names it`()
         throws
     {

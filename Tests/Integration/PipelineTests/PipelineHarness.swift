@@ -22,6 +22,7 @@ final class PipelineHarness {
     let partitionCount = 4
     private var transforms: [TestProcess] = []
     private var producer: KafkaProducer?
+    private let ownsBroker: Bool
 
     /// A nil partition is the key's own.
     typealias Record = (key: [UInt8]?, value: [UInt8]?, partition: Int32?)
@@ -30,8 +31,11 @@ final class PipelineHarness {
     static var isPossible: Bool { needletail != nil && KafkaServer.isAvailable }
     static let absence: String = "needs the built needletail and a broker (`needletail broker`, or ../shared/kafka)"
 
-    init(_ name: String) throws {
-        kafka = try TestServers.kafka()
+    /// `ownBroker` starts a broker that may be killed.
+    init(_ name: String, ownBroker: Bool = false) throws {
+        kafka = try ownBroker ? KafkaServer() : TestServers.kafka()
+        if ownBroker { try kafka.start() }
+        ownsBroker = ownBroker
         redis = try RedisServer()
         try redis.start()
         postgres = try PostgresServer()
@@ -64,6 +68,7 @@ final class PipelineHarness {
         for transform in transforms { transform.killNow() }
         postgres.kill()
         redis.kill()
+        if ownsBroker { kafka.kill() }
     }
 
     var environment: [String: String] {
@@ -122,6 +127,12 @@ final class PipelineHarness {
             case 6: records.append((record.key, Array(text.utf8.dropLast(3)), nil))
             case 7: records.append((record.key, [0xFF, 0x00, 0xC3, 0x28], nil))
             case 8: records.append((record.key, nil, nil))
+            case 10:
+                var bytes = record.value ?? []
+                if let quote = bytes.lastIndex(of: UInt8(ascii: "\"")) {
+                    bytes.insert(contentsOf: [0xC3, 0x28], at: quote)
+                }
+                records.append((record.key, bytes, nil))
             case 9: records.append((nil, altered("trans_date_trans_time", "\"2100-01-01 00:00:00\""), nil))
             default: break
             }
@@ -188,6 +199,12 @@ final class PipelineHarness {
         guard let needletail = Self.needletail else { throw TestServerError(Self.absence) }
         return try TestCommand.run(
             [needletail, "transform", "--exit-at-end"], environment: environment, seconds: seconds)
+    }
+
+    /// Runs another command to its end.
+    func run(_ arguments: [String]) throws -> (output: String, exitCode: Int32) {
+        guard let needletail = Self.needletail else { throw TestServerError(Self.absence) }
+        return try TestCommand.run([needletail] + arguments, environment: environment)
     }
 
     func store() throws -> PostgresOfflineStore { try PostgresOfflineStore(url: postgres.url) }

@@ -78,7 +78,8 @@ final class BrokerCore: Connection.Server, @unchecked Sendable {
                 return
             }
             let connection = Connection(
-                descriptor, peer: "/127.0.0.1", server: self, nowMillis: EventLoop.monotonicMicros() / 1_000)
+                descriptor, peer: Self.peer(of: descriptor), server: self,
+                nowMillis: EventLoop.monotonicMicros() / 1_000)
             connections[ObjectIdentifier(connection)] = connection
         }
         every(configuration.flushIntervalMillis) { [unowned self] in flush() }
@@ -96,6 +97,21 @@ final class BrokerCore: Connection.Server, @unchecked Sendable {
     }
 
     // MARK: Connections
+
+    /// A client's address, the way Kafka writes it.
+    private static func peer(of socket: Int32) -> String {
+        var storage = sockaddr_storage()
+        var size = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        var text = [CChar](repeating: 0, count: Int(NI_MAXHOST))
+        let code = unsafe withUnsafeMutablePointer(to: &storage) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                guard unsafe getpeername(socket, address, &size) == 0 else { return Int32(EAI_FAMILY) }
+                return unsafe getnameinfo(address, size, &text, socklen_t(text.count), nil, 0, NI_NUMERICHOST)
+            }
+        }
+        guard code == 0 else { return "" }
+        return "/" + String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
 
     func read(from socket: Int32) -> (bytes: ArraySlice<UInt8>, code: Int32) {
         let count = unsafe readBuffer.withUnsafeMutableBytes { buffer in

@@ -136,6 +136,18 @@ import Testing
         #expect(try LogFixture.values(of: log) == ["b"])
     }
 
+    @Test func `records without a time are as old as their segment`() throws {
+        let fixture = try LogFixture()
+        let log = try fixture.open(nowMillis: 5_000).log
+        try LogFixture.append([(-1, "a")], to: log)
+        try log.roll(nowMillis: 5_000)
+        log.limits.retentionMillis = 1_000
+        try log.applyRetention(nowMillis: 5_500)
+        #expect(log.logStart == 0)
+        try log.applyRetention(nowMillis: 6_500)
+        #expect(log.logStart == 1)
+    }
+
     @Test func `a reader keeps its segment while retention removes it`() throws {
         let fixture = try LogFixture()
         let (log, _) = try Self.random(8, fixture)

@@ -9,6 +9,9 @@ struct GroupCoordinator {
         case sync((SyncGroupResponse) -> Void)
     }
 
+    /// How long a group without members and positions is remembered.
+    static let idleGroupMillis: Int64 = 600_000
+
     private(set) var store: OffsetStore
     let initialDelayMillis: Int64
     private(set) var groups: [String: GroupState] = [:]
@@ -112,8 +115,9 @@ struct GroupCoordinator {
     /// Removes what groups left that have been empty for long.
     mutating func forgetOld(nowMillis: Int64, retentionMillis: Int64) {
         for (name, group) in groups where group.phase == .empty && group.pending.isEmpty {
-            guard nowMillis - group.emptySinceMillis > retentionMillis else { continue }
             let positions = store.offsets[name] ?? [:]
+            let patience = positions.isEmpty ? min(retentionMillis, Self.idleGroupMillis) : retentionMillis
+            guard nowMillis - group.emptySinceMillis > patience else { continue }
             let old = positions.filter { nowMillis - $0.value.committedMillis > retentionMillis }.map(\.key)
             if old.count == positions.count {
                 _ = delete(name)

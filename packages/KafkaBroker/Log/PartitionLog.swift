@@ -205,7 +205,8 @@ final class PartitionLog {
         guard failure == nil else { return }
         if active.size > 0, nowMillis - active.createdMillis > limits.segmentMillis { try roll(nowMillis: nowMillis) }
         if limits.retentionMillis >= 0 {
-            drop { nowMillis - $0.maxTimestamp > limits.retentionMillis }
+            // Records without a time are as old as their segment.
+            drop { nowMillis - ($0.maxTimestamp < 0 ? $0.createdMillis : $0.maxTimestamp) > limits.retentionMillis }
         }
         if limits.retentionBytes >= 0 {
             var excess = Int64(size) - limits.retentionBytes

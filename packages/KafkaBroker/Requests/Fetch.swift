@@ -1,6 +1,9 @@
 import KafkaProtocol
 
 extension BrokerCore {
+    /// Most bytes of one partition in one answer, unless its first batch is larger.
+    static let maxPartitionBytes = 8 << 20
+
     /// Versions 4–11. Waits for `minBytes`, unless something is wrong with a partition: that is told at once.
     func fetch(_ request: FetchRequest, _ context: RequestContext) {
         var available = 0
@@ -76,7 +79,7 @@ extension BrokerCore {
             } else {
                 do throws(LogError) {
                     // The first batch of the answer comes whole whatever the limits say; later ones must fit.
-                    let most = min(budget, Int(max(0, partition.maxBytes)))
+                    let most = min(budget, Int(max(0, partition.maxBytes)), Self.maxPartitionBytes)
                     if isFirst || most > 0 {
                         slice = try log.read(from: partition.fetchOffset, maxBytes: max(most, 1))
                         if let found = slice, !isFirst, found.range.count > most { slice = nil }

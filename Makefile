@@ -2,8 +2,10 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MODE ?= native
-# One flavour of build for the program and its tests, so that nothing is compiled twice.
 FLAVOUR := -c release
+# Tests run on optimised code too, but see internal declarations, so they have a build folder of their own.
+TESTS := -c release --scratch-path .build/tests -Xswiftc -enable-testing
+INTEGRATION := 'BrokerTests|PipelineTests|ProgramTests|ServingTests|StoreTests|TerminalTests'
 
 .PHONY: help packages build test test-unit test-integration bench format lint check docs up down status logs dashboard \
 	clean-data clean hooks conformance bench-broker fuzz settings
@@ -19,18 +21,19 @@ build: packages  ## build the program (release)
 	@swift build $(FLAVOUR) --product needletail
 
 test: packages  ## run all tests, with servers of their own on free ports
-	@swift build $(FLAVOUR) --build-tests
-	@swift test $(FLAVOUR) --skip-build --parallel
+	@swift build $(TESTS) --build-tests
+	@swift test $(TESTS) --skip-build
 
 test-unit: packages  ## run the tests that need no server
-	@swift build $(FLAVOUR) --build-tests
-	@swift test $(FLAVOUR) --skip-build --parallel --skip StoreTests --skip BrokerTests --skip PipelineTests
+	@swift build $(TESTS) --build-tests
+	@swift test $(TESTS) --skip-build --skip $(INTEGRATION)
 
 test-integration: packages  ## run the tests on real servers
-	@swift build $(FLAVOUR) --build-tests
-	@swift test $(FLAVOUR) --skip-build --filter 'StoreTests|BrokerTests|PipelineTests'
+	@swift build $(TESTS) --build-tests
+	@swift test $(TESTS) --skip-build --filter $(INTEGRATION)
 
-bench: packages  ## measure, beside peers of the same run: ARGS="case --json"
+bench:  ## measure, beside peers of the same run: ARGS="case --json"
+	@scripts/install-packages --bench
 	@NEEDLETAIL_BENCHMARKS=1 swift run $(FLAVOUR) needletail-bench $(ARGS)
 
 format:  ## lay out all Swift files
@@ -40,8 +43,8 @@ lint:  ## complain about the layout of Swift files
 	@swift format lint --strict -r -p Package.swift packages services pipelines Tests
 
 check: packages lint  ## what CI runs: lint, build without warnings, all tests
-	@CI=1 swift build $(FLAVOUR) --build-tests
-	@CI=1 swift test $(FLAVOUR) --skip-build --parallel
+	@CI=1 swift build $(TESTS) --build-tests
+	@CI=1 swift test $(TESTS) --skip-build
 
 settings: build  ## write .env.example and the README's table anew
 	@scripts/write-settings
@@ -51,8 +54,7 @@ docs: packages  ## the libraries' pages, into var/docs
 
 up:  ## start everything (MODE=compose: with Docker)
 ifeq ($(MODE),compose)
-	@mkdir -p var && echo compose > var/mode
-	@docker compose up --build --detach
+	@scripts/up-compose
 else
 	@$(MAKE) --no-print-directory build
 	@scripts/up
@@ -80,6 +82,7 @@ hooks:  ## lint on every commit
 	@git config core.hooksPath .githooks
 
 conformance: build  ## other people's Kafka clients against the broker
+	@scripts/install-packages --bench
 	@Tests/Conformance/run $(ARGS)
 
 bench-broker: build  ## the embedded broker beside Apache Kafka: ARGS="--rounds 3"

@@ -31,9 +31,11 @@ public struct DashboardCommand: Command {
         "transform-url", default: "http://127.0.0.1:9101", help: "Where `transform` answers /metrics.")
     static let produceURL = Setting<String>(
         "produce-url", default: "http://127.0.0.1:9102", help: "Where `produce` answers /metrics.")
-    static let once = Setting<Bool>("once", default: false, help: "Print one frame as text and leave: for pipes.")
+    static let once = Setting<Bool>(
+        "once", default: false, help: "Print one frame as text and leave: for pipes.", flagOnly: true)
     static let columns = Setting<Int?>("columns", in: 1...1000, help: "Width of the frame of --once.")
-    static let rows = Setting<Int>("rows", default: 30, in: 1...1000, help: "Height of the frame of --once.")
+    static let rows = Setting<Int>(
+        "rows", default: 30, in: 1...1000, help: "Height of the frame of --once.", flagOnly: true)
     static let refreshMillis = Setting<Int>(
         "refresh-millis", default: 1_000, in: 100...60_000, help: "Time between two rounds of asking, in milliseconds.")
 

@@ -10,9 +10,13 @@ public import ServiceRuntime
 
 /// `needletail transform`: the stream, from Kafka into both stores.
 public struct TransformCommand: Command {
+    /// The word that calls it.
     public static let name = "transform"
+    /// One sentence.
     public static let summary = "Keep every card's windows: Kafka in, Postgres and Redis out, each event once."
+    /// A command line that works.
     public static let example = "needletail transform --exit-at-end"
+    /// What can be set.
     public static let settings: [any SettingProtocol] = [
         Setting<String>.kafkaBootstrapServers, Setting<String>.redisURL, Setting<String>.databaseURL,
         Setting<String>.featureRepo, Setting<Int?>.adminPort, exitAtEnd, batchEvents,
@@ -20,7 +24,8 @@ public struct TransformCommand: Command {
     ]
 
     static let exitAtEnd = Setting<Bool>(
-        "exit-at-end", default: false, help: "Stop when everything that was in the topics at the start is stored.")
+        "exit-at-end", default: false, help: "Stop when everything that was in the topics at the start is stored.",
+        flagOnly: true)
     static let batchEvents = Setting<Int>(
         "batch-events", default: 500, in: 1...10_000, help: "Most events of one Postgres transaction while keeping up.")
     static let lagBatchEvents = Setting<Int>(
@@ -35,10 +40,13 @@ public struct TransformCommand: Command {
         "partitions", default: 4, in: 1...1_000, help: "Partitions of topics that are made.",
         environment: "TOPIC_PARTITIONS")
     static let topicRetentionDays = Setting<Int>(
-        "retention-days", default: 30, in: 1...3_650, help: "How long topics that are made keep records.")
+        "retention-days", default: 30, in: 1...3_650, help: "How long topics that are made keep records.",
+        environment: "TOPIC_RETENTION_DAYS")
 
+    /// A command to be run once.
     public init() {}
 
+    /// Transforms until the program stops, or until the end with `--exit-at-end`.
     public func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {
         let repository: FeatureRepository
         do {
@@ -161,24 +169,33 @@ public struct TransformCommand: Command {
     ) async throws {
         // A partition that did not come to us in this time is with another process of the group.
         let others = WallClock.monotonicNanos() + 10_000_000_000
+        let progress = runtime.progress("transforming", total: Int(ends.values.reduce(0, +)))
         while await runtime.sleep(millis: 200) {
-            guard WallClock.monotonicNanos() > others || ends.keys.allSatisfy({ board.isAssigned($0) }) else {
+            // A server that is away now is asked again: the threads say what is wrong.
+            guard let stored = try? await runtime.onThread("progress", { try Self.stored(ends, plan) }) else {
                 continue
             }
-            // A server that is away now is asked again: the threads say what is wrong.
-            let isDone = try? await runtime.onThread("progress") { try Self.isStored(ends, plan) }
-            if isDone == true { break }
+            progress.update(to: stored.records)
+            let isChecked = WallClock.monotonicNanos() > others || ends.keys.allSatisfy { board.isAssigned($0) }
+            if isChecked, stored.isAll { break }
         }
+        progress.finish()
         runtime.stop()
     }
 
-    private static func isStored(_ ends: [KafkaPartition: Int64], _ plan: TransformPlan) throws -> Bool {
+    /// How many records before `ends` Postgres has, and whether both stores have them all.
+    private static func stored(
+        _ ends: [KafkaPartition: Int64], _ plan: TransformPlan
+    ) throws -> (records: Int, isAll: Bool) {
         var left = ends.filter { $0.value > 0 }
+        var records = 0
         let events = Set(plan.repository.sources.map(\.topic))
         let redis = try RedisOnlineStore(url: plan.redisURL)
         for position in try PartitionLedger.nextOffsets(on: PostgresOfflineStore(url: plan.databaseURL).connection) {
             let partition = KafkaPartition(position.topic, position.partition)
-            guard let end = left[partition], position.offset >= end else { continue }
+            guard let end = left[partition] else { continue }
+            records += Int(min(position.offset, end))
+            guard position.offset >= end else { continue }
             if events.contains(position.topic) {
                 let key = OnlineKeys.watermark(
                     hash8: plan.repository.hash8, topic: position.topic, partition: Int(position.partition))
@@ -187,7 +204,7 @@ public struct TransformCommand: Command {
             }
             left.removeValue(forKey: partition)
         }
-        return left.isEmpty
+        return (records, left.isEmpty)
     }
 
     private static func shown(_ url: String) -> String {

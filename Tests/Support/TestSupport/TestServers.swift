@@ -85,7 +85,7 @@ public final class RedisServer: TestServer, @unchecked Sendable {
     }
 }
 
-/// A private Postgres cluster. Postgres refuses root, so root runs it as `nobody` of a user namespace of its own.
+/// A private Postgres cluster. Postgres refuses root, so root runs it as `nobody`.
 public final class PostgresServer: TestServer, @unchecked Sendable {
     /// Where clients connect.
     public let url: String
@@ -105,6 +105,7 @@ public final class PostgresServer: TestServer, @unchecked Sendable {
         url = "postgresql://needletail@127.0.0.1:\(port)/postgres"
         super.init(port: port, folder: try TestEnvironment.temporaryFolder("postgres"))
         guard let programs = Self.programs else { throw TestServerError("no initdb") }
+        if Self.asPlainUser.first == "setpriv" { chown(folder, 65534, 65534) }
         let made = try TestCommand.run(
             ["/usr/bin/env"] + Self.asPlainUser + [
                 programs + "/initdb", "-D", folder + "/data", "-U", "needletail", "-A", "trust", "-E", "UTF8",
@@ -114,7 +115,13 @@ public final class PostgresServer: TestServer, @unchecked Sendable {
         guard made.exitCode == 0 else { throw TestServerError(made.output) }
     }
 
-    static var asPlainUser: [String] { getuid() == 0 ? ["unshare", "--user", "--map-user=65534"] : [] }
+    /// What runs a program as somebody else than root: a user namespace, or where those are refused, the user `nobody`.
+    static let asPlainUser: [String] = {
+        guard getuid() == 0 else { return [] }
+        let namespace = ["unshare", "--user", "--map-user=65534"]
+        let isAllowed = try? TestCommand.run(["/usr/bin/env"] + namespace + ["true"]).exitCode == 0
+        return isAllowed == true ? namespace : ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    }()
 
     override func launch() throws -> TestProcess {
         guard let programs = Self.programs else { throw TestServerError("no postgres") }

@@ -174,11 +174,12 @@ final class BrokerCore: Connection.Server, @unchecked Sendable {
         }
     }
 
-    /// After a failed synchronisation nobody knows what is on the disk: the partition is closed until a restart looks.
+    /// After a failed synchronisation nobody knows what is on the disk: the partition is closed until a restart looks. A
+    /// checkpoint that does not fit on a full disk is tried again with the next one.
     private func flushFailed(folder: String, _ error: LogError) {
         log.error("synchronising failed", ["folder": folder, "reason": error.description])
         for topic in catalog.topics.values {
-            for partition in topic.partitions where partition.folder == folder { partition.fail(error) }
+            for partition in topic.partitions where partition.folder == folder { partition.flushFailed(error) }
         }
     }
 

@@ -162,6 +162,28 @@ import Testing
         }
     }
 
+    @Test func `a checkpoint that cannot be written keeps the log open and is tried again`() throws {
+        let fixture = try LogFixture()
+        let log = try fixture.open().log
+        try LogFixture.append([(1, "a")], to: log)
+        // A folder where the new checkpoint would be written.
+        let place = fixture.folder + "/" + Checkpoint.fileName + ".tmp"
+        try Files.makeFolder(place)
+        let job = try #require(log.flushJob())
+        #expect {
+            try job.run()
+        } throws: { error in
+            (error as? LogError)?.leavesLogUnknown == false
+        }
+        log.flushFailed(.storage(operation: "open", path: place, errno: 21))
+        try LogFixture.append([(1, "b")], to: log)
+        Files.removeFolder(place)
+        try fixture.close(log)
+        #expect(try LogFixture.values(of: try fixture.open().log) == ["a", "b"])
+        log.flushFailed(.storage(operation: "sync", path: fixture.folder + "/" + LogFixture.firstLog, errno: 5))
+        #expect(throws: LogError.self) { try LogFixture.append([(1, "c")], to: log) }
+    }
+
     @Test func `another topic's checkpoint is not believed`() throws {
         let fixture = try LogFixture()
         let (log, expected) = try PartitionLogTests.random(12, fixture, batches: 30)

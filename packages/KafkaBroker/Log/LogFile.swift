@@ -9,6 +9,12 @@ enum LogError: Error, Equatable {
     /// The disk failed.
     case storage(operation: String, path: String, errno: Int32)
 
+    /// Whether nobody knows any more what of a log is on the disk: its own synchronisation failed. A checkpoint that could
+    /// not be written only costs the next start a longer scan.
+    var leavesLogUnknown: Bool {
+        if case .storage("sync", let path, _) = self { path.hasSuffix(".log") } else { false }
+    }
+
     /// One sentence for people.
     var description: String {
         switch self {

@@ -58,6 +58,11 @@ final class PartitionLog {
 
     func fail(_ error: LogError) { failure = failure ?? error }
 
+    /// Takes note that a flush job did not get to its end.
+    func flushFailed(_ error: LogError) {
+        if error.leavesLogUnknown { fail(error) } else { isDirty = true }
+    }
+
     enum Appended: Equatable {
         case stored(baseOffset: Int64)
         case duplicate(baseOffset: Int64)

@@ -168,7 +168,10 @@ extension BrokerCore {
                         background.sync {}
                         if let job = log.flushJob() { try job.run() }
                         answer.lowWatermark = log.logStart
-                    } catch { answer.error = report(error, log) }
+                    } catch {
+                        if error != .outOfRange { log.flushFailed(error) }
+                        answer.error = report(error, log)
+                    }
                 } else {
                     answer.error = .unknownTopicOrPartition
                 }

@@ -1,4 +1,5 @@
 import FeatureStore
+import Glibc
 import KafkaClient
 import Observability
 import PostgresClient
@@ -33,7 +34,9 @@ final class StageThread {
     private var tasks: [KafkaPartition: PartitionTask] = [:]
     private var lastIdleMillis: Int64 = 0
     private var lastCommitMillis: Int64 = 0
+    private var lastBatchNanos: UInt64 = 0
     private var isLagging = false
+    private static let lingerNanos: UInt64 = 5_000_000
 
     init(
         _ kind: StageKind, number: Int, topics: [String], plan: TransformPlan, runtime: ServiceRuntime,
@@ -85,11 +88,15 @@ final class StageThread {
             try guarding(task, consumer) { try task.assign(consumer: consumer) }
             if task.isAssigned { context.metrics.assignments.add() }
         }
+        // Batches of one or two would spend their time on transactions: while keeping up, one begins every 5 ms at most.
+        let since = WallClock.monotonicNanos() - lastBatchNanos
+        if !isLagging, since < Self.lingerNanos { usleep(UInt32((Self.lingerNanos - since) / 1_000)) }
         let isWaiting = tasks.values.contains { !$0.isAssigned }
         let batch = try consumer.nextBatch(
             max: isLagging ? plan.lagBatchEvents : plan.batchEvents, timeoutMillis: isWaiting ? 20 : 100)
         try follow(batch.events, consumer)
         isLagging = batch.count >= plan.batchEvents
+        if batch.count > 0 { lastBatchNanos = WallClock.monotonicNanos() }
         var runs: [KafkaPartition: [Range<Int>]] = [:]
         for run in batch.runs { runs[run.partition, default: []].append(run.records) }
         for (partition, ranges) in runs {

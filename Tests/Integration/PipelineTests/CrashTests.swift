@@ -126,6 +126,25 @@ struct CrashTests {
         try finish(harness)
     }
 
+    @Test(.timeLimit(.minutes(5))) func `a process that slept while others took over is fenced when it wakes`() throws {
+        let harness = try PipelineHarness("zombie")
+        let sleeper = try harness.startTransform()
+        let records = try harness.troubledRecords(rows: Self.rows, seed: 20)
+        let half = records.count / 2
+        try harness.feed(Array(records[..<half]), piece: Self.piece) { piece in
+            if piece == 10 { sleeper.signal(SIGSTOP) }
+        }
+        // The group gives its partitions away after its session has timed out.
+        let heir = try harness.startTransform()
+        #expect(TestEnvironment.waits(seconds: 60) { heir.log.contains("partition assigned") })
+        try harness.feed(Array(records[half...]), piece: Self.piece) { piece in
+            if piece == 8 { sleeper.signal(SIGCONT) }
+        }
+        #expect(sleeper.terminate())
+        #expect(heir.terminate())
+        try finish(harness)
+    }
+
     @Test(.timeLimit(.minutes(5))) func `a broker killed and started again`() throws {
         let harness = try PipelineHarness("broker", ownBroker: true)
         let running = try harness.startTransform()

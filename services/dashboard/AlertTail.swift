@@ -5,7 +5,7 @@ import KafkaClient
 
 /// Follows the predictions topic from a little before its end and picks out the frauds. Confined to one thread.
 final class AlertTail {
-    private static let topic = "predictions"
+    private static let topic = PipelineTopics.predictions
     /// How far before the end it begins, records per partition: so that a new dashboard is not empty.
     private static let history: Int64 = 5_000
     private static let batchRecords = 2_000

@@ -1,3 +1,4 @@
+import FeatureStore
 import KafkaClient
 import Observability
 
@@ -8,7 +9,7 @@ protocol PredictionLog: AnyObject {
 
 /// The `predictions` topic. One for all loops: librdkafka takes records from any thread.
 final class KafkaPredictionLog: PredictionLog, Sendable {
-    static let topic = "predictions"
+    static let topic = PipelineTopics.predictions
 
     private let producer: KafkaProducer
     private let topic: KafkaTopic

@@ -25,7 +25,8 @@ struct Pipeline {
         csv = folder + "/transactions.csv"
         environment = [
             "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrapServers, "REDIS_URL": redis.url,
-            "DATABASE_URL": try postgres.makeDatabase("bench"), "MODELS": folder + "/models", "LOG_LEVEL": "warning",
+            "DATABASE_URL": try postgres.makeDatabase("bench"), "MODEL_DIRECTORY": folder + "/models",
+            "LOG_LEVEL": "warning",
         ]
         _ = try command(["generate", "--rows", "\(rows)", "--seed", "7", "--output", csv])
         _ = try command(["features", "apply"])

@@ -6,8 +6,9 @@ FLAVOUR := -c release
 # Tests run on optimised code too, but see internal declarations, so they have a build folder of their own.
 TESTS := -c release --scratch-path .build/tests -Xswiftc -enable-testing
 INTEGRATION := 'BrokerTests|PipelineTests|ProgramTests|ServingTests|StoreTests|TerminalTests'
+ON_KAFKA := 'PipelineTests|LibrdkafkaTests|ServingTests'
 
-.PHONY: help packages build test test-unit test-integration bench format lint check docs up down status logs dashboard \
+.PHONY: help packages build test test-apache test-unit test-integration bench format lint check docs up down status logs dashboard \
 	clean-data clean hooks conformance bench-broker fuzz settings
 
 help:  ## this list
@@ -23,6 +24,12 @@ build: packages  ## build the program (release)
 test: packages  ## run all tests, with servers of their own on free ports
 	@swift build $(TESTS) --build-tests
 	@swift test $(TESTS) --skip-build
+	@$(MAKE) --no-print-directory test-apache
+
+test-apache:  ## the same integration tests on Apache Kafka, where ../shared/kafka has it
+	@if [ -x ../shared/kafka/bin/kafka-broker ] && command -v java >/dev/null; then \
+		NEEDLETAIL_TEST_BROKER=apache swift test $(TESTS) --skip-build --filter $(ON_KAFKA); \
+	else echo "skipped: the tests on Apache Kafka need ../shared/kafka and Java 17"; fi
 
 test-unit: packages  ## run the tests that need no server
 	@swift build $(TESTS) --build-tests
@@ -43,8 +50,7 @@ lint:  ## complain about the layout of Swift files
 	@swift format lint --strict -r -p Package.swift packages services pipelines Tests
 
 check: packages lint  ## what CI runs: lint, build without warnings, all tests
-	@CI=1 swift build $(TESTS) --build-tests
-	@CI=1 swift test $(TESTS) --skip-build
+	@CI=1 $(MAKE) --no-print-directory test
 
 settings: build  ## write .env.example and the README's table anew
 	@scripts/write-settings

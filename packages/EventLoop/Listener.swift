@@ -12,8 +12,8 @@ public final class Listener {
     private var pause: LoopTimer?
 
     /// Binds and listens. `sharingPort` sets SO_REUSEPORT, so that several loops of one process share the port; without
-    /// it a port that is taken is an error.
-    public init(host: String, port: Int, sharingPort: Bool = false, backlog: Int = 1024) throws(EventLoopError) {
+    /// it a port that is taken is an error. A connection beyond the backlog waits seconds for the kernel to try again.
+    public init(host: String, port: Int, sharingPort: Bool = false, backlog: Int = 4_096) throws(EventLoopError) {
         var hints = unsafe addrinfo()
         unsafe hints.ai_family = AF_UNSPEC
         unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)

@@ -42,7 +42,30 @@ is_running() { [ "$(state_of "$1")" = RUNNING ]; }
 port_is_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 mode() { cat var/mode 2>/dev/null || echo native; }
-compose() { docker compose "$@"; }
+# Docker's plugin, else the program of that name before it.
+compose() {
+    if docker compose version >/dev/null 2>&1; then
+        docker compose "$@"
+    else
+        docker-compose "$@"
+    fi
+}
+# newest_request PSQL...: the newest stored event as a request: the same card, a minute later.
+newest_request() {
+    "$@" -Atqc "
+        select jsonb_strip_nulls(to_jsonb(t) - 'event_timestamp' - '_topic' - '_partition' - '_offset') ||
+            jsonb_build_object('trans_num', 'try-it', 'trans_date_trans_time',
+                to_char(event_timestamp at time zone 'UTC' + interval '60 seconds', 'YYYY-MM-DD HH24:MI:SS'))
+        from transactions t order by event_timestamp desc limit 1" 2>/dev/null || true
+}
+# score_hint PORT REQUEST: the command that scores it.
+score_hint() {
+    [ -n "$2" ] || return 0
+    echo "Score a transaction:"
+    echo
+    echo "  curl -s http://127.0.0.1:$1/api/v1/predict -H 'Content-Type: application/json' -d '${2//\'/\'\\\'\'}'"
+    echo
+}
 # The program of this clone, or in a container the installed one.
 needletail() {
     if [ -x .build/release/needletail ]; then

@@ -76,7 +76,7 @@ logs:  ## follow the logs
 	@scripts/logs
 
 dashboard:  ## watch it live
-	@.build/release/needletail dashboard $(ARGS)
+	@scripts/dashboard $(ARGS)
 
 clean-data:  ## stop everything and forget data and models
 	@scripts/clean-data

@@ -72,7 +72,7 @@ import Testing
         #expect(try writer.produce("t", WireTests.batch(1)).error == .none)
         #expect(try writer.fetch("t", from: 39).head.error == .none)
         // 50 clients asked for 20 GB.
-        #expect(Self.residentMegabytes() - before < 100)
+        withExtendedLifetime(lazy) { #expect(Self.residentMegabytes() - before < 100) }
     }
 
     @Test func `large requests that never end are cut off when together they take too much`() throws {
@@ -102,8 +102,6 @@ import Testing
     }
 
     @Test func `two thousand connections are served, and those above the limit are turned away`() throws {
-        var limit = rlimit()
-        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         let broker = try WireTests.start { $0.maxConnections = 2_000 }
         defer { broker.stop() }
         let clients = try (0..<2_000).map { _ in try WireClient(port: broker.port) }
@@ -111,8 +109,10 @@ import Testing
             let answer: ApiVersionsResponse = try client.ask(.apiVersions, 0, ApiVersionsRequest())
             #expect(!answer.keys.isEmpty)
         }
-        let late = try WireClient(port: broker.port)
-        #expect(try late.read(1) == nil)
+        try withExtendedLifetime(clients) {  // The optimiser would close them after their last use.
+            let late = try WireClient(port: broker.port)
+            #expect(try late.read(1) == nil)
+        }
     }
 
     @Test func `requests sent in one burst are answered in their order`() throws {

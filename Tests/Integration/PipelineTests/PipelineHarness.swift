@@ -31,8 +31,8 @@ final class PipelineHarness {
     static var isPossible: Bool { needletail != nil && KafkaServer.isAvailable }
     static let absence: String = "needs the built needletail and a broker (`needletail broker`, or ../shared/kafka)"
 
-    /// `ownBroker` starts a broker that may be killed.
-    init(_ name: String, ownBroker: Bool = false) throws {
+    /// `ownBroker` starts a broker that may be killed; `replacing` changes text of the definitions.
+    init(_ name: String, ownBroker: Bool = false, replacing: [String: String] = [:]) throws {
         kafka = try ownBroker ? KafkaServer() : TestServers.kafka()
         if ownBroker { try kafka.start() }
         ownsBroker = ownBroker
@@ -49,6 +49,7 @@ final class PipelineHarness {
             var text = try String(contentsOfFile: definitions + "/" + file, encoding: .utf8)
             text = text.replacing("topic: transactions", with: "topic: transactions-\(suffix)")
             text = text.replacing("topic: labels", with: "topic: labels-\(suffix)")
+            for (old, new) in replacing { text = text.replacing(old, with: new) }
             try text.write(toFile: folder + "/feature_repo/" + file, atomically: true, encoding: .utf8)
         }
         repository = try FeatureRepository.load(directory: folder + "/feature_repo", environment: [:])

@@ -1,6 +1,7 @@
 import FeatureEngine
 import FeatureStore
 import Foundation
+import JSON
 import PostgresClient
 import PostgresOfflineStore
 import TestSupport
@@ -127,5 +128,50 @@ struct StreamTests {
         let reasons = try dead(PipelineTopics.predictions, harness)
         #expect(reasons.count == 1)
         #expect(reasons.first?.contains("22003") == true)
+    }
+
+    @Test(.timeLimit(.minutes(2)))
+    func `late and tied events count where they belong, in the rows and asked online at the edges`() throws {
+        let harness = try PipelineHarness("edges", replacing: ["yyyy-MM-dd HH:mm:ss": "iso8601"])
+        let base: Int64 = 1_546_300_800_000
+        let arrivals: [(millis: Int64, amount: Int64)] = [
+            (3_600_000, 1), (0, 2), (0, 4), (7_200_000, 8), (3_599_999, 16),
+        ]
+        let template = try #require(harness.generatedRows(10, seed: 3, cards: 1).first)
+        let text = String(decoding: harness.record(template).value ?? [], as: UTF8.self)
+        let time = harness.source.fields[harness.source.eventTimeIndex].name
+        let records = try arrivals.enumerated().map { (number, arrival) throws -> PipelineHarness.Record in
+            guard case .object(var members) = try JSONTree.parse(text) else { throw TestServerError("no object") }
+            for (index, member) in members.enumerated() {
+                switch member.key {
+                case "trans_num": members[index].value = .string("edge-\(number)")
+                case "amt": members[index].value = .number("\(arrival.amount).00")
+                case time: members[index].value = .string(CivilTime.iso8601(base + arrival.millis))
+                default: break
+                }
+            }
+            return (Array(template.key.utf8), JSONTree.object(members).bytes(), nil)
+        }
+        try harness.send(records)
+        let run = try harness.transformToEnd()
+        #expect(run.exitCode == 0, "\(run.output)")
+
+        let count = try #require(harness.view.features.firstIndex { $0.name == "amt_count_1h" })
+        var rows: [String: Double] = [:]
+        try harness.store().scanFeatures(harness.view) { id, _, vector in rows[id] = vector.numbers[count] }
+        #expect((0..<5).map { rows["edge-\($0)"] } == [0, 0, 0, 1, 2])
+
+        // At 3600 s all three before it count; a millisecond later the two at 0 s have aged out and the one at 3600 s is in.
+        for (millis, events, sum) in [(Int64(3_600_000), 3.0, 22.0), (3_600_001, 2, 17), (7_200_000, 1, 1)] {
+            let answer = try TestCommand.run(
+                [
+                    PipelineHarness.needletail ?? "", "features", "get-online", "--entity", template.key, "--at",
+                    CivilTime.iso8601(base + millis), "--json",
+                ], environment: harness.environment.merging(["LOG_LEVEL": "error"]) { $1 })
+            #expect(answer.exitCode == 0, "\(answer.output)")
+            let features = try JSONTree.parse(answer.output)["views"]?[harness.view.name]?["features"]
+            #expect(features?["amt_count_1h"]?.double == events)
+            #expect(features?["amt_sum_1h"]?.double == sum)
+        }
     }
 }

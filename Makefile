@@ -87,9 +87,11 @@ clean:  ## forget what was built
 hooks:  ## lint on every commit
 	@git config core.hooksPath .githooks
 
-conformance: build  ## other people's Kafka clients against the broker
+conformance:  ## other people's Kafka clients against the broker
 	@scripts/install-packages --bench
-	@Tests/Conformance/run $(ARGS)
+	@[ -x .build/tests/release/needletail ] || $(MAKE) --no-print-directory build
+	@Tests/Conformance/run --needletail \
+		"$$(ls -t .build/tests/release/needletail .build/release/needletail 2>/dev/null | head -n 1)" $(ARGS)
 
 bench-broker: build  ## the embedded broker beside Apache Kafka: ARGS="--rounds 3"
 	@Tests/Benchmarks/broker/run $(ARGS)

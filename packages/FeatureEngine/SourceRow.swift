@@ -81,11 +81,7 @@ public struct SourceRow: Sendable {
         precondition(schema.fields[index].type != .string, "text is set as text")
         slots[index] = bits.map { .number($0) } ?? .missing
         guard index == schema.eventTimeIndex, let bits else { return }
-        guard let millis = schema.eventTimeFormat.millis(Array(String(bits).utf8).span) else {
-            throw FieldError(
-                schema.fields[index].name, "is not a time of the declared format \(schema.eventTimeFormat.name)")
-        }
-        eventTimeMillis = millis
+        try setEventTime(Array(String(bits).utf8).span)
     }
 
     /// Ends a row: every field that is not optional must be there.
@@ -131,11 +127,48 @@ public struct SourceRow: Sendable {
     /// FNV-1a-64 of a string field's bytes.
     public func hash(_ index: Int) -> UInt64 { FNV1a64.hash(bytes(index).span) }
 
-    /// The event id.
+    /// The event id, for messages; what is looked up goes by `eventIDBytes`.
     public var eventID: String { string(schema.eventIDIndex) ?? "" }
 
-    /// The record key: the text of the key field, numbers in decimal digits.
+    /// The event id as what it is compared by.
+    public var eventIDBytes: ByteString { ByteString(bytes(schema.eventIDIndex)) }
+
+    /// The record key, for messages: the text of the key field, numbers in decimal digits. What is looked up goes by bytes.
     public var key: String { canonicalText(schema.keyIndex) ?? "" }
+
+    /// The record key as what it is compared by.
+    public var keyBytes: ByteString { withKeyBytes { ByteString(copying: $0) } }
+
+    /// Lends the bytes of the record key; allocates nothing for a text or an integer.
+    public func withKeyBytes<Result, Failure: Error>(
+        _ body: (Span<UInt8>) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        try withCanonicalBytes(schema.keyIndex, body)
+    }
+
+    /// Lends the bytes of `canonicalText`, none when the field is missing. Allocates nothing for a text or an integer.
+    public func withCanonicalBytes<Result, Failure: Error>(
+        _ index: Int, _ body: (Span<UInt8>) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        switch slots[index] {
+        case .text(let start, let count): return try body(text.span.extracting(Int(start)..<Int(start + count)))
+        case .number(let value) where schema.types[index] == .integer:
+            var digits = InlineArray<20, UInt8>(repeating: 0x30)  // the longest Int64 has 19 and a sign
+            var first = 20
+            var rest = value.magnitude
+            repeat {
+                first -= 1
+                digits[first] = 0x30 + UInt8(rest % 10)
+                rest /= 10
+            } while rest > 0
+            if value < 0 {
+                first -= 1
+                digits[first] = 0x2D
+            }
+            return try body(digits.span.extracting(first..<20))
+        case .number, .missing: return try body(Array((canonicalText(index) ?? "").utf8).span)
+        }
+    }
 
     /// The field as text that reads back to the same value: strings as they are, decimals with all their places, doubles
     /// shortest. Nil when missing.
@@ -154,12 +187,12 @@ public struct SourceRow: Sendable {
     }
 
     private mutating func setEventTime(_ bytes: Span<UInt8>) throws(FieldError) {
-        guard let millis = schema.eventTimeFormat.millis(bytes) else {
-            throw FieldError(
-                schema.fields[schema.eventTimeIndex].name,
-                "is not a time of the declared format \(schema.eventTimeFormat.name): \(Self.excerpt(bytes))")
+        let format = schema.eventTimeFormat
+        let millis = format.millis(bytes)
+        if let problem = PlausibleTime.problem(millis, of: bytes, as: format) {
+            throw FieldError(schema.fields[schema.eventTimeIndex].name, "\(problem): \(Self.excerpt(bytes))")
         }
-        eventTimeMillis = millis
+        eventTimeMillis = millis ?? 0
     }
 
     private mutating func setNumber(_ index: Int, _ bytes: Span<UInt8>) throws(FieldError) {
@@ -190,7 +223,7 @@ public struct SourceRow: Sendable {
             throw FieldError(schema.fields[index].name, "is not valid UTF-8")
         }
         if index == schema.keyIndex || index == schema.eventIDIndex {
-            guard bytes.count > 0 else { throw FieldError(schema.fields[index].name, "is empty") }
+            if let problem = KeyRule.problem(bytes) { throw FieldError(schema.fields[index].name, problem) }
             guard !Self.isScientific(bytes) else {
                 throw FieldError(
                     schema.fields[index].name,
@@ -198,7 +231,10 @@ public struct SourceRow: Sendable {
                 )
             }
         }
-        slots[index] = .text(start: Int32(start), count: Int32(bytes.count))
+        guard let start = Int32(exactly: start), let count = Int32(exactly: bytes.count) else {
+            throw FieldError(schema.fields[index].name, "makes the row longer than 2 GiB")
+        }
+        slots[index] = .text(start: start, count: count)
     }
 
     /// `2.29116E+15`: digits, a point, digits, E, a sign and digits.

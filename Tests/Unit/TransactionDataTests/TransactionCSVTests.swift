@@ -134,7 +134,12 @@ import TransactionData
         }
         let schema = Reference.schema(timeFormat: "unix_seconds", eventTime: "unix_time")
         let outcomes = try Reference.outcomes(Reference.file(rows), schema: schema)
-        #expect(outcomes.map { if case .row = $0 { true } else { false } } == [true, true, false, false, false, false])
+        #expect(outcomes.map { if case .row = $0 { true } else { false } } == [true, false, false, false, false, false])
+        guard case .malformed(3, let error) = outcomes[1] else {
+            Issue.record("\(outcomes[1])")
+            return
+        }
+        #expect(error.description.contains("unix_time: is in the year 50970: are these milliseconds?"))
         let millis = Reference.schema(timeFormat: "unix_millis", eventTime: "unix_time")
         #expect(
             try Reference.outcomes(Reference.file(rows), schema: millis).map {

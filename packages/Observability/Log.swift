@@ -136,7 +136,7 @@ public struct Log: Sendable {
             line += colour ? "\u{1B}[\(code)m\(level.rawValue)\u{1B}[0m " : "\(level.rawValue) "
             line += "\(message)"
             for (name, value) in sorted {
-                line += " \(name)="
+                line += " \(TerminalText.visible(name))="
                 value.appendJSON(to: &line)
             }
         }
@@ -144,7 +144,8 @@ public struct Log: Sendable {
     }
 }
 
-/// Appends a JSON string: quotes, backslashes and control characters escaped.
+/// Appends a JSON string: quotes, backslashes and everything a terminal could obey or would hide escaped, so that a log shown
+/// on a terminal is as harmless as it is in a file.
 func appendQuoted(_ string: String, to text: inout String) {
     text += "\""
     for scalar in string.unicodeScalars {
@@ -154,9 +155,12 @@ func appendQuoted(_ string: String, to text: inout String) {
         case "\n": text += "\\n"
         case "\r": text += "\\r"
         case "\t": text += "\\t"
-        case let control where control.value < 0x20 || control.value == 0x7F:
-            let hex = String(control.value, radix: 16)
-            text += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
+        case let scalar where TerminalText.isUnsafe(scalar):
+            // Two escapes beyond the first plane, as JSON asks for.
+            for unit in UTF16.encode(scalar) ?? UTF16.encodedReplacementCharacter {
+                let hex = String(unit, radix: 16)
+                text += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
+            }
         default: text.unicodeScalars.append(scalar)
         }
     }

@@ -20,7 +20,7 @@ public final class ProgressReport: Sendable {
     public init(
         _ title: String, total: Int? = nil, console: Console = .standardError, lineEverySeconds: Int = 5
     ) {
-        self.title = title
+        self.title = TerminalText.visible(title)
         self.console = console
         let now = WallClock.monotonicNanos()
         state = Mutex(
@@ -42,7 +42,7 @@ public final class ProgressReport: Sendable {
         state.withLock { state in
             guard !state.isFinished else { return }
             state.isFinished = true
-            if let note { state.note = note }
+            if let note { state.note = TerminalText.visible(note) }
             let text = Self.text(title, state.done, state.total, state.note, seconds: seconds(state))
             if console.isTerminal { console.keepBar(text) } else { console.writeLine(text) }
         }
@@ -52,7 +52,7 @@ public final class ProgressReport: Sendable {
         state.withLock { state in
             state.done = next(state.done)
             if let total { state.total = total }
-            if let note { state.note = note }
+            if let note { state.note = TerminalText.visible(note) }
             let now = WallClock.monotonicNanos()
             guard !state.isFinished, now - state.shownNanos >= (console.isTerminal ? 100_000_000 : state.lineEveryNanos)
             else { return }

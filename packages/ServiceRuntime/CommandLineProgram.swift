@@ -94,15 +94,18 @@ public struct CommandLineProgram: Sendable {
                 return .success
             }
         } catch let error as CommandError {
-            if !error.message.isEmpty { console.writeLine("\(title): \(error.message)") }
+            if !error.message.isEmpty { console.writeLine(Self.shown("\(title): \(error.message)")) }
             return error.exitCode
         } catch is CancellationError {
             return .success
         } catch {
-            console.writeLine("\(title): \(error)")
+            console.writeLine(Self.shown("\(title): \(error)"))
             return .software
         }
     }
+
+    /// A message may quote what a file, a topic or a server held.
+    private static func shown(_ message: String) -> String { TerminalText.visible(message, keepingNewlines: true) }
 
     private static func log(_ settings: Settings) -> Log {
         let level = LogLevel(rawValue: settings[.logLevel].rawValue) ?? .info

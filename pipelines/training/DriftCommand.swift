@@ -47,7 +47,9 @@ public struct DriftCommand: Command {
                 "the champion, version \(champion.name), was trained on other definitions: `needletail train --from-store` makes one for these."
             )
         case .report(let report, _):
-            try runtime.print(settings[Self.json] ? report.json.text(pretty: true) : report.text)
+            try runtime.print(
+                settings[Self.json]
+                    ? report.json.text(pretty: true) : TerminalText.visible(report.text, keepingNewlines: true))
             if report.isDrifted, settings[Self.failOnDrift] {
                 throw CommandError(.temporaryFailure, "the data have drifted.")
             }

@@ -152,7 +152,7 @@ struct OnlineAnswer: Sendable {
             blocks.append(
                 """
                 view        \(answer.view.name)
-                entity      \(answer.view.entityName) \(entity)
+                entity      \(answer.view.entityName) \(TerminalText.visible(entity))
                 at          \(CivilTime.iso8601(millis))
                 events      \(answer.events)
                 last event  \(newest), generation \(answer.generation)

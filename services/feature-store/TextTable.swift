@@ -1,10 +1,12 @@
-/// Rows of text in columns as wide as their widest cell, two spaces apart.
+import Observability
+
+/// Rows of text in columns as wide as their widest cell, two spaces apart. Cells may hold what came from data.
 struct TextTable {
     private var rows: [[String]]
 
     init(_ header: [String]) { rows = [header] }
 
-    mutating func add(_ cells: [String]) { rows.append(cells) }
+    mutating func add(_ cells: [String]) { rows.append(cells.map { TerminalText.visible($0) }) }
 
     var text: String {
         let widths = (rows.first ?? []).indices.map { column in rows.map { $0[column].count }.max() ?? 0 }

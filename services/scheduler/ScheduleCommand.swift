@@ -42,7 +42,7 @@ public struct ScheduleCommand: Command {
             for job in crontab.jobs {
                 let next = job.time.next(after: ScheduleService.nowSeconds())
                 let time = next.map { String(WallClock.iso8601(millis: $0 * 1000).prefix(16)) + "Z" } ?? "never"
-                try runtime.print("\(time)  \(job.name)  \(job.command)")
+                try runtime.print(TerminalText.visible("\(time)  \(job.name)  \(job.command)"))
             }
             return
         }

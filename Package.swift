@@ -81,6 +81,9 @@ let package = Package(
             name: "PostgresOfflineStore", dependencies: ["FeatureStore", "FeatureEngine", "PostgresClient"],
             path: "packages/PostgresOfflineStore", resources: [.embedInCode("Migrations")], swiftSettings: common),
 
+        // recovery: a state machine without I/O
+        library("StreamRecovery"),
+
         // model
         library(
             "FraudModel",
@@ -105,6 +108,7 @@ let package = Package(
             depending: [
                 "ServiceRuntime", "Observability", "TransactionData", "FeatureStore", "FeatureEngine", "KafkaClient",
                 "RedisOnlineStore", "PostgresOfflineStore", "RedisClient", "PostgresClient", "HTTPServer", "JSON",
+                "StreamRecovery",
             ]),
         library(
             "FeatureStoreCommands", in: "services/feature-store",

@@ -1,3 +1,4 @@
+public import FeatureStore
 public import RedisClient
 
 /// The online view in Redis: one blob an entity and view, and a watermark a partition. One connection, one thread. Any error
@@ -38,7 +39,8 @@ public final class RedisOnlineStore {
 
     // MARK: Reading
 
-    /// The watermark and some blobs in one round trip; nil where there is none. `watermarkKey` comes first in the same MGET.
+    /// The watermark and some blobs in one round trip; nil where there is none, or a value of another type. A watermark that does
+    /// not decode is nil too: who owns the partition plants over it. `watermarkKey` comes first in the same MGET.
     public func read(watermarkKey: String, blobKeys: [String]) throws(RedisError) -> (Watermark?, [[UInt8]?]) {
         pipeline.begin(arguments: 2 + blobKeys.count)
         pipeline.add("MGET")
@@ -54,7 +56,7 @@ public final class RedisOnlineStore {
             if case .bytes(let bytes) = value { blobs.append(bytes) } else { blobs.append(nil) }
         }
         guard case .bytes(let bytes) = values[0] else { return (nil, blobs) }
-        return (Watermark(bytes), blobs)
+        return (Watermark(bytes: bytes), blobs)
     }
 
     // MARK: Writing
@@ -71,9 +73,16 @@ public final class RedisOnlineStore {
         try run(.watermark, [(key, [from.bytes, to.bytes])])[0] == 0 ? .overtaken : .accepted
     }
 
-    /// Plants a watermark of a new generation, only over an older generation.
+    /// Plants a watermark of a new generation: over an older generation, or over what is no watermark.
     public func plant(_ key: String, _ watermark: Watermark) throws(RedisError) -> Outcome {
         try run(.plant, [(key, [watermark.bytes])])[0] == 0 ? .overtaken : .accepted
+    }
+
+    /// Removes blobs that do not decode, unless something else was written there since they were read. Without that their claimed
+    /// position would refuse every write below it.
+    public func discard(_ blobs: [(key: String, bytes: [UInt8])]) throws(RedisError) {
+        guard !blobs.isEmpty else { return }
+        _ = try run(.discard, blobs.map { ($0.key, [$0.bytes]) })
     }
 
     /// One script over many keys in one round trip. A server that does not know the script (it was restarted, or somebody

@@ -1,0 +1,50 @@
+public import FeatureEngine
+
+/// What is wrong with a value of the online store.
+public enum OnlineFault: Error, Hashable, Sendable, CaseIterable {
+    /// There is no blob: the entity is new, or its blob was lost.
+    case absent
+    /// Left behind by a generation before: as good as absent.
+    case outdated
+    /// It does not decode: nothing in it may be believed, its position least of all.
+    case unreadable
+    /// Of a later generation than the watermark, or at or past the owner's next offset: one of the two stores went back.
+    case ahead
+}
+
+/// What the values of the online store mean: the one table for everybody who reads them. What to do about a fault is the
+/// caller's: the API degrades its answer, `get-online` says it, the transformer rebuilds.
+///
+///     blob \ watermark      absent or unreadable    below its target          complete
+///     absent                unknown                 unknown                   new entity (unless known: then lost)
+///     generation before     unknown                 outdated: as absent       outdated: as absent
+///     same generation       unknown                 a prefix of the state     the state
+///     generation after      unknown                 ahead                     ahead
+///     does not decode       unknown                 unreadable                unreadable
+public enum OnlineView {
+    /// The state of a blob under a watermark. `next` is given by the owner of the partition, for whom a blob at or past it is
+    /// ahead; for everybody else it is normal that a blob is ahead of a watermark that follows it.
+    public static func state(
+        _ view: StreamView, blob: Span<UInt8>?, under watermark: Watermark, before next: Int64? = nil
+    ) throws(OnlineFault) -> EntityState {
+        guard let blob else { throw .absent }
+        // The checksum first: a damaged generation must not pass for an older one.
+        let state: EntityState
+        do throws(BlobError) { state = try EntityState(view, blob: blob) } catch { throw .unreadable }
+        guard isPossible(generation: state.generation, offset: state.offset) else { throw .unreadable }
+        if state.generation < watermark.generation { throw .outdated }
+        if state.generation > watermark.generation { throw .ahead }
+        if let next, state.offset >= next { throw .ahead }
+        return state
+    }
+
+    /// What an entity is that had no event before the watermark.
+    public static func empty(_ view: StreamView, under watermark: Watermark) -> EntityState {
+        EntityState(view, generation: watermark.generation, offset: watermark.nextOffset - 1)
+    }
+
+    /// Whether any rebuild can have written this position.
+    public static func isPossible(generation: UInt64, offset: Int64) -> Bool {
+        generation < UInt64(Watermark.end) && offset >= -1 && offset < Watermark.end
+    }
+}

@@ -152,7 +152,7 @@ import Glibc
 
     /// Runs `COPY (…) TO STDOUT (FORMAT binary)` and gives the body row after row. When the body throws, the rest is discarded.
     public func copyOut(_ query: String, _ body: (PostgresCopyRow) throws -> Void) throws {
-        let start = try unsafe run("COPY (\(query)) TO STDOUT (FORMAT binary)", silenceMillis: limits.firstRowMillis)
+        let start = try unsafe run("COPY (\(query)) TO STDOUT (FORMAT binary)", silenceMillis: limits.scanSilenceMillis)
         guard unsafe PQresultStatus(start) == PGRES_COPY_OUT else {
             _ = try unsafe check(start)
             throw PostgresError.unexpectedResult("no COPY TO STDOUT: \(query)")
@@ -166,7 +166,7 @@ import Glibc
             var data: UnsafeMutablePointer<CChar>?
             let length = unsafe PQgetCopyData(connection, &data, 1)
             if length == 0 {
-                try unsafe wait(connection, silenceMillis: isFirst ? limits.firstRowMillis : limits.silenceMillis)
+                try unsafe wait(connection, silenceMillis: limits.scanSilenceMillis)
                 guard unsafe PQconsumeInput(connection) == 1 else { throw lost() }
                 continue
             }
@@ -245,7 +245,7 @@ import Glibc
             let left = end - Self.monotonicMillis()
             guard left > 0 else {
                 close()
-                throw .connectionLost(reason: "no answer for \(silenceMillis / 1_000) s")
+                throw .connectionLost(reason: "no answer for \(silenceMillis) ms")
             }
             let count = unsafe poll(&watched, 1, Int32(clamping: left))
             if count > 0 { return }

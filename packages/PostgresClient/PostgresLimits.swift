@@ -5,8 +5,8 @@ public struct PostgresLimits: Sendable {
     public var connectSeconds = 5
     /// Without a byte in either direction while a statement runs, ms.
     public var silenceMillis = 60_000
-    /// The same before the first row of a `copyOut`, which may have to be sorted first, ms.
-    public var firstRowMillis = 600_000
+    /// The same within a `copyOut`, ms: a scan may have to sort first, and sends its rows 8 kB at a time.
+    public var scanSilenceMillis = 300_000
     /// The server ends a session that stays this long in a transaction without a statement, ms: what a vanished client had locked
     /// is free again.
     public var idleTransactionMillis = 60_000
@@ -18,7 +18,7 @@ public struct PostgresLimits: Sendable {
     public static let bulk: PostgresLimits = {
         var limits = PostgresLimits()
         limits.silenceMillis = 3_600_000
-        limits.firstRowMillis = 3_600_000
+        limits.scanSilenceMillis = 3_600_000
         limits.idleTransactionMillis = 3_600_000
         return limits
     }()

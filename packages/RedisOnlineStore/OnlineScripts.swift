@@ -12,6 +12,10 @@ enum OnlineScript: CaseIterable {
     case plant
     /// KEYS[1] blob, ARGV[1] what was read there and does not decode. 1 removed, 0 something else is there now.
     case discard
+    /// KEYS[1] watermark, KEYS[2] filter, ARGV[1] expected watermark, ARGV[2] new filter. 1 written, 0 another watermark is there.
+    case replaceKnown
+    /// KEYS[1] filter, ARGV[1] its size, then bits to set. 1 set, 0 it is not there in this size.
+    case addKnown
 
     var source: String {
         switch self {
@@ -60,6 +64,18 @@ enum OnlineScript: CaseIterable {
             local stored = redis.pcall('GET', KEYS[1])
             if type(stored) == 'string' and stored ~= ARGV[1] then return 0 end
             redis.call('DEL', KEYS[1])
+            return 1
+            """
+        case .replaceKnown:
+            """
+            if redis.pcall('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+            redis.call('SET', KEYS[2], ARGV[2])
+            return 1
+            """
+        case .addKnown:
+            """
+            if redis.pcall('STRLEN', KEYS[1]) ~= tonumber(ARGV[1]) then return 0 end
+            for i = 2, #ARGV do redis.call('SETBIT', KEYS[1], ARGV[i], 1) end
             return 1
             """
         }

@@ -7,7 +7,7 @@ import Testing
 @Suite struct SilentServerTests {
     private static let limits: PostgresLimits = {
         var limits = PostgresLimits()
-        (limits.silenceMillis, limits.firstRowMillis, limits.idleTransactionMillis) = (400, 800, 500)
+        (limits.silenceMillis, limits.scanSilenceMillis, limits.idleTransactionMillis) = (400, 800, 500)
         return limits
     }()
 
@@ -69,7 +69,9 @@ import Testing
         let connection = try PostgresConnection(url: url, limits: Self.limits)
         var rows = 0
         let taken = try measured {
-            try connection.copyOut("SELECT i, pg_sleep(0.1) FROM generate_series(1, 12) i") { _ in rows += 1 }
+            try connection.copyOut("SELECT repeat('x', 10000), pg_sleep(0.1) FROM generate_series(1, 12)") { _ in
+                rows += 1
+            }
         }
         #expect(rows == 12)
         #expect(taken > .milliseconds(1_100))

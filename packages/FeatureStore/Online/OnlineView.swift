@@ -38,6 +38,32 @@ public enum OnlineView {
         return state
     }
 
+    /// What a reader says of one view of one entity.
+    public enum Answer: Sendable {
+        /// The state, which is right for its position.
+        case state(EntityState)
+        /// There is no blob: whether the entity is new must be asked of `KnownEntities` first.
+        case ask
+        /// Nothing can be said: the features are missing and the answer is degraded.
+        case missing
+    }
+
+    /// What a reader says, given the values it read; `known` once it has asked.
+    public static func answer(
+        _ view: StreamView, blob: Span<UInt8>?, under watermark: Watermark?, known: KnownEntities.Answer? = nil
+    ) -> Answer {
+        guard let watermark, watermark.isComplete else { return .missing }
+        do throws(OnlineFault) { return .state(try state(view, blob: blob, under: watermark)) } catch {
+            switch (error, known) {
+            case (.unreadable, _), (.ahead, _), (_, .known?): return .missing
+            case (_, nil): return .ask
+            case (_, .new?): return .state(empty(view, under: watermark))
+            // Before the first record there is no filter; after it, a missing one says that keys get lost.
+            case (_, .absent?): return watermark.nextOffset == 0 ? .state(empty(view, under: watermark)) : .missing
+            }
+        }
+    }
+
     /// What an entity is that had no event before the watermark.
     public static func empty(_ view: StreamView, under watermark: Watermark) -> EntityState {
         EntityState(view, generation: watermark.generation, offset: watermark.nextOffset - 1)

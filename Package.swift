@@ -164,6 +164,7 @@ let package = Package(
         .target(name: "CAllocationCounter", path: "Tests/Support/CAllocationCounter", publicHeadersPath: "include"),
         unitTests("FeatureEngine"),
         unitTests("FeatureStore", ["FeatureEngine", "YAML"]),
+        unitTests("StreamRecovery"),
         unitTests("JSON"),
         unitTests("Compression"),
         unitTests("TransactionData", ["FeatureEngine", "Compression", "JSON"]),
@@ -184,7 +185,10 @@ let package = Package(
         unitTests("Scheduler", ["ServiceRuntime", "Observability"]),
         unitTests(
             "FeatureTransformer",
-            ["FeatureEngine", "FeatureStore", "TransactionData", "RedisOnlineStore", "PostgresOfflineStore"]),
+            [
+                "FeatureEngine", "FeatureStore", "TransactionData", "PostgresOfflineStore", "PostgresClient",
+                "RedisClient", "KafkaClient", "StreamRecovery", "HTTPServer", "Observability",
+            ]),
         unitTests(
             "KafkaProducerService",
             [

@@ -27,6 +27,33 @@ extension PostgresOfflineStore {
         try scan(source, where: "\(place) AND \(range)", order: .log, limit: limit, body)
     }
 
+    /// The stored events of some entities of one partition before an offset, in log order. `keys` are values of the key field.
+    public func scanEvents(
+        _ source: SourceSchema, topic: String, partition: Int32, before offset: Int64, keys: [ByteString],
+        _ body: (SourceRow, LogPosition) throws -> Void
+    ) throws {
+        guard !keys.isEmpty else { return }
+        let place = "e._topic = \(PostgresQuoting.literal(topic)) AND e._partition = \(partition) AND e._offset < \(offset)"
+        let list = keys.map { PostgresQuoting.literal($0.description) }.joined(separator: ", ")
+        let key = quoted(source.fields[source.keyIndex].name)
+        try scan(source, where: "\(place) AND e.\(key)::text IN (\(list))", order: .log, body)
+    }
+
+    /// For every stored event of one partition: its id, the text of its key, and its offset, in no order.
+    public func scanIDs(
+        _ source: SourceSchema, topic: String, partition: Int32,
+        _ body: (_ id: ArraySlice<UInt8>, _ key: ArraySlice<UInt8>, _ offset: Int64) throws -> Void
+    ) throws {
+        let id = quoted(source.fields[source.eventIDIndex].name)
+        let key = quoted(source.fields[source.keyIndex].name)
+        try connection.copyOut(
+            """
+            SELECT \(id), \(key)::text, _offset FROM \(quoted(source.name))
+            WHERE _topic = \(PostgresQuoting.literal(topic)) AND _partition = \(partition)
+            """
+        ) { row in try body(row.bytes(0), row.bytes(1), row.integer(2)) }
+    }
+
     /// The stored events of one entity, in log order.
     public func scanEvents(of entity: String, in view: StreamView, _ body: (SourceRow, LogPosition) throws -> Void)
         throws

@@ -27,9 +27,7 @@ public enum LogMismatch: Hashable, Sendable {
     /// The topic has another number of partitions than when its first record was stored.
     case partitionCount(stored: Int, found: Int)
     /// What is stored and what was counted do not add up to N.
-    case totals(rows: Int64, letters: Int64, duplicates: Int64, gaps: Int64, read: Int64)
-    /// Redis holds a generation above which none can be begun.
-    case generations
+    case totals(rows: Int64, letters: Int64, PartitionClaim)
 }
 
 /// What an entity's stored blob is worth when its state is needed at a position of this owner's.
@@ -43,7 +41,7 @@ public enum BlobUse: Equatable, Sendable {
     /// Of a later generation, or at or past N: Postgres went back, or somebody else writes. Rebuild above this generation.
     case ahead(UInt64)
 
-    /// `blob` is the stored position, nil when there is none or it is impossible. The owner works under `generation`, N is
+    /// `blob` is the stored position, nil when there is none that can be read. The owner works under `generation`, N is
     /// `next`, and `from` is the first position it has to apply; `firstEvent` is the entity's first stored event.
     public static func plan(
         blob: (generation: UInt64, offset: Int64)?, under generation: UInt64, from: Int64, next: Int64,

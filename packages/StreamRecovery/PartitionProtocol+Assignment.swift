@@ -12,14 +12,11 @@ extension PartitionProtocol {
             }
             return claim.partitionCount == 0 ? go(.notingCount, .noteCount(count)) : loadIDs()
         case (.notingCount, .done): return loadIDs()
-        case (.loadingIDs, .counted(let rows, let letters)):
-            let sum = [rows, letters, claim.duplicates, claim.gaps].reduce(Int64(0)) { $0.addingSaturating($1) }
-            guard sum == claim.next else {
-                return stop(
-                    .totals(
-                        rows: rows, letters: letters, duplicates: claim.duplicates, gaps: claim.gaps, read: claim.next))
-            }
-            filter = (claim.epoch, claim.next)
+        case (.loadingIDs, .counted(let rows, let letters, let removed)):
+            claim.removed = removed
+            let sum = [rows, letters, claim.duplicates, claim.gaps, removed].reduce(Int64(0)) { $0.addingSaturating($1) }
+            guard sum == claim.next else { return stop(.totals(rows: rows, letters: letters, claim)) }
+            filter = (claim.epoch, claim.next, nil)
             return republish()
         case (.republishing, .done): return go(.notingPublished, .notePublished(claim.next))
         case (.notingPublished, .done):
@@ -29,10 +26,13 @@ extension PartitionProtocol {
         }
     }
 
-    /// A filter that was right stays right while nobody else claims: it has what this owner stored, and what it tried to.
+    /// A filter that was right stays right while nobody else claims: it has what this owner stored, and what it tried to. N must
+    /// be where this owner left it, or where its last commit would bring it: otherwise Postgres was set back or forth.
     mutating func loadIDs() -> Step {
-        if let filter, filter.next <= claim.next, !rules.contains(.followsEpochs) || filter.epoch + 1 == claim.epoch {
-            self.filter = (claim.epoch, claim.next)
+        if let filter, !rules.contains(.followsEpochs) || filter.epoch + 1 == claim.epoch,
+            claim.next == filter.next || claim.next == filter.unanswered
+        {
+            self.filter = (claim.epoch, claim.next, nil)
             return republish()
         }
         filter = nil
@@ -57,7 +57,7 @@ extension PartitionProtocol {
             return go(.planting, .plant(mark))
         case (.planting, .done): return replay()
         case (.replaying, .replayed(let stored, let next)):
-            if rules.contains(.asksMark), stored != mark { return retreat(.overtaken) }
+            if stored != mark { return retreat(.overtaken) }
             precondition(next > mark.next, "a replay goes on")
             let isLast = !isRebuild || next >= claim.next || !rules.contains(.plantsTarget)
             return write(OnlineMark(generation: mark.generation, next: next, target: isLast ? next : claim.next))
@@ -81,8 +81,11 @@ extension PartitionProtocol {
             return replay()
         }
         var above = claim.generation
-        if rules.contains(.rebuildsAbove) { above = max(above, stored?.generation ?? 0, rebuildAbove ?? 0) }
-        guard above < OnlineMark.generationLimit - 1 else { return stop(.generations) }
+        if rules.contains(.rebuildsAbove) {
+            for seen in [stored?.generation ?? 0, rebuildAbove ?? 0] where seen < OnlineMark.generationLimit {
+                above = max(above, seen)
+            }
+        }
         let target = rules.contains(.plantsTarget) ? claim.next : 0
         mark = OnlineMark(generation: above + 1, next: 0, target: target)
         isRebuild = true

@@ -43,8 +43,9 @@ extension PartitionProtocol {
     mutating func batched(_ event: Event) -> Step {
         switch (phase, event) {
         case (.preparing, .prepared(let batch)):
-            if isOnline, rules.contains(.asksMark), batch.mark != mark { return retreat(.overtaken) }
+            if isOnline, batch.mark != mark { return retreat(.overtaken) }
             prepared = batch
+            filter?.unanswered = batch.to
             return go(.committing, .commit(published: flushed))
         case (.committing, .done): return prepared.letters > 0 ? go(.publishing, .publish) : writeBatch()
         case (.publishing, .done): return writeBatch()
@@ -67,6 +68,7 @@ extension PartitionProtocol {
         claim.knowsRecordBefore = unreadableTo == nil
         if unreadableTo != nil { isDisturbed = true }  // The reader stands before what it cannot read.
         filter?.next = prepared.to
+        filter?.unanswered = nil
         failures = 0
         carefulRecords = max(0, carefulRecords - prepared.records)
         suspects = max(0, suspects - prepared.records)

@@ -66,8 +66,8 @@ public struct PartitionProtocol: Sendable {
     public enum Event: Hashable, Sendable {
         /// The partition is this owner's; the topic has `partitionCount` partitions now.
         case claimed(PartitionClaim, partitionCount: Int)
-        /// What the tables hold of the partition.
-        case counted(rows: Int64, letters: Int64)
+        /// What the tables hold of the partition, and what was deleted from them by age, at one moment.
+        case counted(rows: Int64, letters: Int64, removed: Int64)
         /// The step came to its end.
         case done
         /// The stored watermark; nil when there is none or it cannot be one.
@@ -116,8 +116,8 @@ public struct PartitionProtocol: Sendable {
     var mark = OnlineMark(generation: 0, next: 0, target: 0)
     /// Everything before it is published.
     var flushed: Int64 = 0
-    /// The epoch under which the filter of ids was made, and N since.
-    var filter: (epoch: Int64, next: Int64)?
+    /// The epoch under which the filter of ids is right, N since, and N after a commit whose answer is not known.
+    var filter: (epoch: Int64, next: Int64, unanswered: Int64?)?
     var isRebuild = false
     /// Where the end of what log and tables have in common is looked for.
     var common = (low: Int64(0), end: Int64(0))

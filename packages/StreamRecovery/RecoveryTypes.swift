@@ -20,8 +20,8 @@ public struct OnlineMark: Hashable, Sendable {
     /// Whether the state lacks nothing before `next`. Below the target, blobs may be missing that must exist.
     public var isWhole: Bool { next >= target }
 
-    /// Generations from here on cannot have come from rebuilds: such a value is damage.
-    public static let generationLimit: UInt64 = 1 << 62
+    /// Generations from here on cannot have come from rebuilds: such a value is damage, and is written over.
+    public static let generationLimit: UInt64 = 1 << 61
 }
 
 /// What Postgres says of a partition when it is claimed. All positions are base + Kafka offset.
@@ -40,6 +40,8 @@ public struct PartitionClaim: Hashable, Sendable {
     public var duplicates: Int64 = 0
     /// Positions without a record.
     public var gaps: Int64 = 0
+    /// Rows and dead letters that were deleted by age.
+    public var removed: Int64 = 0
     /// How many partitions the topic had when the first record was stored; 0 is not noted yet.
     public var partitionCount: Int = 0
     /// Whether the record before N is known and can be read again.

@@ -21,7 +21,7 @@ public struct TransformCommand: Command {
     public static let settings: [any SettingProtocol] = [
         Setting<String>.kafkaBootstrapServers, Setting<String>.redisURL, Setting<String>.databaseURL,
         Setting<String>.featureRepo, Setting<Int?>.adminPort, exitAtEnd, batchEvents,
-        lagBatchEvents, threads, group, topicPartitions, topicRetentionDays,
+        lagBatchEvents, threads, group, allowEviction, topicPartitions, topicRetentionDays,
     ]
 
     static let exitAtEnd = Setting<Bool>(
@@ -36,7 +36,10 @@ public struct TransformCommand: Command {
         "transform-threads", default: 2, in: 1...64, help: "Threads that share the partitions of events.")
     static let group = Setting<String>(
         "transform-group", default: "needletail-transform",
-        help: "The consumer group; processes of one group share the partitions.")
+        help: "Processes of one group share the partitions; their progress is committed under this consumer group.")
+    static let allowEviction = Setting<Bool>(
+        "allow-eviction", default: false,
+        help: "Run although Redis may drop keys by itself: lost state is computed from Postgres, at a price.")
     static let topicPartitions = Setting<Int>(
         "partitions", default: 4, in: 1...1_000, help: "Partitions of topics that are made.",
         environment: "TOPIC_PARTITIONS")
@@ -62,22 +65,30 @@ public struct TransformCommand: Command {
             processName: "\(ProcessInfo.processInfo.hostName):\(ProcessInfo.processInfo.processIdentifier)",
             batchEvents: settings[Self.batchEvents],
             lagBatchEvents: max(settings[Self.batchEvents], settings[Self.lagBatchEvents]), partitionCounts: [:])
-        let board = AssignmentBoard()
+        let board = ProgressBoard()
+        let transformGroup = TransformGroup(plan.group, databaseURL: plan.databaseURL)
 
-        try await prepareStores(plan, runtime)
+        try await prepareStores(plan, runtime, mayEvict: settings[Self.allowEviction])
         let ends = try await prepareTopics(
             &plan, runtime, partitions: settings[Self.topicPartitions], retentionDays: settings[Self.topicRetentionDays]
         )
         var admin: AdminServer?
         if let port = settings[.adminPort] {
-            do { admin = try AdminServer(port: port, metrics: runtime.metrics) { .ready } } catch {
+            do {
+                admin = try AdminServer(port: port, metrics: runtime.metrics) {
+                    board.readiness(nowMillis: StageClock.millis())
+                }
+            } catch {
                 throw CommandError(.unavailable, "cannot serve health and metrics on port \(port): \(error)")
             }
         }
         defer { admin?.stop() }
 
         let wanted = plan.threads(eventThreads: settings[Self.threads])
+        let (prepared, mayEvict) = (plan, settings[Self.allowEviction])
         try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await runtime.onThread("transform-group") { transformGroup.run(runtime) } }
+            if !mayEvict { group.addTask { await Self.watchRedis(prepared, runtime) } }
             for thread in wanted {
                 let plan = plan
                 group.addTask {
@@ -85,8 +96,9 @@ public struct TransformCommand: Command {
                     defer { runtime.stop() }
                     try await runtime.onThread("transform-\(thread.kind.name)-\(thread.number)") {
                         try StageThread(
-                            thread.kind, number: thread.number, topics: thread.topics, plan: plan, runtime: runtime,
-                            board: board
+                            thread.kind, number: thread.number,
+                            of: wanted.count { $0.kind == thread.kind }, topics: thread.topics, plan: plan,
+                            runtime: runtime, group: transformGroup, board: board
                         ).run()
                     }
                 }
@@ -104,7 +116,7 @@ public struct TransformCommand: Command {
     }
 
     /// Waits for both stores, makes what is missing in Postgres, and warns of a Redis that forgets.
-    private func prepareStores(_ plan: TransformPlan, _ runtime: ServiceRuntime) async throws {
+    private func prepareStores(_ plan: TransformPlan, _ runtime: ServiceRuntime, mayEvict: Bool) async throws {
         try await runtime.waiting(for: "Postgres") {
             try await runtime.onThread("prepare") {
                 let store = try PostgresOfflineStore(url: plan.databaseURL, limits: .bulk)
@@ -119,7 +131,26 @@ public struct TransformCommand: Command {
         let warning = try await runtime.waiting(for: "Redis at \(Self.shown(plan.redisURL))") {
             try await runtime.onThread("prepare") { try RedisOnlineStore(url: plan.redisURL).evictionWarning() }
         }
-        if let warning { runtime.log.warning("Redis may lose online state by itself", ["reason": warning]) }
+        guard let warning else { return }
+        guard mayEvict else {
+            throw CommandError(
+                .configuration,
+                "Redis may lose online state by itself: \(warning). Set `maxmemory-policy noeviction`, or allow it with --allow-eviction.")
+        }
+        runtime.log.warning("Redis may lose online state by itself", ["reason": warning])
+    }
+
+    /// Asks now and then whether Redis still keeps what it is given: its configuration can be changed while it runs.
+    private static func watchRedis(_ plan: TransformPlan, _ runtime: ServiceRuntime) async {
+        var told: String?
+        while await runtime.sleep(millis: 30_000) {
+            let asked: String?? = try? await runtime.onThread("redis-policy") {
+                try RedisOnlineStore(url: plan.redisURL).evictionWarning()
+            }
+            guard let answer = asked, answer != told else { continue }
+            told = answer
+            if let warning = answer { runtime.log.error("Redis may lose online state by itself", ["reason": warning]) }
+        }
     }
 
     /// Waits for Kafka, makes the topics that are missing, and notes their partitions and ends.
@@ -166,7 +197,7 @@ public struct TransformCommand: Command {
     /// Stops the program when every partition was checked and both stores have everything before `ends`, whichever process
     /// stored it. The threads finish the batch in hand.
     private static func stopAtEnd(
-        _ ends: [KafkaPartition: Int64], _ plan: TransformPlan, _ board: AssignmentBoard, _ runtime: ServiceRuntime
+        _ ends: [KafkaPartition: Int64], _ plan: TransformPlan, _ board: ProgressBoard, _ runtime: ServiceRuntime
     ) async throws {
         // A partition that did not come to us in this time is with another process of the group.
         let others = WallClock.monotonicNanos() + 10_000_000_000

@@ -77,4 +77,33 @@ import Testing
             if !outcome.wrong.isEmpty { return }
         }
     }
+
+    /// Where among the seeds each rule is first missed: at most so many schedules show that it is needed.
+    static let needs: [(name: String, rule: RecoveryRules, seeds: Range<UInt64>)] = [
+        ("dead letters are published again", .republishes, 0..<50),
+        ("what a failure taught is remembered", .remembers, 700..<800),
+        ("refused batches are halved", .halves, 0..<50),
+        ("refused letters are bared", .baresLetters, 0..<50),
+        ("the record before N is compared", .comparesRecordBefore, 0..<50),
+        ("a planted watermark has a target", .plantsTarget, 0..<50),
+        ("a filter is kept only under its own epochs", .followsEpochs, 23_500..<23_600),
+        ("a shortened log goes on behind N", .rebases, 0..<50),
+        ("a rebuild begins above what was seen", .rebuildsAbove, 0..<100),
+        ("the watermark is compared", .comparesMark, 0..<100),
+        ("blobs are compared", .comparesBlobs, 0..<200),
+        ("writes are fenced", .fences, 0..<50),
+        ("a record's home is checked", .checksHome, 0..<50),
+        ("lost entities are loaded", .loadsLostEntities, 0..<100),
+        ("damage is written over", .overwritesDamage, 0..<50),
+    ]
+
+    @Test(arguments: needs.indices)
+    func `without one rule something goes wrong`(index: Int) {
+        let (name, rule, seeds) = Self.needs[index]
+        #expect(seeds.contains { !Self.run(seed: $0, without: rule).wrong.isEmpty }, "\(name)")
+    }
+
+    @Test func `every rule is left out once`() {
+        #expect(Self.needs.reduce(RecoveryRules()) { $0.union($1.rule) } == .all)
+    }
 }

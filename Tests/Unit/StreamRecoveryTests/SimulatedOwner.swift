@@ -144,7 +144,7 @@ final class SimulatedOwner {
         firstEvents = [:]
         for (position, record) in events where firstEvents[record.key] == nil { firstEvents[record.key] = position }
         let letters = world.postgres.letters.keys.filter { $0.partition == partition }.count
-        return .counted(rows: Int64(events.count), letters: Int64(letters))
+        return .counted(rows: Int64(events.count), letters: Int64(letters), removed: 0)
     }
 
     private func record(at position: Int64) -> SimulatedRecord? {
@@ -158,7 +158,7 @@ final class SimulatedOwner {
         // Of a repeat nothing is stored that could tell it from another one.
         let isStored =
             world.postgres.letters[place].map { $0 == record.serial }
-            ?? (world.postgres.events[record.id]?.place == place)
+            ?? world.postgres.events[record.id].map { $0.place == place && $0.record.serial == record.serial } ?? false
         if isStored { identified = record.serial }
         return isStored
     }
@@ -168,7 +168,11 @@ final class SimulatedOwner {
     /// One MGET: the watermark, and the blobs not seen before. What is missing is computed from Postgres.
     private func load(from: Int64) -> StepFailure? {
         for (_, record) in batch.accepted where states[record.key] == nil {
-            let stored = world.redis.blobs[record.key]?.value
+            var stored = world.redis.blobs[record.key]?.value
+            if let blob = stored, !blob.isIntact, world.rules.contains(.overwritesDamage) {
+                world.redis.blobs[record.key] = nil  // What cannot be read is removed, and is as good as lost.
+                stored = nil
+            }
             let use = BlobUse.plan(
                 blob: stored.map { ($0.generation, $0.offset) }, under: claim.generation, from: from, next: claim.next,
                 firstEvent: firstEvents[record.key])
@@ -176,7 +180,7 @@ final class SimulatedOwner {
             switch use {
             case .ahead(let generation): return .unusable(generation: max(generation, claim.generation))
             case .usable:
-                guard let stored, stored.isIntact else { return .unusable(generation: claim.generation) }
+                guard let stored, stored.isIntact else { return .other("a blob cannot be read") }
                 state = stored
             case .fresh: break
             case .lost:

@@ -45,7 +45,9 @@ struct SimulatedRedis {
 
     mutating func plant(_ mark: OnlineMark, _ partition: Int, _ rules: RecoveryRules) -> Bool {
         switch marks[partition] {
-        case .value(let stored) where stored.generation >= mark.generation: return false
+        case .value(let stored)
+        where stored.generation >= mark.generation && stored.generation < OnlineMark.generationLimit:
+            return false
         case .garbage where !rules.contains(.overwritesDamage): return false
         default: break
         }
@@ -63,7 +65,11 @@ struct SimulatedRedis {
     mutating func write(_ key: Int, _ blob: SimulatedBlob, _ rules: RecoveryRules) -> Bool {
         switch blobs[key] {
         case .value(let stored) where rules.contains(.comparesBlobs):
-            if (stored.generation, stored.offset) > (blob.generation, blob.offset) { return false }
+            if (stored.generation, stored.offset) > (blob.generation, blob.offset),
+                stored.generation < OnlineMark.generationLimit
+            {
+                return false
+            }
         case .garbage where !rules.contains(.overwritesDamage): return false
         default: break
         }

@@ -62,7 +62,7 @@ final class SimulatedWorld {
         if choice < 5, let repeated = logs[partition].randomElement(using: &random), repeated.content == .sound {
             (id, key) = (repeated.id, repeated.key)
         } else if choice == 5, let foreign = logs[partition ^ 1].randomElement(using: &random),
-            foreign.content == .sound
+            foreign.content == .sound, foreign.id != logs[partition ^ 1][0].id
         {
             id = foreign.id  // the same id in another partition: one of the two is a repeat
             sharedIDs.insert(id)
@@ -228,6 +228,7 @@ final class SimulatedWorld {
             guard let old = oldPostgres.randomElement(using: &random) else { return }
             postgres = old
             isRestored = true
+            oldRedis = []  // A generation means the same state only while Postgres does not forget it.
             postgresConnection += 1
         case 5: loseTail(random.below(Self.partitionCount))
         case 6: if random.below(4) == 0 { recreate(random.below(Self.partitionCount)) }
@@ -261,6 +262,7 @@ final class SimulatedWorld {
 
     private func damageBlob() {
         guard let key = redis.blobs.keys.sorted().randomElement(using: &random) else { return }
+        lostKeys.insert(key)
         guard var blob = redis.blobs[key]?.value, random.below(4) > 0 else {
             redis.blobs[key] = .garbage
             return

@@ -6,6 +6,14 @@ public import EventLoop
 ///
 /// hiredis has no deadline of its own and queues without an end while a server hangs, so both limits are kept here. All reads
 /// of one turn of the loop go out in one write.
+///
+///     read ──▶ sent ──▶ answered in time ──▶ values
+///                └────▶ deadline: the caller gets a failure now; the answer that comes later is dropped
+///     no answer at all for `silenceMillis`: the connection is dead; all that wait fail, and it is made anew
+///
+/// A read that was given up still counts against `readsMax` until its answer or the end of the connection: Redis works on it, and
+/// so does memory. Beyond the limit a read fails at once, which is the right answer to an overloaded store. Deadlines are in the
+/// order of the reads, so one timer for the first is enough.
 @safe public final class AsyncRedisConnection {
     /// What it may wait for.
     public struct Limits: Sendable {

@@ -174,7 +174,7 @@ let package = Package(
         unitTests("FraudModel", ["GradientBoosting", "FeatureEngine", "FeatureStore", "JSON"], fixtures: true),
         unitTests("ServiceRuntime", ["Observability"]),
         unitTests("TerminalUI"),
-        unitTests("Dashboard", ["TerminalUI", "FeatureStore", "JSON"]),
+        unitTests("Dashboard", ["TerminalUI", "FeatureStore", "JSON", "KafkaClient"]),
         unitTests("KafkaProtocol"),
         unitTests("KafkaBroker", ["KafkaProtocol"]),
         unitTests("Scheduler", ["ServiceRuntime", "Observability"]),

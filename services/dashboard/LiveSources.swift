@@ -52,9 +52,16 @@ final class LiveSources: DashboardSources {
 
     func logEnd(topic: String, partition: Int32) -> Int64? { kafka?.end(of: KafkaPartition(topic, partition)) }
 
+    /// A screen is refreshed every second: better no answer than a late one.
+    private static let limits: PostgresLimits = {
+        var limits = PostgresLimits()
+        (limits.connectSeconds, limits.silenceMillis) = (2, 5_000)
+        return limits
+    }()
+
     func stored(service: String?) throws -> (positions: [StoredPosition], champion: Champion?) {
         do {
-            let connection = try postgres ?? PostgresConnection(url: databaseURL, connectTimeoutSeconds: 2)
+            let connection = try postgres ?? PostgresConnection(url: databaseURL, limits: Self.limits)
             postgres = connection
             return (try DashboardQueries.positions(connection), try champion(of: service, connection))
         } catch let error as PostgresError where error.sqlState == "42P01" {

@@ -6,12 +6,12 @@ import JSON
 import TransactionData
 
 /// One request on its way: its row must outlast the read of the online store. Reused.
-final class Prediction {
+final class PendingRequest {
     var row: SourceRow
     var request: Request?
     var startMicros: Int64 = 0
     var explains = true
-    var partition: Int32 = 0
+    var read = OnlineRead()
 
     init(_ schema: SourceSchema) { row = SourceRow(schema) }
 }
@@ -23,28 +23,32 @@ final class ActiveModel {
     var join: OnlineJoin
     var viewVectors: [FeatureVector]
     var positions: [ViewPosition?]
-    private(set) var isDegraded = false
+    private(set) var degradation: Degradation = []
     private(set) var probability: Float = 0
 
     private var vector: FeatureVector
     private var scorer: Scorer
-    let batchParser = JSONParser()
+    /// Most values of a batch: each takes 32 bytes while it is read. Room for every field of every row, and as much again.
+    let batchValuesMax: Int
+    let batchParser: JSONParser
     private let encoder: EventEncoder
     private var contributions: [Double]
     private var order: [Int]
-    private var idle: [Prediction] = []
+    private var idle: [PendingRequest] = []
     private let featureStarts: [[UInt8]]  // `{"feature":"…","value":`
     private let viewStarts: [[UInt8]]  // `"card_activity":{"generation":`
     private let topicMember: [UInt8]  // `,"topic":"transactions","partition":`
     private let modelMembers: [UInt8]  // `,"threshold":…` and what else is the same in every answer
     private let logMembers: [UInt8]
 
-    init(_ served: ServedModel) {
+    init(_ served: ServedModel, eventsMax: Int, micros: @escaping () -> Int64) {
         self.served = served
         let service = served.service
-        decoder = EventDecoder(service.source)
+        decoder = EventDecoder(service.source, maximumBytes: BatchPrediction.rowBytesMax)
+        batchValuesMax = BatchPrediction.rowsMax * (2 * service.source.fields.count + 32)
+        batchParser = JSONParser(maximumValues: batchValuesMax)
         encoder = EventEncoder(service.source)
-        join = OnlineJoin(service, project: served.project, hash8: served.hash8)
+        join = OnlineJoin(service, project: served.project, hash8: served.hash8, eventsMax: eventsMax, micros: micros)
         viewVectors = service.makeViewVectors()
         positions = Array(repeating: nil, count: service.views.count)
         vector = service.makeVector()
@@ -65,20 +69,30 @@ final class ActiveModel {
             + quoted(service.definitionHash)
     }
 
-    func takePrediction() -> Prediction { idle.popLast() ?? Prediction(served.service.source) }
+    func takePending() -> PendingRequest { idle.popLast() ?? PendingRequest(served.service.source) }
 
-    func giveBack(_ prediction: Prediction) {
-        prediction.request = nil
-        if idle.count < 1_024 { idle.append(prediction) }
+    func giveBack(_ pending: PendingRequest) {
+        pending.request = nil
+        if idle.count < 1_024 { idle.append(pending) }
+    }
+
+    /// Reads a request's fields; refused is what the stream would not take either.
+    func decode(_ bytes: Span<UInt8>, into row: inout SourceRow, nowMillis: Int64) throws(EventError) {
+        try decoder.decode(bytes, into: &row)
+        guard PlausibleTime.isAhead(row.eventTimeMillis, ofRecordAt: nowMillis) else { return }
+        let field = served.service.source.fields[served.service.source.eventTimeIndex].name
+        throw EventError([.init(field: field, message: "is more than 5 minutes ahead of now", type: "value_error")])
     }
 
     /// Scores a row whose `viewVectors` and `positions` are set. What the row's answer and record say is then kept here until
     /// the next row.
-    func score(_ row: SourceRow, isComplete: Bool) {
-        isDegraded = !isComplete
+    func score(_ row: SourceRow, _ degradation: Degradation) {
+        self.degradation = degradation
         served.service.assemble(row: row, viewVectors: viewVectors, into: &vector)
         probability = scorer.probability(of: vector)
     }
+
+    private var isDegraded: Bool { !degradation.isEmpty }
 
     var isFraud: Bool { served.scoring.isFraud(probability) }
 

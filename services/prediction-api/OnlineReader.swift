@@ -1,26 +1,46 @@
+import FeatureEngine
 import RedisClient
 
 /// The keys of one read, in one buffer that is reused.
 struct OnlineKeyList {
-    private(set) var bytes: [UInt8] = []
-    private(set) var ends: [Int] = []
+    private var bytes: [UInt8] = []
+    private var ends: [Int] = []
+    private var places: [ByteString: Int32] = [:]
 
     var count: Int { ends.count }
 
     mutating func removeAll() {
         bytes.removeAll(keepingCapacity: true)
         ends.removeAll(keepingCapacity: true)
+        if !places.isEmpty { places.removeAll(keepingCapacity: true) }
     }
 
-    mutating func append(_ key: [UInt8]) {
+    /// Adds a key; returns its place. With `isShared` the place of an equal key that was added so is given instead.
+    mutating func append(_ key: [UInt8], isShared: Bool) -> Int32 {
         bytes.append(contentsOf: key)
-        ends.append(bytes.count)
+        return end(isShared)
     }
 
-    mutating func append(_ prefix: [UInt8], _ rest: some Sequence<UInt8>) {
+    /// Adds a key that has two parts.
+    mutating func append(_ prefix: [UInt8], _ rest: Span<UInt8>, isShared: Bool) -> Int32 {
         bytes.append(contentsOf: prefix)
-        bytes.append(contentsOf: rest)
+        rest.withUnsafeBufferPointer { bytes.append(contentsOf: $0) }
+        return end(isShared)
+    }
+
+    private mutating func end(_ isShared: Bool) -> Int32 {
+        let place = Int32(ends.count)
+        if isShared {
+            let start = ends.last ?? 0
+            let key = ByteString(bytes[start...])
+            if let known = places[key] {
+                bytes.removeSubrange(start...)
+                return known
+            }
+            places[key] = place
+        }
         ends.append(bytes.count)
+        return place
     }
 
     subscript(index: Int) -> ArraySlice<UInt8> { bytes[(index == 0 ? 0 : ends[index - 1])..<ends[index]] }

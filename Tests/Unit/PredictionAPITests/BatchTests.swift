@@ -32,7 +32,9 @@ import Testing
                 #expect(prediction["degraded"]?.bool == false)
             }
         }
-        #expect(fixture.store.reads.map(\.count) == [128, 128, 128, 16, 128, 128, 128, 16])
+        // A read of 64 rows has 64 cards and the watermarks of the 4 partitions.
+        #expect(fixture.store.reads.map(\.count).prefix(3) == [68, 68, 68])
+        #expect(fixture.store.reads.count == 8)
         #expect(fixture.records.records.count == 400)
     }
 
@@ -91,7 +93,7 @@ import Testing
         let fixture = try Fixture()
         let answer = fixture.ask(Self.batch(Array(repeating: "{}", count: 1_000)), Self.path)
         #expect(answer.status == 422)
-        #expect(answer.problems.count == PredictionApp.issuesMax)
+        #expect(answer.problems.count == Refusal.problemsMax)
     }
 
     @Test func `a store that fails once costs one deadline, not one for every part`() throws {
@@ -101,5 +103,50 @@ import Testing
         #expect(answer.status == 200)
         #expect(answer.json["predictions"]?.array?.allSatisfy { $0["degraded"]?.bool == true } == true)
         #expect(fixture.store.reads.count == 1)
+    }
+
+    @Test func `a card that many rows name is read and decoded once, and each row is as alone`() throws {
+        let fixture = try Fixture()
+        try fixture.store(events: [("2024-03-01 11:30:00", "20.00", "Bakery")], partition: 3)
+        let rows = (0..<64).map { number in
+            Fixture.payment.replacing("12:00:00", with: number % 2 == 0 ? "12:00:00" : "12:00:40")
+        }
+        let alone = rows.prefix(2).map { fixture.ask($0).json }
+        let together = fixture.ask(Self.batch(rows), Self.path, query: ["explain": "true"]).json
+        #expect(together["predictions"]?.array?.count == 64)
+        for (number, prediction) in (together["predictions"]?.array ?? []).enumerated() {
+            #expect(prediction == alone[number % 2])
+        }
+        #expect(fixture.store.reads.last?.count == 2)
+    }
+
+    @Test func `a slow batch goes on in smaller parts with a turn for others between them`() throws {
+        let fixture = try Fixture()
+        for partition in 0..<4 { fixture.setWatermark(partition: partition, next: 10) }
+        fixture.time.stepMicros = BatchPrediction.sliceMicros / 4
+        let answer = fixture.ask(Self.batch((0..<100).map { Self.row("p\($0)", card: "c\($0)") }), Self.path)
+        #expect(answer.status == 200)
+        #expect(
+            (answer.json["predictions"]?.array ?? []).map { $0["transaction_id"]?.string } == (0..<100).map { "p\($0)" }
+        )
+        #expect(fixture.store.reads.count > 10)
+        #expect(fixture.records.records.count == 100)
+    }
+
+    @Test func `a batch of millions of values is refused when the first too many is met`() throws {
+        let fixture = try Fixture()
+        let body = "[" + String(repeating: "1,", count: 2_000_000) + "1]"
+        let answer = fixture.ask(body, Self.path)
+        #expect(answer.status == 422)
+        #expect(answer.problems == ["body too_long"])
+        #expect(fixture.ask(Self.batch([Self.row("a")]), Self.path).status == 200)
+    }
+
+    @Test func `a row that is too long for a request alone is too long for a batch`() throws {
+        let fixture = try Fixture()
+        let long = String(repeating: "m", count: BatchPrediction.rowBytesMax)
+        let row = #"{"id":"a","at":"2024-03-01 12:00:00","card":"c1","merchant":"\#(long)","amt":1}"#
+        #expect(fixture.ask(Self.batch([Self.row("b"), row]), Self.path).problems == ["body.1 too_large"])
+        #expect(fixture.records.records.isEmpty)
     }
 }

@@ -22,10 +22,19 @@ final class Fixture {
     let store = MemoryReader()
     let records = MemoryLog()
     let registry = MetricsRegistry()
+    let time = TestTime()
     let app: PredictionApp
 
-    init(apiKeys: String? = nil, hasModel: Bool = true, partitions: Int? = 4) throws {
-        app = PredictionApp(reader: store, log: records, metrics: registry, apiKeys: APIKeys(apiKeys))
+    init(
+        apiKeys: String? = nil, origins: String? = nil, hasModel: Bool = true, partitions: Int? = 4,
+        eventsMax: Int = 50_000
+    ) throws {
+        var limits = ServingLimits()
+        limits.eventsMax = eventsMax
+        app = PredictionApp(
+            reader: store, log: records, metrics: registry,
+            gate: RequestGate(apiKeys: APIKeys(apiKeys), origins: try AllowedOrigins(origins)), limits: limits,
+            clocks: time.clocks)
         if let partitions { app.use(partitionCount: partitions, of: "payments") }
         if hasModel { app.use(try ServedModel(Self.model(), Self.repository)) }
     }
@@ -81,6 +90,24 @@ final class Fixture {
     func setWatermark(partition: Int, generation: UInt64 = 1, next: Int64) {
         store.values[ServingFixture.watermarkKey(partition)] = ServingFixture.watermark(
             generation: generation, next: next)
+    }
+}
+
+/// Time that goes only as a test says.
+final class TestTime {
+    /// A minute after the payment of the fixture.
+    var wallMillis: Int64 = 1_709_294_460_000
+    var micros: Int64 = 1_000_000
+    /// How much later each look at the clock finds it.
+    var stepMicros: Int64 = 0
+
+    var clocks: Clocks {
+        Clocks(
+            wallMillis: { [self] in wallMillis },
+            micros: { [self] in
+                micros += stepMicros
+                return micros
+            })
     }
 }
 

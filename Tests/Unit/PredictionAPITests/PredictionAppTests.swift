@@ -5,6 +5,7 @@ import HTTPServer
 import JSON
 import Observability
 import RedisClient
+import ServingSupport
 import Testing
 
 @testable import PredictionAPI
@@ -198,6 +199,9 @@ import Testing
         #expect(fixture.get("/health/ready").status == 200)
         #expect(fixture.get("/api/v1/model").json["version"]?.string == "7")
         #expect(fixture.get("/api/v1/model").json["features"]?.array?.count == 5)
+        #expect(fixture.get("/api/v1/model").json["registry_champion"] == nil)
+        fixture.app.otherChampion = "9"
+        #expect(fixture.get("/api/v1/model").json["registry_champion"]?.string == "9")
         fixture.app.isStopping = true
         #expect(fixture.get("/health/ready").status == 503)
     }
@@ -261,5 +265,47 @@ import Testing
         #expect(transaction?["required"] == ["id", "at", "card", "merchant", "amt"])
         #expect(json["paths"]?["/api/v1/predict"]?["post"] != nil)
         #expect(json["security"] == [["key": []]])
+    }
+
+    @Test func `a card with too many events is degraded, counted, and not read again for a while`() throws {
+        let fixture = try Fixture(eventsMax: 3)
+        let events = (0..<40).map { number in
+            (at: "2024-03-01 11:\(10 + number):00", amount: "1.00", merchant: "A merchant of twenty")
+        }
+        try fixture.store(events: Array(events.prefix(3)), partition: 3)
+        #expect(fixture.ask(Fixture.payment).json["degraded"]?.bool == false)
+        try fixture.store(events: events, partition: 3)
+        for round in 0..<3 {
+            let answer = fixture.ask(Fixture.payment)
+            #expect(answer.status == 200)
+            #expect(answer.json["degraded"]?.bool == true)
+            #expect(answer.json["features_as_of"] == .object([]))
+            #expect(fixture.store.reads.last?.count == (round == 0 ? 2 : 1))
+        }
+        let other = Fixture.payment.replacing(ServingFixture.card, with: "4992346398065154185")
+        #expect(fixture.ask(other).status == 200)
+        #expect(fixture.store.reads.last?.count == 2)
+        let metrics = fixture.registry.renderPrometheus()
+        #expect(metrics.contains("needletail_serve_degraded_reasons_total{reason=\"too_many_events\"} 3\n"))
+        try fixture.store(events: Array(events.prefix(3)), partition: 3)
+        fixture.time.micros += OnlineJoin.tooManyMicros
+        #expect(fixture.ask(Fixture.payment).json["degraded"]?.bool == false)
+    }
+
+    @Test func `evaluation counts into the deadline`() throws {
+        let fixture = try Fixture()
+        let events = (0..<2_000).map { number in
+            (
+                at: "2024-03-01 11:\(10 + number / 60):\(10 + number % 50)", amount: "1.00",
+                merchant: "A merchant of twenty"
+            )
+        }
+        try fixture.store(events: events, partition: 3)
+        #expect(fixture.ask(Fixture.payment).json["degraded"]?.bool == false)
+        fixture.time.stepMicros = 25_000
+        #expect(fixture.ask(Fixture.payment).json["degraded"]?.bool == true)
+        #expect(
+            fixture.registry.renderPrometheus().contains(
+                "needletail_serve_degraded_reasons_total{reason=\"late\"} 1\n"))
     }
 }

@@ -107,9 +107,16 @@ final class DashboardSampler: @unchecked Sendable {  // See above: never called 
         }
     }
 
+    /// A screen is refreshed every second: better no answer than a late one.
+    private static let limits: PostgresLimits = {
+        var limits = PostgresLimits()
+        (limits.connectSeconds, limits.silenceMillis) = (2, 5_000)
+        return limits
+    }()
+
     private func observePostgres(_ observation: inout Observation) -> PartState {
         do {
-            let connection = try postgres ?? PostgresConnection(url: databaseURL, connectTimeoutSeconds: 2)
+            let connection = try postgres ?? PostgresConnection(url: databaseURL, limits: Self.limits)
             postgres = connection
             observation.champion = try DashboardQueries.champion(connection)
             let positions = try DashboardQueries.positions(connection)

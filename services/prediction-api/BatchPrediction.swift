@@ -32,6 +32,7 @@ final class BatchPrediction {
     private var reads: [OnlineRead] = []
     /// The next row to be decoded, then the next to be scored.
     private var next = 0
+    private var heldFrom = 0
     private var width = BatchPrediction.rowsPerRead
     private var body: [UInt8] = Array("{\"predictions\":[".utf8)
     /// The store failed once: the rows that are left are not worth a deadline each.
@@ -125,7 +126,10 @@ final class BatchPrediction {
                 try model.decode(document.span.extracting(place), into: &row, nowMillis: now)
                 rows.append(row)
             } catch {
-                refusal.add(error, row: next)
+                if !refusal.isFull {
+                    let explained = places[next].map { model.explained(error, of: document.span.extracting($0)) }
+                    refusal.add(explained ?? error, row: next)
+                }
             }
             next += 1
             if next % 16 == 0, app.clocks.micros() > end { return app.yield { [self] in decodeNext() } }
@@ -162,21 +166,43 @@ final class BatchPrediction {
                 app.metrics.onlineFailures.add()
                 isOffline = true
             }
+            let moment = Moment(wallMillis: app.clocks.wallMillis(), micros: now)
             let end = app.clocks.micros() + Self.sliceMicros
             var scored = 0
+            var lookups: KnownLookups?
             model.join.beginSharing()
             while scored < count, scored == 0 || app.clocks.micros() <= end {
+                let row = rows[next + scored]
                 let degradation = model.join.evaluate(
-                    values, reads[scored], row: rows[next], nowMicros: now, deadlineMicros: .max,
-                    into: &model.viewVectors, positions: &model.positions)
-                append(degradation)
+                    values, reads[scored], row: row, now: moment, deadlineMicros: .max, into: &model.viewVectors,
+                    positions: &model.positions)
+                if lookups == nil, !model.join.unproven.isEmpty {
+                    lookups = KnownLookups(app.reader, model, sinceMicros: now) { [self] in finish($0) }
+                    // From here on the rows wait for one another, to be answered in their order.
+                    heldFrom = next + scored
+                }
+                if let lookups {
+                    lookups.add(model.joined(degradation), row, reads[scored])
+                } else {
+                    append(next + scored, degradation)
+                }
                 scored += 1
             }
             model.join.endSharing()
             // Rows of many events are read a few at a time, for what was not scored is read once more.
             width = scored < count ? scored : min(Self.rowsPerRead, width * 2)
-            app.yield { [self] in scoreNext() }
+            next += scored
+            if let lookups { lookups.start() } else { app.yield { [self] in scoreNext() } }
         }
+    }
+
+    /// Scores the rows that waited for an answer.
+    private func finish(_ joined: [JoinedRow]) {
+        for (place, row) in joined.enumerated() {
+            model.take(row)
+            append(heldFrom + place, row.degradation)
+        }
+        app.yield { [self] in scoreNext() }
     }
 
     private func scoreWithoutStore() {
@@ -184,16 +210,17 @@ final class BatchPrediction {
         let degradation: Degradation = model.join.keysPerRow == 0 ? [] : .offline
         repeat {
             model.join.makeMissing(&model.viewVectors, &model.positions)
-            append(degradation)
+            append(next, degradation)
+            next += 1
         } while next < rows.count && app.clocks.micros() <= end
         app.yield { [self] in scoreNext() }
     }
 
-    private func append(_ degradation: Degradation) {
-        model.score(rows[next], degradation)
-        if next > 0 { body.append(0x2C) }
-        app.record(rows[next], model, since: startMicros)
-        model.appendAnswer(rows[next], explains: explains, to: &body)
-        next += 1
+    private func append(_ index: Int, _ degradation: Degradation) {
+        model.score(rows[index], degradation)
+        if index > 0 { body.append(0x2C) }
+        app.beginPrediction()
+        model.appendAnswer(rows[index], predictionID: app.predictionID, explains: explains, to: &body)
+        app.record(rows[index], model, since: startMicros)
     }
 }

@@ -1,4 +1,5 @@
 import FeatureEngine
+import FeatureStore
 import RedisClient
 
 /// The keys of one read, in one buffer that is reused.
@@ -46,10 +47,14 @@ struct OnlineKeyList {
     subscript(index: Int) -> ArraySlice<UInt8> { bytes[(index == 0 ? 0 : ends[index - 1])..<ends[index]] }
 }
 
-/// Reads the online store for one event loop. The body is called once, now or later on the same loop, and by the deadline
-/// at the latest.
+/// Reads the online store for one event loop. Bodies are called once, now or later on the same loop, and by the deadline at
+/// the latest.
 protocol OnlineReader: AnyObject {
     func read(_ keys: OnlineKeyList, _ body: @escaping (borrowing RedisValues) -> Void)
+    /// Asks the filter with this key whether it has an entity; nil when there was no answer in time, which is counted from
+    /// `sinceMicros`.
+    func lookUp(
+        _ key: [UInt8], entity: ByteString, sinceMicros: Int64, _ body: @escaping (KnownEntities.Answer?) -> Void)
 }
 
 /// Reads Redis: one MGET a read.
@@ -64,5 +69,17 @@ final class RedisOnlineReader: OnlineReader {
         command.add("MGET")
         for index in 0..<keys.count { command.add(keys[index]) }
         connection.read(&command, keys: keys.count, body)
+    }
+
+    func lookUp(
+        _ key: [UInt8], entity: ByteString, sinceMicros: Int64, _ body: @escaping (KnownEntities.Answer?) -> Void
+    ) {
+        let arguments = KnownEntities.lookup(key: key, entity: entity.bytes.span)
+        command.begin(arguments: arguments.count)
+        for argument in arguments { command.add(argument) }
+        connection.read(&command, keys: nil, sinceMicros: sinceMicros) { values in
+            guard values.failure == nil else { return body(nil) }
+            body(values.withValue(0) { word in KnownEntities.answer(word, of: entity.bytes.span) })
+        }
     }
 }

@@ -13,6 +13,9 @@ struct ServingLimits: Sendable {
     var deadlineMillis = 20
     /// Most retained events of one entity that are evaluated.
     var eventsMax = 50_000
+    /// How long ago a partition may have been known to be applied, ms; features that are older make an answer degraded. 0
+    /// lets them be of any age.
+    var featureAgeMillisMax: Int64 = 30_000
 }
 
 /// The clocks of an app; tests bring their own.
@@ -45,10 +48,11 @@ final class PredictionApp {
     let clocks: Clocks
     private let log: (any PredictionLog)?
     private let gate: RequestGate
+    private let unauthorized: Complaints
     private let limits: ServingLimits
     private let idPrefix: [UInt8]
     private var nextID: UInt64 = 0
-    private var predictionID: [UInt8] = []
+    private(set) var predictionID: [UInt8] = []
     private var record: [UInt8] = []
     private var keys = OnlineKeyList()
     private var partitionCounts: [String: Int] = [:]
@@ -57,7 +61,7 @@ final class PredictionApp {
     init(
         reader: any OnlineReader, log: (any PredictionLog)?, metrics registry: MetricsRegistry,
         gate: RequestGate = RequestGate(), limits: ServingLimits = ServingLimits(),
-        clocks: Clocks = Clocks(),
+        clocks: Clocks = Clocks(), events: Log = .silent,
         yield: @escaping (@escaping () -> Void) -> Void = { $0() }
     ) {
         self.reader = reader
@@ -65,11 +69,17 @@ final class PredictionApp {
         self.gate = gate
         self.limits = limits
         self.clocks = clocks
+        unauthorized = Complaints("requests without a valid key are refused", events)
         self.yield = yield
         metrics = PredictionMetrics(registry)
         let digits = String(UInt64.random(in: 0...UInt64.max), radix: 16)
         idPrefix = Array((String(repeating: "0", count: 16 - digits.count) + digits + "-").utf8)
         makeRoutes(registry)
+    }
+
+    /// What a client calls its request: given back as it came, if it can be a header.
+    private static func isRequestID(_ id: String) -> Bool {
+        !id.isEmpty && id.utf8.count <= 128 && id.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
     }
 
     private func makeRoutes(_ registry: MetricsRegistry) {
@@ -84,13 +94,28 @@ final class PredictionApp {
             APIDescription.openAPI(source: model?.served.service.source, needsKey: gate.apiKeys.areNeeded)
         }
         routes.get("/docs") { _ in APIDescription.page }
+        routes.get("/health") { _ in .json("{\"status\":\"ok\"}") }
+        routes.get("/") { _ in
+            var response = Response.json("{\"docs\":\"/docs\",\"openapi\":\"/openapi.json\"}", status: 307)
+            response.headers = [.init("Location", "/docs")]
+            return response
+        }
     }
 
     /// Adds a route that is not for everybody, and what a browser asks before it lets another origin's page use it.
     private func on(_ method: Method, _ path: String, bodyLimit: Int = 1 << 20, _ body: @escaping (Request) -> Void) {
         routes.on(method, path, bodyLimit: bodyLimit) { [unowned self] request in
+            if let id = request.header("x-request-id"), Self.isRequestID(id) {
+                request.answerHeaders.append(.init("X-Request-ID", id))
+            }
             if let refusal = gate.refusal(of: request) {
-                if refusal.status == 401 { metrics.unauthorized.add() } else { metrics.foreign.add() }
+                if refusal.status == 401 {
+                    metrics.unauthorized.add()
+                    unauthorized.add("the key is missing or wrong")
+                    unauthorized.sayIfDue(nowMillis: clocks.micros() / 1_000)
+                } else {
+                    metrics.foreign.add()
+                }
                 return request.reply(refusal)
             }
             body(request)
@@ -109,7 +134,7 @@ final class PredictionApp {
 
     /// Puts a model into service from the next request on; those under way end with theirs.
     func use(_ served: ServedModel) {
-        let active = ActiveModel(served, eventsMax: limits.eventsMax, micros: clocks.micros)
+        let active = ActiveModel(served, limits: limits, micros: clocks.micros)
         active.join.partitionCount = partitionCounts[served.service.source.topic]
         model = active
         metrics.modelLoads.add()
@@ -152,6 +177,18 @@ final class PredictionApp {
         return model
     }
 
+    /// Whether the answer is to say why; nil, and answered, when the query says neither.
+    private func explains(_ request: Request, byDefault: Bool) -> Bool? {
+        switch request.query("explain") {
+        case nil: return byDefault
+        case "true", "1": return true
+        case "false", "0": return false
+        default:
+            refuse(request, Refusal(query: "explain", "is neither true nor false", type: "bool_parsing"))
+            return nil
+        }
+    }
+
     /// 422, with what is wrong.
     func refuse(_ request: Request, _ refusal: Refusal) {
         metrics.invalid.add()
@@ -160,24 +197,23 @@ final class PredictionApp {
 
     private func predictBatch(_ request: Request) {
         let start = clocks.micros()
-        guard let model = accept(request) else { return }
-        let explains = request.query("explain") == "true"
+        guard let model = accept(request), let explains = explains(request, byDefault: false) else { return }
         BatchPrediction(request, app: self, model: model, explains: explains, startMicros: start).start()
     }
 
     private func predict(_ request: Request) {
         let start = clocks.micros()
-        guard let model = accept(request) else { return }
+        guard let model = accept(request), let explains = explains(request, byDefault: true) else { return }
         let pending = model.takePending()
         do throws(EventError) {
             try model.decode(request.body.span, into: &pending.row, nowMillis: clocks.wallMillis())
         } catch {
             model.giveBack(pending)
-            return refuse(request, Refusal(error))
+            return refuse(request, Refusal(model.explained(error, of: request.body.span)))
         }
         pending.request = request
         pending.startMicros = start
-        pending.explains = request.query("explain") != "false"
+        pending.explains = explains
         guard model.join.keysPerRow > 0 else { return finish(pending, model, []) }
         guard model.join.isReady else {
             metrics.onlineFailures.add()
@@ -189,10 +225,16 @@ final class PredictionApp {
         reader.read(keys) { [self] values in
             if values.failure != nil { metrics.onlineFailures.add() }
             let degradation = model.join.evaluate(
-                values, pending.read, row: pending.row, nowMicros: start,
+                values, pending.read, row: pending.row, now: Moment(wallMillis: clocks.wallMillis(), micros: start),
                 deadlineMicros: start + Int64(limits.deadlineMillis) * 1_000, into: &model.viewVectors,
                 positions: &model.positions)
-            finish(pending, model, degradation)
+            guard !model.join.unproven.isEmpty else { return finish(pending, model, degradation) }
+            let lookups = KnownLookups(reader, model, sinceMicros: start) { [self] rows in
+                model.take(rows[0])
+                finish(pending, model, rows[0].degradation)
+            }
+            lookups.add(model.joined(degradation), pending.row, pending.read)
+            lookups.start()
         }
     }
 
@@ -200,10 +242,19 @@ final class PredictionApp {
         model.score(pending.row, degradation)
         var body: [UInt8] = []
         body.reserveCapacity(pending.explains ? 4_096 : 512)
-        model.appendAnswer(pending.row, explains: pending.explains, to: &body)
+        beginPrediction()
+        model.appendAnswer(pending.row, predictionID: predictionID, explains: pending.explains, to: &body)
         pending.request?.reply(Response(body: body))
         record(pending.row, model, since: pending.startMicros)
         model.giveBack(pending)
+    }
+
+    /// Gives the row scored last its id.
+    func beginPrediction() {
+        nextID += 1
+        predictionID.removeAll(keepingCapacity: true)
+        predictionID.append(contentsOf: idPrefix)
+        JSONWriter.append(integer: Int64(nextID), to: &predictionID)
     }
 
     /// Counts and logs the row scored last.
@@ -213,10 +264,6 @@ final class PredictionApp {
         if model.isFraud { metrics.fraud.add() } else { metrics.legit.add() }
         if !model.degradation.isEmpty { metrics.count(model.degradation) }
         guard let log else { return }
-        nextID += 1
-        predictionID.removeAll(keepingCapacity: true)
-        predictionID.append(contentsOf: idPrefix)
-        JSONWriter.append(integer: Int64(nextID), to: &predictionID)
         let now = clocks.wallMillis()
         record.removeAll(keepingCapacity: true)
         model.appendRecord(

@@ -26,6 +26,7 @@ final class PredictionLoop: @unchecked Sendable {
         redis.onChange = onRedisChange
         app = PredictionApp(
             reader: RedisOnlineReader(redis), log: predictionLog, metrics: metrics, gate: gate, limits: limits,
+            events: log,
             yield: { body in
                 // Behind the sockets that are ready now, so a long batch does not keep others waiting.
                 loop.schedule(body)

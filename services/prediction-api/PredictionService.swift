@@ -7,6 +7,7 @@ import HTTPServer
 import KafkaClient
 import Observability
 import RedisClient
+import RedisOnlineStore
 import ServiceRuntime
 import Synchronization
 
@@ -23,11 +24,15 @@ struct PredictionConfiguration: Sendable {
     var gate = RequestGate()
     var connectionsMax = 4_096
     var eventsMax = ServingLimits().eventsMax
+    var featureAgeSecondsMax = Int(ServingLimits().featureAgeMillisMax / 1_000)
+    /// Whether a Redis that throws keys away by itself is taken.
+    var allowsEviction = false
     /// How long the start waits for a model before it opens the port without one.
     var modelWaitMillis = 2_000
 }
 
-/// The prediction API: one loop per core on one port, a thread that watches the model registry, one that talks to Kafka.
+/// The prediction API: one loop per core on one port, a thread that watches the model registry, one that talks to Kafka, one
+/// that watches the online store.
 ///
 /// It starts from what it knew last (see `ServingMemory`), so neither the registry nor Kafka must be there, and opens its port
 /// when it has a model, so a balancer's first request is answered; without one after a while it opens all the same.
@@ -51,6 +56,7 @@ final class PredictionService: Service {
         var model: ModelWatcher.Outcome?
         var champion: ModelWatcher.Outcome?
         var hasLooked = false
+        var partitions: [String: Int] = [:]
     }
 
     init(
@@ -81,6 +87,7 @@ final class PredictionService: Service {
         } catch {
             throw CommandError(.unavailable, "\(error).")
         }
+        try await refuseEviction()
         let models = Task { try await runtime.onThread("models") { [self] in watchModels() } }
         state.withLock { $0.threads = [models] }
         do {
@@ -91,6 +98,22 @@ final class PredictionService: Service {
             try? await models.value
             throw error
         }
+    }
+
+    /// A Redis that cannot be asked now is asked again while the service runs.
+    private func refuseEviction() async throws {
+        guard !configuration.allowsEviction else { return }
+        let address = configuration.redis
+        let warning = try? await runtime.onThread("redis") {
+            let connection = try RedisConnection(address)
+            defer { connection.close() }
+            return try RedisOnlineStore(connection).evictionWarning()
+        }
+        guard let warning = warning ?? nil else { return }
+        throw CommandError(
+            .configuration,
+            "Redis may lose online state by itself: \(warning). Set `maxmemory-policy noeviction`, or allow it with --allow-eviction."
+        )
     }
 
     private func waitForModel() async throws {
@@ -115,6 +138,7 @@ final class PredictionService: Service {
         var limits = ServingLimits()
         limits.deadlineMillis = configuration.redisDeadlineMillis
         limits.eventsMax = configuration.eventsMax
+        limits.featureAgeMillisMax = Int64(configuration.featureAgeSecondsMax) * 1_000
         var port = configuration.port
         var loops: [PredictionLoop] = []
         for index in 0..<configuration.loops {
@@ -124,11 +148,12 @@ final class PredictionService: Service {
                 listener: listener, address: configuration.redis, redisLimits: redisLimits, httpLimits: httpLimits,
                 predictionLog: predictionLog, metrics: metrics, gate: configuration.gate, limits: limits, log: log,
                 onRedisChange: { [weak self] lost in self?.redisChanged(lost, isFirst: index == 0) })
-            for topic in repository.sources.map(\.topic) {
-                guard let count = configuration.partitionCount ?? memory.partitions(of: topic) else { continue }
-                loop.prepare { $0.use(partitionCount: count, of: topic) }
-            }
             loops.append(loop)
+        }
+        for topic in repository.sources.map(\.topic) {
+            guard let count = configuration.partitionCount ?? memory.partitions(of: topic) else { continue }
+            state.withLock { $0.partitions[topic] = count }
+            for loop in loops { loop.prepare { $0.use(partitionCount: count, of: topic) } }
         }
         state.withLock { state in
             for outcome in [state.model, state.champion].compactMap(\.self) {
@@ -148,7 +173,8 @@ final class PredictionService: Service {
 
     func run(_ runtime: ServiceRuntime) async throws {
         let kafka = Task { try await runtime.onThread("kafka") { [self] in watchKafka() } }
-        state.withLock { $0.threads.append(kafka) }
+        let online = Task { try await runtime.onThread("online") { [self] in watchOnlineStore() } }
+        state.withLock { $0.threads += [kafka, online] }
         await runtime.untilStopped()
     }
 
@@ -200,6 +226,16 @@ final class PredictionService: Service {
         watcher.run { isStopping.load(ordering: .relaxed) }
     }
 
+    private func watchOnlineStore() {
+        let monitor = OnlineMonitor(configuration.redis, hash8: repository.hash8, metrics: metrics, log: log)
+        while !isStopping.load(ordering: .relaxed) {
+            monitor.look(
+                state.withLock { $0.partitions }, nowMillis: EventLoop.wallClockMillis(),
+                nowMicros: EventLoop.monotonicMicros())
+            for _ in 0..<10 where !isStopping.load(ordering: .relaxed) { usleep(100_000) }
+        }
+    }
+
     private static func tell(_ app: PredictionApp, _ outcome: ModelWatcher.Outcome) {
         switch outcome {
         case .load(let served): app.use(served)
@@ -213,8 +249,7 @@ final class PredictionService: Service {
     private func watchKafka() {
         let topics = configuration.partitionCount == nil ? repository.sources.map(\.topic) : []
         let predictionLog = state.withLock { $0.predictionLog }
-        var counts: [String: Int] = [:]
-        for topic in topics { counts[topic] = memory.partitions(of: topic) }
+        var counts = state.withLock { $0.partitions }
         var lastReason = ""
         var rounds = 0
         while !isStopping.load(ordering: .relaxed) {
@@ -253,6 +288,7 @@ final class PredictionService: Service {
                 }
                 counts[topic] = count
                 memory.keep(partitions: count, of: topic)
+                state.withLock { $0.partitions[topic] = count }
                 submit { $0.use(partitionCount: count, of: topic) }
             }
             return topics.allSatisfy { (found[$0] ?? 0) > 0 } ? "" : "there is no such topic yet"

@@ -9,6 +9,7 @@ struct Refusal {
     static let problemsMax = 100
 
     private struct Problem {
+        let place: StaticString
         let row: Int?
         let issue: EventError.Issue
     }
@@ -18,16 +19,21 @@ struct Refusal {
     /// Nothing is wrong so far.
     init() {}
 
-    /// A request that is refused for this.
+    /// A request that is refused for what its body says.
     init(_ error: EventError) { add(error) }
 
+    /// A request that is refused for an argument of its query.
+    init(query name: String, _ message: String, type: String) {
+        problems = [.init(place: "query", row: nil, issue: .init(field: name, message: message, type: type))]
+    }
+
     var isEmpty: Bool { problems.isEmpty }
+    /// Whether no more problems are listed.
+    var isFull: Bool { problems.count >= Self.problemsMax }
 
     /// Adds what is wrong with a row of a batch, or with the whole.
     mutating func add(_ error: EventError, row: Int? = nil) {
-        for issue in error.issues where problems.count < Self.problemsMax {
-            problems.append(.init(row: row, issue: issue))
-        }
+        for issue in error.issues where !isFull { problems.append(.init(place: "body", row: row, issue: issue)) }
     }
 
     var response: Response {
@@ -39,7 +45,7 @@ struct Refusal {
             writer.beginObject()
             writer.key("loc")
             writer.beginArray()
-            writer.value("body")
+            writer.value(problem.place.description)
             if let row = problem.row { writer.value(row) }
             if let field = problem.issue.field { writer.value(field) }
             writer.endArray()

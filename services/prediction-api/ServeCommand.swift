@@ -57,13 +57,20 @@ public struct ServeCommand: Command {
         "max-retained-events", default: 50_000, in: 1...10_000_000,
         help: "Most retained events of one entity that a prediction evaluates; with more it is degraded.",
         environment: "API_MAX_RETAINED_EVENTS")
+    static let featureAge = Setting<Int>(
+        "max-feature-age-seconds", default: 30, in: 0...31_536_000,
+        help: "Features that are known to be older make an answer degraded; 0 never does.")
+    static let allowEviction = Setting<Bool>(
+        "allow-eviction", default: false,
+        help: "Run although Redis may drop keys by itself: lost state is computed from Postgres, at a price.")
     static let noLog = Setting<Bool>(
         "no-prediction-log", default: false, help: "Do not write predictions to the predictions topic.",
         environment: "API_NO_PREDICTION_LOG")
 
     /// What can be set.
     public static let settings: [any SettingProtocol] = [
-        host, port, loops, model, service, partitions, redisDeadline, connections, keys, origins, eventsMax,
+        host, port, loops, model, service, partitions, redisDeadline, connections, keys, origins, eventsMax, featureAge,
+        allowEviction,
         noLog, .kafkaBootstrapServers,
         .redisURL,
         .databaseURL, .featureRepo, .modelDirectory,
@@ -97,6 +104,8 @@ public struct ServeCommand: Command {
             throw CommandError(.configuration, "--allowed-origins: \(error).")
         }
         configuration.eventsMax = settings[Self.eventsMax]
+        configuration.featureAgeSecondsMax = settings[Self.featureAge]
+        configuration.allowsEviction = settings[Self.allowEviction]
         configuration.connectionsMax = settings[Self.connections]
         do {
             configuration.redis = try RedisAddress(url: settings[.redisURL])

@@ -1,5 +1,7 @@
-import FraudModel
+import FeatureEngine
+import FeatureStore
 import Foundation
+import FraudModel
 import JSON
 import KafkaClient
 import Observability
@@ -7,8 +9,8 @@ import RedisClient
 import ServiceRuntime
 import ServingSupport
 import Synchronization
-import TestSupport
 import Testing
+import TestSupport
 
 @testable import PredictionAPI
 
@@ -148,6 +150,84 @@ private final class Flag: Sendable {
         }
         #expect(try await running.waits { $0["degraded"]?.bool == false })
         try await running.stop()
+        redis.kill()
+    }
+
+    @Test func `a lost blob is told from a new card by the filter in Redis, on one connection and in a batch`()
+        async throws
+    {
+        let redis = try RedisServer()
+        try redis.start()
+        try fill(redis)
+        var known = KnownEntities(room: 100)
+        _ = known.insert(ByteString(ServingFixture.card))
+        let connection = try RedisConnection(RedisAddress(url: redis.url))
+        let filter = OnlineKeys.known(watermarkKey: ServingFixture.watermarkKey(3))
+        var pipeline = RedisPipeline()
+        pipeline.begin(arguments: 3)
+        pipeline.add("SET")
+        pipeline.add(filter)
+        pipeline.add(known.bytes)
+        _ = try connection.run(&pipeline)
+        let running = try await RunningService.start(redis) { $0.redisDeadlineMillis = 1_000 }
+        #expect(try await running.waits { $0["degraded"]?.bool == false })
+        let client = try HTTPTestClient(port: running.port)
+        func degraded(_ cards: [String]) throws -> [Bool?] {
+            let rows = cards.map { ServingFixture.payment.replacing(ServingFixture.card, with: $0) }
+            let alone = try rows.map { row in
+                try JSONTree.parse(#require(client.post("/predict", row)).body)["degraded"]?.bool
+            }
+            let body = "[" + rows.joined(separator: ",") + "]"
+            let batch = try JSONTree.parse(#require(client.post("/api/v1/predict/batch", body)).body)
+            #expect(batch["predictions"]?.array?.map { $0["degraded"]?.bool } == alone)
+            return alone
+        }
+        // Cards of the same partition, which has a watermark.
+        let strangers = (0..<200).map { "stranger-\($0)" }.filter {
+            Murmur2.partition(key: Array($0.utf8).span, partitionCount: 4) == 3 && !known.contains(ByteString($0))
+        }.prefix(3)
+        let cards = [ServingFixture.card] + strangers
+        #expect(try degraded(cards) == [false, false, false, false])
+        try connection.command("DEL", ServingFixture.blobKey())
+        #expect(try degraded(cards) == [true, false, false, false])
+        for damage in ["DEL", "APPEND"] {
+            if damage == "DEL" {
+                try connection.command("DEL", filter)
+            } else {
+                try connection.command("APPEND", filter, "x")
+            }
+            #expect(try degraded(cards) == [true, true, true, true])
+        }
+        try await running.stop()
+        redis.kill()
+    }
+
+    @Test func `the age of the state is a metric, and an evicting Redis is refused`() async throws {
+        let redis = try RedisServer()
+        try redis.start()
+        let running = try await RunningService.start(redis)
+        func age() -> Double? {
+            running.runtime.metrics.renderPrometheus().split(separator: "\n").first {
+                $0.hasPrefix("needletail_serve_feature_age_seconds ")
+            }.flatMap { Double($0.split(separator: " ")[1]) }
+        }
+        #expect(TestEnvironment.waits(seconds: 10) { age()?.isNaN == true })
+        let connection = try RedisConnection(RedisAddress(url: redis.url))
+        let now = Int64(Date().timeIntervalSince1970 * 1_000)
+        for partition in 0..<4 {
+            var pipeline = RedisPipeline()
+            pipeline.begin(arguments: 3)
+            pipeline.add("SET")
+            pipeline.add(ServingFixture.watermarkKey(partition))
+            pipeline.add(Watermark(generation: 1, nextOffset: 5, newestMillis: now - Int64(partition) * 10_000).bytes)
+            _ = try connection.run(&pipeline)
+        }
+        #expect(TestEnvironment.waits(seconds: 10) { age().map { $0 >= 30 && $0 < 60 } == true })
+        try await running.stop()
+        try connection.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        await #expect(throws: CommandError.self) { _ = try await RunningService.start(redis) }
+        let allowed = try await RunningService.start(redis) { $0.allowsEviction = true }
+        try await allowed.stop()
         redis.kill()
     }
 

@@ -204,7 +204,7 @@ let package = Package(
             "ServingTests",
             [
                 "PredictionAPI", "ServingSupport", "ServiceRuntime", "Observability", "FraudModel", "RedisClient",
-                "KafkaClient", "JSON",
+                "KafkaClient", "JSON", "FeatureEngine", "FeatureStore",
             ]),
         integrationTests(
             "PipelineTests",

@@ -31,6 +31,12 @@ extension EntityState {
         return (generation, Int64(bitPattern: offset))
     }
 
+    /// How many events a blob says it has; 0 when it is too short to say.
+    public static func eventCount(ofBlob blob: Span<UInt8>) -> Int {
+        guard blob.count >= headerSize else { return 0 }
+        return Int(blob.bigEndian(at: 13) & 0xFFFF_FFFF)
+    }
+
     /// The state as a blob. `bytes` is emptied first and keeps its room.
     public func encode(into bytes: inout [UInt8]) {
         let stride = view.stride

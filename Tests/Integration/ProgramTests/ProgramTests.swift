@@ -104,7 +104,9 @@ import Testing
         #expect(first.terminationStatus == 0)
     }
 
-    @Test(.timeLimit(.minutes(1)), arguments: ["train", "features apply", "transform --exit-at-end", "transform"])
+    @Test(
+        .timeLimit(.minutes(1)),
+        arguments: ["train --from-store", "features apply", "transform --exit-at-end", "transform"])
     func `a command stopped while it waits for a server says so by its exit code, a service ends cleanly`(line: String)
         throws
     {

@@ -9,6 +9,8 @@ public struct FeaturesDescribeCommand: Command {
     public static let name = "features describe"
     /// One sentence.
     public static let summary = "Describe a source, a view or a service, every column of it."
+    /// It writes nothing.
+    public static let isReadOnly = true
     /// A command line that works.
     public static let example = "needletail features describe card_activity"
     /// What follows.

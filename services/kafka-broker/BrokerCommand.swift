@@ -24,7 +24,8 @@ public struct BrokerCommand: Command {
     static let data = Setting<String>(
         "data", default: "var/kafka", help: "Folder of the logs.", environment: "BROKER_DATA", placeholder: "DIR")
     static let port = Setting<Int>(
-        "port", default: 19092, in: 0...65_535, help: "Port; 0 takes a free one.", environment: "BROKER_PORT")
+        "port", default: 19092, in: 0...65_535, help: "Port; 0 takes a free one.", environment: "BROKER_PORT"
+    ).following(.kafka)
     static let listen = Setting<String>(
         "listen", default: "127.0.0.1", help: "Address to listen on.", environment: "BROKER_LISTEN", placeholder: "HOST"
     )
@@ -44,6 +45,9 @@ public struct BrokerCommand: Command {
     static let rebalanceDelay = Setting<Int>(
         "rebalance-delay-ms", default: 50, in: 0...60_000,
         help: "How long a new group's first member waits for others, ms.", environment: "BROKER_REBALANCE_DELAY_MS")
+
+    /// It runs until it is stopped.
+    public static func hasEnd(_ settings: Settings) -> Bool { false }
 
     /// A command to be run once.
     public init() {}

@@ -70,6 +70,9 @@ public struct ProduceCommand: Command {
         "retention-days", default: 30, in: 1...3_650, help: "How long topics that are made keep records.",
         environment: "TOPIC_RETENTION_DAYS")
 
+    /// Only a run that is to end has an end.
+    public static func hasEnd(_ settings: Settings) -> Bool { !settings[loop] }
+
     /// A command.
     public init() {}
 
@@ -112,6 +115,11 @@ public struct ProduceCommand: Command {
         }
         try runtime.print(summary.text)
         try Self.judge(summary, options)
+        if runtime.isInterrupted, !options.loops, !summary.isComplete {
+            let wanted = options.limit.map { " of \($0)" } ?? ""
+            let cure = options.stateFile == nil ? "" : "; started again with the same --state it goes on there"
+            throw runtime.stopped("\(summary.read)\(wanted) rows are read, the rest is not sent\(cure)")
+        }
     }
 
     /// The exit code of a run.

@@ -155,8 +155,11 @@ package final class ReplayProducer {
     /// Does one record of the input; false when there is nothing more to do.
     private func step() throws -> Bool {
         guard let csv else { return false }
+        if let limit = options.limit, summary.read >= limit {
+            summary.isComplete = true
+            return false
+        }
         if runtime.isStopping || summary.failure != nil { return false }
-        if let limit = options.limit, summary.read >= limit { return false }
         let outcome = try csv.next(into: &row)
         // A pipe is cut off by the stop, perhaps within a row.
         if runtime.isStopping { return false }
@@ -167,7 +170,10 @@ package final class ReplayProducer {
             metrics.malformed.add()
             report("malformed row", summary.malformed, ["line": line, "error": error.description])
         case .end:
-            guard options.loops, rowsInPass > 0 else { return false }
+            guard options.loops, rowsInPass > 0 else {
+                summary.isComplete = true
+                return false
+            }
             pass += 1
             nextRow = 0
             runtime.log.info("input read to its end; beginning anew", ["pass": pass, "days_later": daysLater])

@@ -76,6 +76,9 @@ public struct ServeCommand: Command {
         .databaseURL, .featureRepo, .modelDirectory,
     ]
 
+    /// It runs until it is stopped.
+    public static func hasEnd(_ settings: Settings) -> Bool { false }
+
     /// A command is made to be run once.
     public init() {}
 

@@ -160,7 +160,7 @@ struct ProducerTests {
         #expect(Set(labels.map(\.id)).count == 6_000 - 1_008)
     }
 
-    @Test func `stopped by TERM it exits with 0, and goes on without a gap or a repeat`() throws {
+    @Test func `stopped by TERM it exits as unfinished, and goes on without a gap or a repeat`() throws {
         let fixture = try ProduceFixture(try TestServers.kafka())
         try fixture.writeRows(3_000)
         let state = fixture.folder + "/state.json"
@@ -168,6 +168,7 @@ struct ProducerTests {
         #expect(TestEnvironment.waits(seconds: 30) { fixture.savedRow() > 0 })
         #expect(process.terminate(seconds: 15))
         #expect(process.log.contains("acknowledged"))
+        #expect(process.log.contains("stopped before its end"))
         let stopped = fixture.savedRow()
         #expect(stopped > 0 && stopped < 3_000)
         let (output, code) = try fixture.run("--state", state)

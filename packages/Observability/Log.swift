@@ -96,6 +96,9 @@ public struct Log: Sendable {
             write: { console.writeLine($0) })
     }
 
+    /// Whether its lines are JSON objects.
+    public var isJSON: Bool { if case .json = format { true } else { false } }
+
     /// A log that writes nothing, for tests.
     public static var silent: Log { Log(level: .error, write: { _ in }) }
 

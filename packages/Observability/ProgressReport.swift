@@ -1,7 +1,7 @@
 import Synchronization
 
 /// Shows how far a long step is: a bar on a terminal; elsewhere plain lines, the first after a few seconds and then ever rarer,
-/// up to one every five minutes, so that a service's log does not fill with them.
+/// up to one every five minutes, so that a service's log does not fill with them. Where the log is JSON they are log lines.
 public final class ProgressReport: Sendable {
     private struct State {
         var done = 0
@@ -14,14 +14,17 @@ public final class ProgressReport: Sendable {
     }
     private let title: String
     private let console: Console
+    private let log: Log?
     private let state: Mutex<State>
 
     /// Starts a report. Without a `total` it counts only.
     public init(
-        _ title: String, total: Int? = nil, console: Console = .standardError, lineEverySeconds: Int = 5
+        _ title: String, total: Int? = nil, console: Console = .standardError, log: Log? = nil,
+        lineEverySeconds: Int = 5
     ) {
         self.title = TerminalText.visible(title)
         self.console = console
+        self.log = log?.isJSON == true && !console.isTerminal ? log : nil
         let now = WallClock.monotonicNanos()
         state = Mutex(
             State(
@@ -43,8 +46,8 @@ public final class ProgressReport: Sendable {
             guard !state.isFinished else { return }
             state.isFinished = true
             if let note { state.note = TerminalText.visible(note) }
-            let text = Self.text(title, state.done, state.total, state.note, seconds: seconds(state))
-            if console.isTerminal { console.keepBar(text) } else { console.writeLine(text) }
+            guard console.isTerminal else { return writeLine(state, isDone: true) }
+            console.keepBar(Self.text(title, state.done, state.total, state.note, seconds: seconds(state)))
         }
     }
 
@@ -64,9 +67,22 @@ public final class ProgressReport: Sendable {
                         colour: console.usesColour))
             } else {
                 state.lineEveryNanos = min(300_000_000_000, state.lineEveryNanos * 5 / 4)
-                console.writeLine(Self.text(title, state.done, state.total, state.note, seconds: seconds(state)))
+                writeLine(state, isDone: false)
             }
         }
+    }
+
+    private func writeLine(_ state: borrowing State, isDone: Bool) {
+        let seconds = seconds(state)
+        guard let log else {
+            return console.writeLine(Self.text(title, state.done, state.total, state.note, seconds: seconds))
+        }
+        var fields: [String: any LogValue] = [
+            "step": title, "done": state.done, "finished": isDone, "seconds": (seconds * 1_000).rounded() / 1_000,
+        ]
+        if let total = state.total { fields["total"] = total }
+        if !state.note.isEmpty { fields["note"] = state.note }
+        log.info("progress", fields)
     }
 
     private func seconds(_ state: borrowing State) -> Double {

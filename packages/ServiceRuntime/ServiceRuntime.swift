@@ -107,7 +107,9 @@ public final class ServiceRuntime: Sendable {
     }
 
     /// Shows how far a long step is.
-    public func progress(_ title: String, total: Int? = nil) -> ProgressReport { ProgressReport(title, total: total) }
+    public func progress(_ title: String, total: Int? = nil) -> ProgressReport {
+        ProgressReport(title, total: total, log: log)
+    }
 
     /// Writes to standard output. A reader that has gone ends the command without a word, as other tools do.
     public func print(_ text: String, terminator: String = "\n") throws(CommandError) {

@@ -109,6 +109,21 @@ import Testing
         #expect(histogram.sum == 20_000)
     }
 
+    @Test(.enabled(if: !Console.standardError.isTerminal))
+    func `where the log is JSON progress is a log line`() throws {
+        let lines = Mutex<[String]>([])
+        let log = Log(format: .json, nowMillis: { 0 }, write: { line in lines.withLock { $0.append(line) } })
+        let report = ProgressReport("sending", total: 10, log: log, lineEverySeconds: 0)
+        report.update(to: 4, note: "lag 12")
+        report.finish()
+        let written = lines.withLock { $0 }
+        try #require(written.count == 2)
+        #expect(
+            written[0].hasPrefix(#"{"ts":"1970-01-01T00:00:00.000Z","level":"info","message":"progress","done":4,"#))
+        #expect(written[0].contains(#""finished":false,"note":"lag 12""#))
+        #expect(written[1].contains(#""finished":true"#) && written[1].contains(#""step":"sending","total":10}"#))
+    }
+
     @Test func `progress says how far, how fast, and never leaves the width`() {
         #expect(
             ProgressReport.text("sending", 700_000, 1_000_000, "lag 12", seconds: 2)

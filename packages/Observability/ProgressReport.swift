@@ -1,7 +1,7 @@
 import Synchronization
 
 /// Shows how far a long step is: a bar on a terminal; elsewhere plain lines, the first after a few seconds and then ever rarer,
-/// up to one every five minutes, so that a service's log does not fill with them.
+/// up to one every five minutes, so that a service's log does not fill with them. Where the log is JSON they are log lines.
 public final class ProgressReport: Sendable {
     private struct State {
         var done = 0

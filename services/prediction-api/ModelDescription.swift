@@ -22,7 +22,7 @@ enum ModelDescription {
         writer.key("threshold")
         writer.value(scoring.threshold)
         writer.key("trees")
-        writer.value(scoring.ensemble.treeCount)
+        writer.value(scoring.predictor.treeCount)
         writer.key("features")
         writer.beginArray()
         for name in scoring.featureNames { writer.value(name) }

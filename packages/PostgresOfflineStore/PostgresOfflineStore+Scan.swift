@@ -33,7 +33,8 @@ extension PostgresOfflineStore {
         _ body: (SourceRow, LogPosition) throws -> Void
     ) throws {
         guard !keys.isEmpty else { return }
-        let place = "e._topic = \(PostgresQuoting.literal(topic)) AND e._partition = \(partition) AND e._offset < \(offset)"
+        let place =
+            "e._topic = \(PostgresQuoting.literal(topic)) AND e._partition = \(partition) AND e._offset < \(offset)"
         let list = keys.map { PostgresQuoting.literal($0.description) }.joined(separator: ", ")
         let key = quoted(source.fields[source.keyIndex].name)
         try scan(source, where: "\(place) AND e.\(key)::text IN (\(list))", order: .log, body)

@@ -12,7 +12,8 @@ public enum LogStart: Equatable, Sendable {
         if next > high { return high > low ? .shortened(last: high - 1) : .refuse(.empty(read: next)) }
         if next == 0 { return .begin(at: low, isBefore: false) }
         if next < low { return .refuse(.gone(read: next, start: low)) }
-        return next > low && knowsRecordBefore ? .begin(at: next - 1, isBefore: true) : .begin(at: next, isBefore: false)
+        return next > low && knowsRecordBefore
+            ? .begin(at: next - 1, isBefore: true) : .begin(at: next, isBefore: false)
     }
 }
 

@@ -14,7 +14,9 @@ extension PartitionProtocol {
         case (.notingCount, .done): return loadIDs()
         case (.loadingIDs, .counted(let rows, let letters, let removed)):
             claim.removed = removed
-            let sum = [rows, letters, claim.duplicates, claim.gaps, removed].reduce(Int64(0)) { $0.addingSaturating($1) }
+            let sum = [rows, letters, claim.duplicates, claim.gaps, removed].reduce(Int64(0)) {
+                $0.addingSaturating($1)
+            }
             guard sum == claim.next else { return stop(.totals(rows: rows, letters: letters, claim)) }
             filter = (claim.epoch, claim.next, nil)
             return republish()
@@ -116,7 +118,8 @@ extension PartitionProtocol {
             case .begin(let position, let isBefore):
                 comparesNext = isBefore && rules.contains(.comparesRecordBefore)
                 return go(.seeking, .seek(position))
-            case .shortened(let last): return rules.contains(.rebases) ? identify(last) : stop(.otherRecord(position: last))
+            case .shortened(let last):
+                return rules.contains(.rebases) ? identify(last) : stop(.otherRecord(position: last))
             }
         case (.identifying(let position), .verdict(let isStored)):
             common = isStored ? (position + 1, common.end) : (common.low, position)

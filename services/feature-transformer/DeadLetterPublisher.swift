@@ -35,8 +35,8 @@ final class DeadLetterPublisher {
         do {
             while case .full = try producer.send(
                 topic: PipelineTopics.deadLetters(of: letter.position.topic), partition: -1, key: letter.key,
-                value: letter.value, timestampMillis: Self.plausible(letter.timestampMillis), token: 0, headers: headers)
-            {
+                value: letter.value, timestampMillis: Self.plausible(letter.timestampMillis), token: 0, headers: headers
+            ) {
                 producer.poll(timeoutMillis: 50)
             }
         } catch {

@@ -190,10 +190,12 @@ final class EventStage: OnlineStage {
         }
     }
 
-    func isStored(_ index: Int, of batch: KafkaBatch, at position: Int64, in store: PostgresOfflineStore) throws -> Bool {
+    func isStored(_ index: Int, of batch: KafkaBatch, at position: Int64, in store: PostgresOfflineStore) throws -> Bool
+    {
         var row = SourceRow(source)
         guard
-            (try? batch.withValue(at: index) { (bytes) throws(EventError) in try decoder.decode(bytes, into: &row) }) != nil
+            (try? batch.withValue(at: index) { (bytes) throws(EventError) in try decoder.decode(bytes, into: &row) })
+                != nil
         else { return false }
         var isSame = false
         var (sent, stored): ([UInt8], [UInt8]) = ([], [])

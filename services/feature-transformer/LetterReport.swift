@@ -13,7 +13,11 @@ struct LetterTally {
 
     mutating func note(_ reason: String) {
         let short = String(reason.prefix(100))
-        if counts[short] != nil || counts.count < Self.reasonsMax { counts[short, default: 0] += 1 } else { others += 1 }
+        if counts[short] != nil || counts.count < Self.reasonsMax {
+            counts[short, default: 0] += 1
+        } else {
+            others += 1
+        }
     }
 
     /// What is to be told now; nil when nothing is, or it is too early.

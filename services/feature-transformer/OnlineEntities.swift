@@ -119,7 +119,8 @@ struct OnlineEntities {
         } catch {
             guard error == .ahead else { return nil }
             let generation = EntityState.position(ofBlob: blob)?.generation ?? watermark.generation
-            throw StepError(.unusable(generation: max(generation, watermark.generation)), "a blob is of a later generation")
+            throw StepError(
+                .unusable(generation: max(generation, watermark.generation)), "a blob is of a later generation")
         }
     }
 

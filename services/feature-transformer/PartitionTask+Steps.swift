@@ -12,7 +12,8 @@ extension PartitionTask {
     func perform(_ step: PartitionProtocol.Step, _ consumer: KafkaConsumer) throws -> PartitionProtocol.Event {
         switch step {
         case .claim: return try claim(consumer)
-        case .noteCount(let count): return try note { try ledger.set(partitionCount: count, epoch: state.epoch, on: $0) }
+        case .noteCount(let count):
+            return try note { try ledger.set(partitionCount: count, epoch: state.epoch, on: $0) }
         case .loadIDs: return try loadIDs()
         case .republish(let range): return try republish(range)
         case .notePublished(let position):

@@ -90,7 +90,8 @@ final class PartitionTask {
         try drive(.quiet, consumer)
         guard machine.isReady, let online = stage as? any OnlineStage else { return }
         let now = StageClock.millis()
-        guard now - aliveMillis >= 1_000, let marks = consumer.fetchedWatermarks(of: partition), marks.high == nextOffset
+        guard now - aliveMillis >= 1_000, let marks = consumer.fetchedWatermarks(of: partition),
+            marks.high == nextOffset
         else { return }
         aliveMillis = now
         do { try online.noteAlive(context.stores) } catch {

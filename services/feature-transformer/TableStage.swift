@@ -72,7 +72,9 @@ final class TableStage<Record: LogRecord>: Stage {
         guard batch.hasValue(at: index) else { return "the record has no value" }
         let key = batch.key(at: index)
         do throws(RecordError) {
-            take(try batch.withValue(at: index) { (bytes) throws(RecordError) in try Record(key: key, value: bytes) }, position)
+            take(
+                try batch.withValue(at: index) { (bytes) throws(RecordError) in try Record(key: key, value: bytes) },
+                position)
         } catch {
             return error.reason
         }
@@ -117,7 +119,8 @@ final class TableStage<Record: LogRecord>: Stage {
         try connection.copyIn(table: Record.table, columns: Record.columns, rows: copyRows)
     }
 
-    func isStored(_ index: Int, of batch: KafkaBatch, at position: Int64, in store: PostgresOfflineStore) throws -> Bool {
+    func isStored(_ index: Int, of batch: KafkaBatch, at position: Int64, in store: PostgresOfflineStore) throws -> Bool
+    {
         let key = batch.key(at: index)
         guard let record = batch.withValue(at: index, { try? Record(key: key, value: $0) }) else { return false }
         var isSame = false

@@ -142,7 +142,8 @@ public struct TransformCommand: Command {
         guard mayEvict else {
             throw CommandError(
                 .configuration,
-                "Redis may lose online state by itself: \(warning). Set `maxmemory-policy noeviction`, or allow it with --allow-eviction.")
+                "Redis may lose online state by itself: \(warning). Set `maxmemory-policy noeviction`, or allow it with --allow-eviction."
+            )
         }
         runtime.log.warning("Redis may lose online state by itself", ["reason": warning])
     }

@@ -43,8 +43,10 @@ final class TransformGroup: Sendable {
         var connection: PostgresConnection?
         while !runtime.isStopping {
             do {
-                let open = try connection ?? PostgresConnection(
-                    url: databaseURL, applicationName: "needletail-transform-group", limits: Self.limits)
+                let open =
+                    try connection
+                    ?? PostgresConnection(
+                        url: databaseURL, applicationName: "needletail-transform-group", limits: Self.limits)
                 connection = open
                 let number = try current?.number ?? take(open)
                 try look(open, number, runtime.log)

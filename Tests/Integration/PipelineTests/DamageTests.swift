@@ -19,8 +19,10 @@ struct DamageTests {
         let prefix = OnlineKeys.blob(
             project: harness.repository.project, view: harness.view.name, hash8: harness.repository.hash8, entity: "")
         guard case .array(let keys) = try redis(harness).command("KEYS", prefix + "*") else { return [] }
-        return keys.compactMap { if case .bytes(let bytes) = $0 { String(decoding: bytes, as: UTF8.self) } else { nil } }
-            .sorted()
+        return keys.compactMap {
+            if case .bytes(let bytes) = $0 { String(decoding: bytes, as: UTF8.self) } else { nil }
+        }
+        .sorted()
     }
 
     private func mark(_ harness: PipelineHarness, _ partition: Int) -> String {
@@ -171,7 +173,7 @@ struct DamageTests {
         }
         try admin.createTopics(
             [KafkaTopicDefinition(harness.topic, partitions: harness.partitionCount)], timeoutMillis: 20_000)
-        try harness.send((rows[200...] + rows[200...] ).map(harness.record))
+        try harness.send((rows[200...] + rows[200...]).map(harness.record))
         #expect(TestEnvironment.waits(seconds: 60) { !running.isRunning }, "\(running.log.suffix(2_000))")
         #expect(running.log.contains("another log"))
         #expect(try stored() == 200, "nothing of another log was stored")

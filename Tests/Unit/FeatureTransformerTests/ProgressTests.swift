@@ -14,7 +14,8 @@ import Testing
         #expect(
             board.readiness(nowMillis: 31_000)
                 == .notReady(
-                    "topic \"transactions\" partition 2 has waiting records and made no progress for 30 s: Postgres is away"))
+                    "topic \"transactions\" partition 2 has waiting records and made no progress for 30 s: Postgres is away"
+                ))
         board.change(partition, nowMillis: 40_000) { ($0.progressMillis, $0.reason) = (40_000, "") }
         #expect(board.readiness(nowMillis: 41_000) == .ready, "ready again by itself")
     }

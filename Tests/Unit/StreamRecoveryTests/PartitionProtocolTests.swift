@@ -184,7 +184,8 @@ import Testing
             Issue.record("retreat")
             return
         }
-        #expect(again.closes == [.postgres, .redis], "a new session may cure what is not known to be a session's fault")
+        #expect(
+            again.closes == [.postgres, .redis], "a new session may cure what is not known to be a session's fault")
     }
 
     @Test func `what no client can read is one dead letter, and reading begins anew behind it`() {

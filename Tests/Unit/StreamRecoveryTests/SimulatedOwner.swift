@@ -92,7 +92,9 @@ final class SimulatedOwner {
         case .loadIDs: return loadIDs()
         case .republish(let range):
             progress += 1
-            let letters = world.postgres.letters.keys.filter { $0.partition == partition && range.contains($0.position) }
+            let letters = world.postgres.letters.keys.filter {
+                $0.partition == partition && range.contains($0.position)
+            }
             if progress == 1 { pending = Array(letters) } else { flush() }
             return progress == 1 ? nil : .done
         case .notePublished(let position): return owned { $0.claim.published = position }
@@ -254,7 +256,9 @@ final class SimulatedOwner {
         for (position, record) in read.prefix(attempt.limit) {
             let isForeign = SimulatedWorld.isOnline(partition) && SimulatedWorld.home(of: record.key) != partition
             if let refusal = attempt.refusals[position] {
-                if case .bare = refusal { batch.letters.append((position, record, true)) } else {
+                if case .bare = refusal {
+                    batch.letters.append((position, record, true))
+                } else {
                     batch.letters.append((position, record, false))
                 }
             } else if record.content == .malformed || (isForeign && world.rules.contains(.checksHome)) {
@@ -268,7 +272,8 @@ final class SimulatedOwner {
             batch.to = position + 1
         }
         batch.accepted = taken
-        var prepared = PreparedBatch(records: min(attempt.limit, read.count), to: batch.to, letters: batch.letters.count)
+        var prepared = PreparedBatch(
+            records: min(attempt.limit, read.count), to: batch.to, letters: batch.letters.count)
         guard SimulatedWorld.isOnline(partition) else { return .prepared(prepared) }
         prepared.mark = world.redis.marks[partition]?.value
         if let failure = load(from: claim.next) { return .failed(failure) }
@@ -302,7 +307,8 @@ final class SimulatedOwner {
         world.postgres.rows.merge(batch.rows) { $1 }
         pending = batch.letters.map { SimulatedPlace(partition: partition, position: $0.position) }
         for letter in batch.letters {
-            world.postgres.letters[SimulatedPlace(partition: partition, position: letter.position)] = letter.record.serial
+            world.postgres.letters[SimulatedPlace(partition: partition, position: letter.position)] =
+                letter.record.serial
         }
         for (position, record) in batch.read where position < batch.to {
             world.note(record, at: SimulatedPlace(partition: partition, position: position))

@@ -174,7 +174,9 @@ final class SimulatedWorld {
             let rows = postgres.events.values.filter { $0.place.partition == partition }.count
             let letters = postgres.letters.keys.filter { $0.partition == partition }
             if rows != truth.count || Int64(rows + letters.count) + claim.duplicates + claim.gaps != claim.next {
-                report("\(partition): \(rows) rows, \(letters.count) letters, \(claim.duplicates) repeats of \(claim.next)")
+                report(
+                    "\(partition): \(rows) rows, \(letters.count) letters, \(claim.duplicates) repeats of \(claim.next)"
+                )
             }
             for position in 0..<claim.next {
                 let place = SimulatedPlace(partition: partition, position: position)
@@ -183,7 +185,8 @@ final class SimulatedWorld {
             }
             if !publishedLetters.isSuperset(of: letters) { report("dead letters of \(partition) were never published") }
             guard !stopped.contains(partition) else { continue }
-            let serials = Set(read.filter { $0.key.partition == partition && $0.key.position < claim.next }.values.map(\.serial))
+            let serials = Set(
+                read.filter { $0.key.partition == partition && $0.key.position < claim.next }.values.map(\.serial))
             if !serials.isSuperset(of: logs[partition].map(\.serial)) { report("\(partition): records were skipped") }
         }
     }

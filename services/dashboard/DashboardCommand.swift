@@ -1,6 +1,7 @@
 import FeatureStore
 import Foundation
 import Observability
+import PipelineRuntime
 public import ServiceRuntime
 import TerminalUI
 
@@ -44,17 +45,11 @@ public struct DashboardCommand: Command {
 
     /// See `Command`.
     public func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {
-        let repository: FeatureRepository
-        do {
-            repository = try FeatureRepository.load(
-                directory: settings[Setting.featureRepo], environment: settings.environment)
-        } catch {
-            throw CommandError(.configuration, "\(error)")
-        }
+        let pipeline = try PipelineContext(settings)
         let sampler = DashboardSampler(
-            repository: repository, kafka: settings[Setting.kafkaBootstrapServers],
-            database: settings[Setting.databaseURL],
-            redis: settings[Setting.redisURL], api: settings[Self.apiURL], transform: settings[Self.transformURL],
+            repository: pipeline.repository, kafka: pipeline.kafkaBootstrapServers,
+            database: pipeline.databaseURL,
+            redis: pipeline.redisURL, api: settings[Self.apiURL], transform: settings[Self.transformURL],
             produce: settings[Self.produceURL])
         if settings[Self.once] {
             try await once(

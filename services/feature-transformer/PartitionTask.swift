@@ -54,6 +54,9 @@ final class PartitionTask {
         state = try ledger.claim(context.owner, on: postgres.connection)
         let rows = try stage.loadIDs(ledger, stores: stores)
         let refused = try ledger.deadLetterCount(on: postgres.connection)
+        guard try ledger.removed(on: postgres.connection) == state.removed else {
+            throw Reassign("rows were removed while they were counted")
+        }
         guard rows + refused + state.duplicates + state.gaps + state.removed == state.nextOffset else {
             throw stop(
                 "\(rows) rows, \(refused) dead letters, \(state.duplicates) repeats, \(state.gaps) gaps and \(state.removed) removed do not add up to the \(state.nextOffset) records read"

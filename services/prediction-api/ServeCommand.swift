@@ -1,7 +1,9 @@
 public import ServiceRuntime
 import FeatureStore
 import Foundation
+import PipelineRuntime
 import RedisClient
+import RedisOnlineStore
 
 /// `serve`: the prediction API.
 public struct ServeCommand: Command {
@@ -57,7 +59,7 @@ public struct ServeCommand: Command {
     public static let settings: [any SettingProtocol] = [
         host, port, loops, model, service, partitions, redisDeadline, connections, keys, noLog, .kafkaBootstrapServers,
         .redisURL,
-        .databaseURL, .featureRepo, .modelDirectory,
+        .databaseURL, .featureRepo, .modelDirectory, .allowEvictingRedis,
     ]
 
     /// A command is made to be run once.
@@ -65,35 +67,45 @@ public struct ServeCommand: Command {
 
     /// Serves until it is told to stop.
     public func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {
-        let repository: FeatureRepository
-        do {
-            repository = try FeatureRepository.load(
-                directory: settings[.featureRepo], environment: settings.environment)
-        } catch {
-            throw CommandError(.configuration, "\(error)")
-        }
+        let pipeline = try PipelineContext(settings)
+        pipeline.announce(runtime)
+        try await Self.checkOnlineStore(pipeline, isAllowed: settings[.allowEvictingRedis], runtime)
         var configuration = PredictionConfiguration()
         configuration.host = settings[Self.host]
         configuration.port = settings[Self.port]
         let loops = settings[Self.loops]
         configuration.loops = loops > 0 ? loops : ProcessInfo.processInfo.activeProcessorCount
         configuration.redisDeadlineMillis = settings[Self.redisDeadline]
-        configuration.kafkaBootstrapServers = settings[.kafkaBootstrapServers]
+        configuration.kafkaBootstrapServers = pipeline.kafkaBootstrapServers
         configuration.logsPredictions = !settings[Self.noLog]
         configuration.partitionCount = settings[Self.partitions]
         configuration.apiKeys = APIKeys(settings[Self.keys])
         configuration.connectionsMax = settings[Self.connections]
         do {
-            configuration.redis = try RedisAddress(url: settings[.redisURL])
+            configuration.redis = try RedisAddress(url: pipeline.redisURL)
         } catch {
             throw CommandError(.configuration, "\(error).")
         }
         let (fixed, featureService) = (settings[Self.model], settings[Self.service])
-        let (databaseURL, folder) = (settings[.databaseURL], settings[.modelDirectory])
-        let service = PredictionService(configuration, repository: repository, runtime: runtime) {
+        let (databaseURL, folder) = (pipeline.databaseURL, settings[.modelDirectory])
+        let service = PredictionService(configuration, repository: pipeline.repository, runtime: runtime) {
             if let fixed { return FixedModelSource(directory: fixed) }
             return RegistryModelSource(databaseURL: databaseURL, modelsFolder: folder, service: featureService)
         }
         try await runtime.run([("api", service)])
+    }
+
+    /// Refuses a Redis that throws keys away. One that does not answer yet is asked again while the service runs.
+    private static func checkOnlineStore(_ pipeline: PipelineContext, isAllowed: Bool, _ runtime: ServiceRuntime)
+        async throws
+    {
+        let url = pipeline.redisURL
+        do {
+            try await runtime.onThread("redis") {
+                try OnlineStorePolicy.check(RedisOnlineStore(url: url), isAllowed: isAllowed)
+            }
+        } catch let error as RedisError {
+            if case .invalidURL = error { throw CommandError(.configuration, "\(error).") }
+        }
     }
 }

@@ -1,6 +1,5 @@
 public import FeatureEngine
 public import FeatureStore
-import KafkaClient
 import Observability
 public import ServiceRuntime
 

@@ -101,7 +101,7 @@ public struct ServeCommand: Command {
     {
         let url = pipeline.redisURL
         do {
-            try await runtime.onThread("redis") {
+            _ = try await runtime.onThread("redis") {
                 try OnlineStorePolicy.check(RedisOnlineStore(url: url), isAllowed: isAllowed)
             }
         } catch let error as RedisError {

@@ -204,7 +204,7 @@ let package = Package(
         unitTests(
             "BatchFeatures", ["FeatureEngine", "FeatureStore", "ServiceRuntime", "Observability", "Compression"]),
         unitTests("FeatureStoreCommands", ["FeatureEngine", "FeatureStore", "ServiceRuntime"]),
-        unitTests("PipelineRuntime", ["FeatureStore", "KafkaClient", "ServiceRuntime"]),
+        unitTests("PipelineRuntime", ["FeatureEngine", "FeatureStore", "KafkaClient", "ServiceRuntime"]),
         integrationTests(
             "StoreTests",
             [

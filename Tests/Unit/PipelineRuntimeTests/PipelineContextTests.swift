@@ -1,3 +1,4 @@
+import FeatureEngine
 import FeatureStore
 import Foundation
 import KafkaClient

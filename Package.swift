@@ -95,38 +95,46 @@ let package = Package(
         // runtime
         library("Observability"),
         library("ServiceRuntime", depending: ["Observability"]),
+        library(
+            "PipelineRuntime",
+            depending: ["ServiceRuntime", "Observability", "FeatureStore", "FeatureEngine", "KafkaClient"]),
 
         // services and pipelines
         library(
             "KafkaProducerService", in: "services/kafka-producer",
             depending: [
-                "ServiceRuntime", "Observability", "TransactionData", "FeatureStore", "FeatureEngine", "KafkaClient",
+                "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
+                "FeatureEngine", "KafkaClient",
                 "HTTPServer", "JSON", "Compression",
             ]),
         library(
             "FeatureTransformer", in: "services/feature-transformer",
             depending: [
-                "ServiceRuntime", "Observability", "TransactionData", "FeatureStore", "FeatureEngine", "KafkaClient",
+                "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
+                "FeatureEngine", "KafkaClient",
                 "RedisOnlineStore", "PostgresOfflineStore", "RedisClient", "PostgresClient", "HTTPServer", "JSON",
                 "StreamRecovery",
             ]),
         library(
             "FeatureStoreCommands", in: "services/feature-store",
             depending: [
-                "ServiceRuntime", "Observability", "TransactionData", "FeatureStore", "FeatureEngine", "KafkaClient",
+                "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
+                "FeatureEngine", "KafkaClient",
                 "RedisOnlineStore", "PostgresOfflineStore", "PostgresClient", "JSON",
             ]),
         library(
             "PredictionAPI", in: "services/prediction-api",
             depending: [
-                "ServiceRuntime", "Observability", "TransactionData", "FeatureStore", "FeatureEngine", "FraudModel",
+                "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
+                "FeatureEngine", "FraudModel",
                 "KafkaClient", "RedisClient", "RedisOnlineStore", "PostgresOfflineStore", "HTTPServer", "EventLoop",
                 "JSON", "PostgresClient",
             ]),
         library(
             "Dashboard", in: "services/dashboard",
             depending: [
-                "ServiceRuntime", "Observability", "TerminalUI", "KafkaClient", "PostgresClient", "RedisClient",
+                "PipelineRuntime", "ServiceRuntime", "Observability", "TerminalUI", "KafkaClient", "PostgresClient",
+                "RedisClient",
                 "FeatureStore",
                 "FeatureEngine", "FraudModel", "JSON",
             ]),
@@ -137,20 +145,26 @@ let package = Package(
         library(
             "BatchFeatures", in: "pipelines/batch-features",
             depending: [
-                "ServiceRuntime", "Observability", "TransactionData", "FeatureStore", "FeatureEngine",
+                "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
+                "FeatureEngine",
                 "PostgresOfflineStore", "PostgresClient", "Compression",
             ]),
         library(
             "Training", in: "pipelines/training",
             depending: [
-                "ServiceRuntime", "Observability", "TransactionData", "FeatureStore", "FeatureEngine", "FraudModel",
+                "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
+                "FeatureEngine", "FraudModel",
                 "PostgresOfflineStore", "PostgresClient", "JSON", "Compression",
             ]),
+        library(
+            "Retention", in: "pipelines/retention",
+            depending: ["ServiceRuntime", "PipelineRuntime", "Observability", "PostgresOfflineStore", "PostgresClient"]),
         .executableTarget(
             name: "needletail",
             dependencies: [
                 "ServiceRuntime", "KafkaProducerService", "FeatureTransformer", "FeatureStoreCommands",
                 "PredictionAPI", "Dashboard", "KafkaBrokerService", "Scheduler", "BatchFeatures", "Training",
+                "Retention",
             ], path: "services/needletail", swiftSettings: common),
 
         // tests
@@ -199,6 +213,7 @@ let package = Package(
         unitTests(
             "BatchFeatures", ["FeatureEngine", "FeatureStore", "ServiceRuntime", "Observability", "Compression"]),
         unitTests("FeatureStoreCommands", ["FeatureEngine", "FeatureStore", "ServiceRuntime"]),
+        unitTests("PipelineRuntime", ["FeatureEngine", "FeatureStore", "KafkaClient", "ServiceRuntime"]),
         integrationTests(
             "StoreTests",
             [

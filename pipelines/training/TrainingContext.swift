@@ -3,6 +3,7 @@ internal import FeatureEngine
 internal import FeatureStore
 internal import FraudModel
 internal import Observability
+internal import PipelineRuntime
 internal import PostgresClient
 internal import PostgresOfflineStore
 internal import ServiceRuntime
@@ -10,10 +11,12 @@ internal import TransactionData
 
 /// What the commands of this folder share: the definitions, the service and where the stores are.
 struct TrainingContext: Sendable {
-    let repository: FeatureRepository
+    let pipeline: PipelineContext
     let service: FeatureService
-    let databaseURL: String
     let modelsFolder: String
+
+    var repository: FeatureRepository { pipeline.repository }
+    var databaseURL: String { pipeline.databaseURL }
 
     /// The service, when the definitions have several.
     static let serviceName = Setting<String?>(
@@ -21,29 +24,14 @@ struct TrainingContext: Sendable {
         placeholder: "NAME")
 
     init(_ settings: Settings) throws(CommandError) {
-        do {
-            repository = try FeatureRepository.load(
-                directory: settings[.featureRepo as Setting<String>], environment: settings.environment)
-        } catch { throw CommandError(.configuration, "\(error)") }
-        let names = repository.services.map(\.name).joined(separator: ", ")
-        if let name = settings[Self.serviceName] {
-            guard let service = repository.service(named: name) else {
-                throw CommandError(.configuration, "there is no service \(name); the definitions have \(names).")
-            }
-            self.service = service
-        } else {
-            guard repository.services.count == 1, let only = repository.services.first else {
-                throw CommandError(.usage, "--service says which of \(names) the model is for.")
-            }
-            service = only
-        }
-        let setting: Setting<String> = .databaseURL
-        databaseURL = settings.isGiven(setting) ? settings[setting] : repository.offlineStoreURL ?? settings[setting]
+        pipeline = try PipelineContext(settings)
+        service = try pipeline.service(named: settings[Self.serviceName])
         modelsFolder = settings[.modelDirectory as Setting<String>]
     }
 
     /// Waits until Postgres answers, and brings its fixed tables up to date.
     func prepareDatabase(_ runtime: ServiceRuntime) async throws {
+        pipeline.announce(runtime)
         let url = databaseURL
         try await runtime.waiting(for: "Postgres") {
             try await runtime.onThread("migrate") { _ = try PostgresOfflineStore(url: url, limits: .bulk).migrate() }

@@ -5,6 +5,7 @@ import FeatureTransformer
 import KafkaBrokerService
 import KafkaProducerService
 import PredictionAPI
+import Retention
 import Scheduler
 import ServiceRuntime
 import Training
@@ -18,7 +19,7 @@ await CommandLineProgram(
             "Features",
             [
                 FeaturesApplyCommand.self, FeaturesListCommand.self, FeaturesDescribeCommand.self,
-                FeaturesGetOnlineCommand.self, BackfillCommand.self,
+                FeaturesGetOnlineCommand.self, BackfillCommand.self, PruneCommand.self,
             ]),
         CommandGroup(
             "Model",

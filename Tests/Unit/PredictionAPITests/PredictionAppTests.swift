@@ -272,7 +272,18 @@ import Testing
         let transaction = json["components"]?["schemas"]?["Transaction"]
         #expect(transaction?["properties"]?.object?.map(\.key).count == 8)
         #expect(transaction?["required"] == ["id", "at", "card", "merchant", "amt"])
-        #expect(json["paths"]?["/api/v1/predict"]?["post"] != nil)
+        let predict = json["paths"]?["/api/v1/predict"]?["post"]
+        #expect(
+            Set(predict?["responses"]?.object?.map(\.key) ?? []) == ["200", "401", "403", "413", "415", "422", "503"])
+        let operations = (json["paths"]?.object ?? []).flatMap { $0.value.object ?? [] }
+        let ids = operations.compactMap { $0.value["operationId"]?.string }
+        #expect(ids.count == operations.count && Set(ids).count == ids.count)
+        #expect(transaction?["properties"]?["card"]?["minLength"] == 1)
+        // What an answer has is described, and what is described an answer has.
+        fixture.setWatermark(partition: 3, next: 500)
+        let answer = fixture.ask(Fixture.payment, headers: ["x-api-key": "key"]).json
+        let described = json["components"]?["schemas"]?["Prediction"]?["properties"]?.object?.map(\.key) ?? []
+        #expect(Set(described) == Set((answer.object ?? []).map(\.key)))
         #expect(json["security"] == [["key": []]])
     }
 

@@ -237,7 +237,8 @@ internal import Glibc
                 // zlib's API lacks a const: it never writes through next_in.
                 unsafe stream.pointee.next_in = UnsafeMutablePointer(
                     mutating: next?.assumingMemoryBound(to: UInt8.self))
-                unsafe stream.pointee.avail_in = uInt(range.count)
+                let available = min(range.count, Int(Int32.max))
+                unsafe stream.pointee.avail_in = uInt(available)
                 unsafe stream.pointee.next_out = target.baseAddress.map {
                     unsafe ($0 + offset).assumingMemoryBound(to: UInt8.self)
                 }
@@ -245,7 +246,7 @@ internal import Glibc
                 unsafe stream.pointee.avail_out = uInt(room)
                 let status = unsafe inflate(stream, Z_NO_FLUSH)
                 return unsafe (
-                    status, range.count - Int(stream.pointee.avail_in), room - Int(stream.pointee.avail_out)
+                    status, available - Int(stream.pointee.avail_in), room - Int(stream.pointee.avail_out)
                 )
             }
         }

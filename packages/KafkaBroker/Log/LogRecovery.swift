@@ -134,6 +134,7 @@ enum LogRecovery {
                 head = RecordBatch(head: rest)
             }
             guard let batch = head, batch.magic == 2, batch.baseOffset == segment.end, batch.lastOffsetDelta >= 0,
+                segment.hasRoom(bytes: batch.size, lastOffset: batch.lastOffset),
                 batch.size <= rest.count, RecordBatch.isIntact(rest.prefix(batch.size), checksum: batch.checksum)
             else { break }
             producers.note(batch, baseOffset: segment.end, nowMillis: nowMillis)

@@ -84,10 +84,7 @@ let package = Package(
         // model
         library(
             "FraudModel",
-            depending: [
-                "GradientBoosting", "FeatureStore", "FeatureEngine", "TransactionData", "PostgresOfflineStore",
-                "PostgresClient", "JSON",
-            ]),
+            depending: ["GradientBoosting", "FeatureStore", "FeatureEngine", "JSON"]),
 
         // runtime
         library("Observability"),
@@ -123,8 +120,7 @@ let package = Package(
             "Dashboard", in: "services/dashboard",
             depending: [
                 "ServiceRuntime", "Observability", "TerminalUI", "KafkaClient", "PostgresClient", "RedisClient",
-                "FeatureStore",
-                "FeatureEngine", "FraudModel", "JSON",
+                "FeatureStore", "FeatureEngine", "FraudModel", "PostgresOfflineStore", "JSON",
             ]),
         library(
             "KafkaBrokerService", in: "services/kafka-broker",
@@ -189,12 +185,18 @@ let package = Package(
             ]),
         unitTests(
             "BatchFeatures", ["FeatureEngine", "FeatureStore", "ServiceRuntime", "Observability", "Compression"]),
+        unitTests(
+            "Training",
+            [
+                "FraudModel", "FeatureEngine", "FeatureStore", "PostgresOfflineStore", "ServiceRuntime",
+                "Observability", "JSON",
+            ]),
         unitTests("FeatureStoreCommands", ["FeatureEngine", "FeatureStore", "ServiceRuntime"]),
         integrationTests(
             "StoreTests",
             [
                 "RedisClient", "PostgresClient", "RedisOnlineStore", "PostgresOfflineStore", "FeatureStore",
-                "FeatureEngine", "EventLoop", "FraudModel",
+                "FeatureEngine", "EventLoop", "FraudModel", "JSON",
             ]
         ),
         integrationTests("TerminalTests", []),

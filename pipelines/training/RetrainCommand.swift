@@ -16,12 +16,15 @@ public struct RetrainCommand: Command {
     public static let details = """
         With --if-drift it first does what drift does, and trains only when something has drifted, when there is no champion,
         or when the champion was trained on other definitions. The rest is as in train --from-store.
+
+        After the definitions have changed, backfill --from-store --to-store computes the features of the stored events
+        anew; before that there is nothing to train on.
         """
     /// What can be set.
     public static let settings: [any SettingProtocol] = [
         ifDrift, DriftCheck.days, TrainingContext.serviceName, TrainCommand.rounds, TrainCommand.depth,
         TrainCommand.learningRate, TrainCommand.subsample, TrainCommand.patience, TrainCommand.seed,
-        TrainCommand.threads, TrainCommand.json, .featureRepo, .databaseURL, .modelDirectory,
+        TrainCommand.threads, TrainCommand.force, TrainCommand.json, .featureRepo, .databaseURL, .modelDirectory,
     ]
 
     static let ifDrift = Setting<Bool>(
@@ -51,13 +54,12 @@ public struct RetrainCommand: Command {
                 runtime.log.info("drift found, training", ["version": champion.name])
             }
         }
-        var run = TrainingRun(context: context)
+        var run = TrainingRun(definitions: context.definitions)
         run.parameters = TrainCommand.parameters(settings)
+        run.forces = settings[TrainCommand.force]
         let final = run
         let outcome = try await runtime.onThread("retrain") {
-            let set = try context.rows(in: PostgresOfflineStore(context.connect()), runtime)
-            let trained = try final.train(set, runtime)
-            return try final.finish(trained, set, runtime)
+            try final.runFromStore(context, registers: true, runtime)
         }
         try runtime.print(settings[TrainCommand.json] ? outcome.json.text(pretty: true) : outcome.text)
     }

@@ -1,6 +1,7 @@
 import FraudModel
 import JSON
 import PostgresClient
+import PostgresOfflineStore
 
 /// What the dashboard asks Postgres.
 enum DashboardQueries {
@@ -22,9 +23,9 @@ enum DashboardQueries {
     /// The champion with its newest drift report, or nil without one.
     static func champion(_ connection: PostgresConnection) throws -> Champion? {
         guard let model = try ModelRegistry(connection, modelsFolder: "").champion() else { return nil }
+        let metrics = ModelMetrics(try JSONTree.parse(model.metrics))
         let figures: [(String, Double?)] = [
-            ("AP", model.metrics.averagePrecision), ("ROC", model.metrics.rocAUC), ("P", model.metrics.precision),
-            ("R", model.metrics.recall),
+            ("AP", metrics.averagePrecision), ("ROC", metrics.rocAUC), ("P", metrics.precision), ("R", metrics.recall),
         ]
         return Champion(
             version: model.name, createdMillis: model.registeredMillis,

@@ -3,6 +3,7 @@ import FraudModel
 import Glibc
 import Observability
 import PostgresClient
+import PostgresOfflineStore
 
 /// Where a model is.
 struct ModelLocation: Equatable, Sendable {

@@ -21,6 +21,11 @@ public struct ModelComparison: Hashable, Sendable {
         (challenger.averagePrecision ?? 0) > (champion.averagePrecision ?? 0) && confidence >= Self.decisive
     }
 
+    /// Whether the champion is better, and would have been on nearly any rows like these.
+    public var isDecidedForChampion: Bool {
+        (challenger.averagePrecision ?? 0) < (champion.averagePrecision ?? 0) && confidence <= 1 - Self.decisive
+    }
+
     /// Compares scores of the same rows in the same order.
     public init(
         challenger: [Float], threshold: Float, champion: [Float], threshold championThreshold: Float, labels: [Float]

@@ -2,7 +2,8 @@ internal import FeatureStore
 internal import FraudModel
 internal import PostgresOfflineStore
 
-/// A trained model against the champion: which of them should serve.
+/// A trained model against the champion: which of them should serve. It has to be clearly better; against a champion of other
+/// definitions, which serves nobody any more, not clearly worse.
 ///
 /// Both are measured on the same rows: those of the holdout that are newer than all that either was fitted or stopped on. A
 /// champion of other definitions is scored on its own features of the same events, recomputed under the definitions its folder
@@ -63,15 +64,22 @@ struct Challenge {
         let figures =
             "the \(rounded(comparison.champion)) of version \(champion.name) on the same \(Figures.grouped(comparison.challenger.rows)) rows (\(draws))"
         let precision = "average precision \(rounded(comparison.challenger))"
-        guard comparison.isDecidedForChallenger else {
-            let isAhead = comparison.confidence > 0.5
-            var reason = "\(precision) \(isAhead ? "does not clearly beat" : "does not beat") \(figures)"
-            if champion.definitionHash != set.definitionHash {
-                reason += "; but that version cannot serve these definitions, --force makes this one champion"
-            }
-            return Judgement(verdict: .kept(reason), comparison: comparison)
+        let isAhead = comparison.confidence > 0.5
+        if comparison.isDecidedForChallenger {
+            return Judgement(verdict: .promoted("\(precision) beats \(figures)"), comparison: comparison)
         }
-        return Judgement(verdict: .promoted("\(precision) beats \(figures)"), comparison: comparison)
+        // A champion of other definitions serves nobody any more: it stays only where it is clearly better.
+        guard champion.definitionHash != set.definitionHash else {
+            let verb = isAhead ? "does not clearly beat" : "does not beat"
+            return Judgement(verdict: .kept("\(precision) \(verb) \(figures)"), comparison: comparison)
+        }
+        guard comparison.isDecidedForChampion else {
+            let reason = "\(precision) is not clearly below \(figures), which cannot serve these definitions"
+            return Judgement(verdict: .promoted(reason), comparison: comparison)
+        }
+        let reason =
+            "\(precision) is clearly below \(figures), which cannot serve these definitions; --force makes this one champion"
+        return Judgement(verdict: .kept(reason), comparison: comparison)
     }
 
     /// The champion's scores of rows of the set, or nil when its features cannot be computed.

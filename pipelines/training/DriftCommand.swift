@@ -46,7 +46,7 @@ public struct DriftCommand: Command {
         case .otherDefinitions(let champion):
             throw CommandError(
                 .configuration,
-                "the champion, version \(champion.name), was trained on other definitions: \(TrainingContext.cure) makes one for these."
+                "the champion, version \(champion.name), was trained on other definitions: \(TrainingContext.cure) make one for these."
             )
         case .report(let report, _):
             try runtime.print(

@@ -46,7 +46,7 @@ struct StoreRows {
         let missing =
             "\(Figures.grouped(read)) of \(Figures.grouped(stored)) stored rows have features under the definitions \(context.repository.streamHash)"
         guard labelled > 0 else {
-            throw CommandError(.dataError, "\(missing): \(TrainingContext.cure) makes a model that serves them.")
+            throw CommandError(.dataError, "\(missing): \(TrainingContext.cure) make a model that serves them.")
         }
         // What transform has not reached yet is no reason to speak.
         guard read < stored / 10 * 9 else { return }

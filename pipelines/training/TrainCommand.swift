@@ -23,7 +23,8 @@ public struct TrainCommand: Command {
         Rows of the store make a model that is registered under a new version. It becomes the champion when it beats the
         champion on the same rows: those of the holdout that are newer than all that either was fitted or stopped on, in
         average precision and in 95 % of 200 draws of these rows. Under 50 frauds there nothing is decided. A champion of
-        other definitions is measured on its own features of the same events. --force makes the new model champion
+        other definitions is measured on its own features of the same events; it serves nobody any more and stays only
+        where it is clearly better. --force makes the new model champion
         whatever the comparison says.
 
         Rows of a file are not what the stream has seen: the model is only written to --output, unless --register is

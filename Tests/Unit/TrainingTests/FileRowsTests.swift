@@ -152,11 +152,18 @@ import Testing
         // The shorter window sees nothing: the present champion is better, though it cannot serve these definitions.
         let blind = try train("changed")
         #expect(blind.verdict.name == "kept", "\(blind.verdict)")
-        #expect(blind.verdict.reason.contains("cannot serve these definitions, --force"))
+        #expect(blind.verdict.reason.contains("clearly below"))
+        #expect(blind.verdict.reason.contains("cannot serve these definitions; --force"))
         let comparison = try #require(blind.comparison)
         #expect(comparison.champion.rows == first.card.holdout.rows)
         // It is measured as it was when it was trained: the same rows, the same bits of features.
         #expect(comparison.champion.averagePrecision == first.card.metrics.averagePrecision)
         #expect(store.champions == ["shop": 1])
+        // One window more is no better on these rows; it is as good, and the champion serves nobody under it.
+        try write(window: "24h, 48h", to: "wider")
+        let wider = try train("wider")
+        #expect(wider.verdict.name == "promoted", "\(wider.verdict)")
+        #expect(try #require(wider.comparison).champion == comparison.champion)
+        #expect(store.champions == ["shop": 3])
     }
 }

@@ -69,9 +69,9 @@ let package = Package(
         wrapper("Compression", ["CZlib", "CZstd"]),
 
         // serving and broker
-        wrapper("HTTPServer", ["CMicroHTTPD", "EventLoop", "Observability"]),
+        wrapper("HTTPServer", ["CMicroHTTPD", "EventLoop", "Observability", "JSON"]),
         wrapper("KafkaProtocol", ["CCRC32C"]),
-        wrapper("KafkaBroker", ["KafkaProtocol", "EventLoop", "Observability", "JSON"]),
+        wrapper("KafkaBroker", ["KafkaProtocol", "EventLoop", "Observability", "Compression"]),
 
         // stores and data
         library("FeatureStore", depending: ["FeatureEngine", "YAML"]),
@@ -153,6 +153,7 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["FeatureEngine", "FeatureStore", "CAllocationCounter"],
             path: "Tests/Support/TestSupport", swiftSettings: common),
+        .target(name: "CDiskJournal", path: "Tests/Support/CDiskJournal", publicHeadersPath: "include"),
         .target(name: "CAllocationCounter", path: "Tests/Support/CAllocationCounter", publicHeadersPath: "include"),
         unitTests("FeatureEngine"),
         unitTests("FeatureStore", ["FeatureEngine", "YAML"]),
@@ -170,7 +171,7 @@ let package = Package(
         unitTests("FraudModel", ["GradientBoosting", "FeatureEngine", "FeatureStore", "JSON"], fixtures: true),
         unitTests("ServiceRuntime", ["Observability"]),
         unitTests("TerminalUI"),
-        unitTests("Dashboard", ["TerminalUI", "FeatureEngine"]),
+        unitTests("Dashboard", ["TerminalUI", "FeatureStore", "JSON", "KafkaClient"]),
         unitTests("KafkaProtocol"),
         unitTests("KafkaBroker", ["KafkaProtocol"]),
         unitTests("Scheduler", ["ServiceRuntime", "Observability"]),
@@ -201,12 +202,12 @@ let package = Package(
         ),
         integrationTests("TerminalTests", []),
         integrationTests("ProgramTests", ["needletail"]),
-        integrationTests("BrokerTests", ["KafkaClient", "KafkaBroker", "KafkaProtocol"]),
+        integrationTests("BrokerTests", ["KafkaClient", "KafkaBroker", "KafkaProtocol", "CDiskJournal"]),
         integrationTests(
             "ServingTests",
             [
                 "PredictionAPI", "ServingSupport", "ServiceRuntime", "Observability", "FraudModel", "RedisClient",
-                "KafkaClient", "JSON",
+                "KafkaClient", "JSON", "FeatureEngine", "FeatureStore",
             ]),
         integrationTests(
             "PipelineTests",

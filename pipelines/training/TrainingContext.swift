@@ -49,19 +49,14 @@ struct TrainingContext: Sendable {
     /// Waits until Postgres answers, and brings its fixed tables up to date.
     func prepareDatabase(_ runtime: ServiceRuntime) async throws {
         let url = databaseURL
-        do {
-            try await runtime.waiting(for: "Postgres") {
-                try await runtime.onThread("migrate") { _ = try PostgresOfflineStore(url: url).migrate() }
-            }
-        } catch let error as CommandError {
-            try Self.requireGoingOn(runtime)
-            throw error
+        try await runtime.waiting(for: "Postgres") {
+            try await runtime.onThread("migrate") { _ = try PostgresOfflineStore(url: url, limits: .bulk).migrate() }
         }
     }
 
     func connect() throws -> PostgresConnection {
         do {
-            return try PostgresConnection(url: databaseURL)
+            return try PostgresConnection(url: databaseURL, limits: .bulk)
         } catch {
             throw CommandError(.unavailable, "\(error). `make up` starts all servers.")
         }

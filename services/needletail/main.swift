@@ -25,6 +25,7 @@ await CommandLineProgram(
             [
                 TrainCommand.self, RetrainCommand.self, DriftCommand.self, ScoreCommand.self,
                 ModelsRegisterCommand.self,
+                ModelsChampionCommand.self,
             ]),
         CommandGroup("Servers", [ServeCommand.self, BrokerCommand.self, ScheduleCommand.self]),
         CommandGroup("Watch", [DashboardCommand.self]),

@@ -49,9 +49,10 @@ public enum ModelDirectory {
     static func description(_ card: ModelCard) -> String {
         let inputs = JSONTree.array(
             card.features.map { ["type": "double", "name": .string($0.name), "required": true] })
-        // A single-quoted YAML string doubles its quotes and knows no other escape.
-        let quoted = String(
-            decoding: inputs.text().utf8.flatMap { $0 == UInt8(ascii: "'") ? [$0, $0] : [$0] }, as: UTF8.self)
+        // A single-quoted YAML string doubles its quotes and knows no other escape. By bytes: with a combining mark behind it a
+        // quote is another `Character`.
+        let quote = UInt8(ascii: "'")
+        let quoted = String(decoding: inputs.bytes().flatMap { $0 == quote ? [quote, quote] : [$0] }, as: UTF8.self)
         return """
             artifact_path: model
             flavors:

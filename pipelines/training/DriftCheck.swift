@@ -24,6 +24,22 @@ struct DriftCheck: Sendable {
         /// The champion was trained on other definitions than these.
         case otherDefinitions(RegisteredModel)
         case report(DriftReport, RegisteredModel)
+
+        /// Why `retrain --if-drift` leaves the champion as it is; nil when it trains.
+        var reasonToStay: String? {
+            guard case .report(let report, let champion) = self, !report.isDrifted else { return nil }
+            let why = report.isDecided ? "nothing has drifted" : "there are too few recent rows to decide"
+            return "version \(champion.name) stays: \(why)"
+        }
+
+        /// Why it trains.
+        var reasonToTrain: String {
+            switch self {
+            case .noChampion: "there is no champion"
+            case .otherDefinitions(let champion): "version \(champion.name) was trained on other definitions"
+            case .report(_, let champion): "the data of version \(champion.name) have drifted"
+            }
+        }
     }
 
     func run(_ runtime: ServiceRuntime) throws -> Outcome {

@@ -1,7 +1,5 @@
-internal import FraudModel
 internal import JSON
 internal import Observability
-internal import PostgresOfflineStore
 public import ServiceRuntime
 
 /// Trains again from the store, always or when the data have drifted.
@@ -39,20 +37,13 @@ public struct RetrainCommand: Command {
         try await context.prepareDatabase(runtime)
         if settings[Self.ifDrift] {
             let check = DriftCheck(context: context, recentMillis: Int64(settings[DriftCheck.days] * 86_400_000))
-            if case .report(let report, let champion) = try await runtime.onThread("drift", { try check.run(runtime) })
-            {
-                guard report.isDrifted else {
-                    let why = report.isDecided ? "nothing has drifted" : "there are too few recent rows to decide"
-                    let text = "version \(champion.name) stays: \(why)"
-                    try runtime.print(
-                        settings[TrainCommand.json]
-                            ? JSONTree.object([.init("verdict", "kept"), .init("reason", .string(text))]).text(
-                                pretty: true)
-                            : text)
-                    return
-                }
-                runtime.log.info("drift found, training", ["version": champion.name])
+            let outcome = try await runtime.onThread("drift") { try check.run(runtime) }
+            if let text = outcome.reasonToStay {
+                let verdict: JSONTree = ["verdict": "kept", "reason": .string(text)]
+                try runtime.print(settings[TrainCommand.json] ? verdict.text(pretty: true) : text)
+                return
             }
+            runtime.log.info("training", ["reason": outcome.reasonToTrain])
         }
         var run = TrainingRun(definitions: context.definitions)
         run.parameters = TrainCommand.parameters(settings)

@@ -197,10 +197,13 @@ private func quick(threads: Int = 1) -> TrainingParameters {
         let trained = try ModelTrainer.train(rows(500, seed: 12), quick())
         var card = trained.card
         card.features[0] = ModelFeature(name: "it's \"quoted\"")
+        card.features[1] = ModelFeature(name: "and'\u{301}", categories: card.features[1].categories)
         try ModelDirectory.write(model: trained.bytes, card: card, to: path)
         let text = try String(contentsOfFile: path + "/MLmodel", encoding: .utf8)
         #expect(text.contains("loader_module: mlflow.xgboost"))
         #expect(text.contains(#""name":"it''s \"quoted\"""#))
+        // A mark that combines with the quote does not hide it.
+        #expect(Array(text.utf8).firstRange(of: Array("and''\u{301}".utf8)) != nil)
         // The two files of the folder do not belong together any more.
         #expect(throws: ModelError.self) { try ScoringModel.load(directory: path) }
     }

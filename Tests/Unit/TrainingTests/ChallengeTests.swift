@@ -160,29 +160,23 @@ import Testing
         func check(_ set: TrainingSet, hash: String = "00112233aabbccdd") throws -> DriftCheck.Outcome {
             try DriftCheck.run(store, service: "shop", hash: hash) { set }
         }
-        guard case .noChampion = try check(Rows.set(600, seed: 11)) else {
-            Issue.record("no champion")
-            return
-        }
+        let none = try check(Rows.set(600, seed: 11))
+        #expect(none.reasonToStay == nil && none.reasonToTrain == "there is no champion")
         let run = TrainingRun(parameters: Rows.parameters())
         let set = Rows.set(4_000, seed: 12)
         _ = try run.finish(
             run.train(set, ServiceRuntime()), set, registry: store, ServiceRuntime(), rows: Rows.noRows)
-        guard case .otherDefinitions(let champion) = try check(Rows.set(0, seed: 1), hash: "ffffffffffffffff") else {
-            Issue.record("other definitions")
-            return
-        }
-        #expect(champion.version == 1)
+        let other = try check(Rows.set(0, seed: 1), hash: "ffffffffffffffff")
+        #expect(other.reasonToStay == nil)
+        #expect(other.reasonToTrain == "version 1 was trained on other definitions")
         #expect(store.drifts.isEmpty)
-        guard case .report(let same, _) = try check(Rows.set(1_000, seed: 13)),
-            case .report(let moved, _) = try check(Rows.set(1_000, seed: 14, signal: 60))
-        else {
-            Issue.record("no report")
-            return
-        }
-        #expect(!same.isDrifted && moved.isDrifted, "\(same.entries)")
-        #expect(store.drifts.map(\.isDrifted) == [false, true])
-        #expect(store.drifts.map(\.rows) == [1_000, 1_000])
+        #expect(try check(Rows.set(1_000, seed: 13)).reasonToStay == "version 1 stays: nothing has drifted")
+        let few = try check(Rows.set(100, seed: 13, signal: 60))
+        #expect(few.reasonToStay == "version 1 stays: there are too few recent rows to decide")
+        let moved = try check(Rows.set(1_000, seed: 14, signal: 60))
+        #expect(moved.reasonToStay == nil && moved.reasonToTrain == "the data of version 1 have drifted")
+        #expect(store.drifts.map(\.isDrifted) == [false, false, true])
+        #expect(store.drifts.map(\.rows) == [1_000, 100, 1_000])
     }
 }
 

@@ -87,10 +87,7 @@ let package = Package(
         // model
         library(
             "FraudModel",
-            depending: [
-                "GradientBoosting", "FeatureStore", "FeatureEngine", "TransactionData", "PostgresOfflineStore",
-                "PostgresClient", "JSON",
-            ]),
+            depending: ["GradientBoosting", "FeatureStore", "FeatureEngine", "JSON"]),
 
         // runtime
         library("Observability"),
@@ -134,9 +131,7 @@ let package = Package(
             "Dashboard", in: "services/dashboard",
             depending: [
                 "PipelineRuntime", "ServiceRuntime", "Observability", "TerminalUI", "KafkaClient", "PostgresClient",
-                "RedisClient",
-                "FeatureStore",
-                "FeatureEngine", "FraudModel", "JSON",
+                "RedisClient", "FeatureStore", "FeatureEngine", "FraudModel", "PostgresOfflineStore", "JSON",
             ]),
         library(
             "KafkaBrokerService", in: "services/kafka-broker",
@@ -212,13 +207,19 @@ let package = Package(
             ]),
         unitTests(
             "BatchFeatures", ["FeatureEngine", "FeatureStore", "ServiceRuntime", "Observability", "Compression"]),
+        unitTests(
+            "Training",
+            [
+                "FraudModel", "FeatureEngine", "FeatureStore", "PostgresOfflineStore", "ServiceRuntime",
+                "Observability", "JSON",
+            ]),
         unitTests("FeatureStoreCommands", ["FeatureEngine", "FeatureStore", "ServiceRuntime"]),
         unitTests("PipelineRuntime", ["FeatureEngine", "FeatureStore", "KafkaClient", "ServiceRuntime"]),
         integrationTests(
             "StoreTests",
             [
                 "RedisClient", "PostgresClient", "RedisOnlineStore", "PostgresOfflineStore", "FeatureStore",
-                "FeatureEngine", "EventLoop", "FraudModel",
+                "FeatureEngine", "EventLoop", "FraudModel", "JSON",
             ]
         ),
         integrationTests("TerminalTests", []),

@@ -69,7 +69,7 @@ let package = Package(
         wrapper("Compression", ["CZlib", "CZstd"]),
 
         // serving and broker
-        wrapper("HTTPServer", ["CMicroHTTPD", "EventLoop", "Observability"]),
+        wrapper("HTTPServer", ["CMicroHTTPD", "EventLoop", "Observability", "JSON"]),
         wrapper("KafkaProtocol", ["CCRC32C"]),
         wrapper("KafkaBroker", ["KafkaProtocol", "EventLoop", "Observability", "JSON"]),
 
@@ -174,7 +174,7 @@ let package = Package(
         unitTests("FraudModel", ["GradientBoosting", "FeatureEngine", "FeatureStore", "JSON"], fixtures: true),
         unitTests("ServiceRuntime", ["Observability"]),
         unitTests("TerminalUI"),
-        unitTests("Dashboard", ["TerminalUI", "FeatureEngine"]),
+        unitTests("Dashboard", ["TerminalUI", "FeatureStore", "JSON"]),
         unitTests("KafkaProtocol"),
         unitTests("KafkaBroker", ["KafkaProtocol"]),
         unitTests("Scheduler", ["ServiceRuntime", "Observability"]),

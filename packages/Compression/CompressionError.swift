@@ -54,3 +54,23 @@ public enum CompressionFormat: Sendable {
             magic.starts(with: [0x1F, 0x8B]) ? .gzip : magic.starts(with: [0x28, 0xB5, 0x2F, 0xFD]) ? .zstd : .plain
     }
 }
+
+extension CompressionFormat {
+    /// Endings that promise a format which is not written here, with its name.
+    private static let others: [(ending: String, name: String)] = [
+        ("parquet", "Parquet"), ("xlsx", "Excel"), ("xls", "Excel"), ("ods", "OpenDocument"), ("json", "JSON"),
+        ("jsonl", "JSON"), ("ndjson", "JSON"), ("arrow", "Arrow"), ("feather", "Feather"), ("avro", "Avro"),
+        ("orc", "ORC"), ("zip", "zip"), ("bz2", "bzip2"), ("xz", "xz"), ("lz4", "lz4"), ("7z", "7-Zip"),
+        ("tar", "tar"), ("tgz", "tar"), ("db", "SQLite"), ("sqlite", "SQLite"), ("html", "HTML"), ("pdf", "PDF"),
+    ]
+
+    /// What is wrong with the name of a CSV file to be written: one that promises another format. Nil for a good one.
+    public static func problem(ofOutputName path: String) -> String? {
+        var name = path.lowercased()
+        for packing in [".gz", ".zst"] where name.hasSuffix(packing) { name.removeLast(packing.count) }
+        guard let dot = name.lastIndex(of: "."), !name[dot...].contains("/"),
+            let other = others.first(where: { $0.ending == name[dot...].dropFirst() })
+        else { return nil }
+        return "\(path): promises \(other.name), but CSV is written: name it .csv, .csv.gz or .csv.zst"
+    }
+}

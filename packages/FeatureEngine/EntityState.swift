@@ -12,6 +12,8 @@ public struct EntityState: Sendable {
         case kept
         /// Older than the newest event by more than retention and disorder: it can enter no window of this entity.
         case tooOld
+        /// Applied before, for its position is not past v: nothing changed. A replay meets what a state holds already.
+        case known
     }
 
     /// The view this is a state of.
@@ -45,7 +47,7 @@ public struct EntityState: Sendable {
 
     /// Inserts the event of a row at its place and moves the state to the event's position.
     public mutating func insert(_ row: SourceRow, offset: Int64) -> Insertion {
-        precondition(offset > self.offset, "positions only grow")
+        guard offset > self.offset else { return .known }
         self.offset = offset
         let time = row.eventTimeMillis
         guard let newest = newestMillis, time < newest else {

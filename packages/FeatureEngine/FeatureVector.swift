@@ -16,7 +16,11 @@ public struct FeatureVector: Sendable {
 
     /// Whether both hold the same bits; every NaN is the one missing value.
     public func isIdentical(to other: FeatureVector) -> Bool {
-        guard count == other.count, texts == other.texts else { return false }
+        guard count == other.count, texts.count == other.texts.count else { return false }
+        // By bytes: two Strings of other bytes may be equal.
+        for (a, b) in zip(texts, other.texts) where a.map({ ByteString($0) }) != b.map({ ByteString($0) }) {
+            return false
+        }
         return zip(numbers, other.numbers).allSatisfy { a, b in a.bitPattern == b.bitPattern || (a.isNaN && b.isNaN) }
     }
 

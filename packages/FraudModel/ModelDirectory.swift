@@ -28,7 +28,8 @@ public enum ModelDirectory {
         let inputs = JSONTree.array(
             card.features.map { ["type": "double", "name": .string($0.name), "required": true] })
         // A single-quoted YAML string doubles its quotes and knows no other escape.
-        let quoted = inputs.text().replacing("'", with: "''")
+        let quoted = String(
+            decoding: inputs.text().utf8.flatMap { $0 == UInt8(ascii: "'") ? [$0, $0] : [$0] }, as: UTF8.self)
         return """
             artifact_path: model
             flavors:

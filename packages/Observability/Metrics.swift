@@ -208,8 +208,16 @@ public final class MetricsRegistry: Sendable {
 
     private static func render(_ labels: KeyValuePairs<String, String>) -> String {
         labels.map { name, value in
-            let escaped = value.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n")
-            return "\(name)=\"\(escaped)\""
+            // By bytes: to Swift a quote with a combining mark behind it is no quote.
+            var escaped: [UInt8] = []
+            for byte in value.utf8 {
+                switch byte {
+                case UInt8(ascii: "\\"), UInt8(ascii: "\""): escaped += [UInt8(ascii: "\\"), byte]
+                case UInt8(ascii: "\n"): escaped += Array("\\n".utf8)
+                default: escaped.append(byte)
+                }
+            }
+            return "\(name)=\"\(String(decoding: escaped, as: UTF8.self))\""
         }.joined(separator: ",")
     }
 

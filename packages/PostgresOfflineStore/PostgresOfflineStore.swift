@@ -11,8 +11,10 @@ public final class PostgresOfflineStore {
     public init(_ connection: PostgresConnection) { self.connection = connection }
 
     /// Connects.
-    public convenience init(url: String, applicationName: String = "needletail") throws(PostgresError) {
-        self.init(try PostgresConnection(url: url, applicationName: applicationName))
+    public convenience init(
+        url: String, applicationName: String = "needletail", limits: PostgresLimits = .init()
+    ) throws(PostgresError) {
+        self.init(try PostgresConnection(url: url, applicationName: applicationName, limits: limits))
     }
 
     /// Makes the tables of sources and views, and adds the columns that are new in those that exist. Nothing is ever

@@ -25,10 +25,16 @@ public final class TransactionCSV {
     private let reader: CSVReader
     private let columns: [Int?]
     private let labelColumn: Int?
+    private let recordedAtMillis: Int64?
 
-    /// Reads the header and finds the columns; what is missing is named all at once.
-    public init(_ source: ByteSource, schema: SourceSchema, requiresLabel: Bool = false) throws(CSVError) {
+    /// Reads the header and finds the columns; what is missing is named all at once. With `recordedAtMillis`, usually now, an
+    /// event that lies more than a few minutes ahead of it is malformed, as it would be in the stream; without, the caller
+    /// waits for its time.
+    public init(
+        _ source: ByteSource, schema: SourceSchema, requiresLabel: Bool = false, recordedAtMillis: Int64? = nil
+    ) throws(CSVError) {
         self.schema = schema
+        self.recordedAtMillis = recordedAtMillis
         reader = try CSVReader(source)
         let header = Set(reader.header)
         var wanted = schema.fields.filter { !$0.isOptional || header.contains($0.name) }.map(\.name)
@@ -60,6 +66,12 @@ public final class TransactionCSV {
         do throws(FieldError) {
             try reader.scanner.fill(&row, from: columns)
             try row.finish()
+            if let recordedAtMillis, PlausibleTime.isAhead(row.eventTimeMillis, ofRecordAt: recordedAtMillis) {
+                throw FieldError(
+                    schema.fields[schema.eventTimeIndex].name,
+                    "lies in the future: \(CivilTime.iso8601(row.eventTimeMillis)), and now is \(CivilTime.iso8601(recordedAtMillis))"
+                )
+            }
             return .row(line: line, label: try label())
         } catch {
             return .malformed(line: line, EventError([.init(error)]))

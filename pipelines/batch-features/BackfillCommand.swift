@@ -23,14 +23,15 @@ public struct BackfillCommand: Command {
         input; a number is the shortest decimal that reads back to the same double, a missing one is empty. Without --view
         the columns are the service's.
 
-        A row that is no event is named with its line and left out; so is an event id that was there before.
+        A row that is no event is named with its line and left out, and the command ends with 65 unless --allow-malformed
+        is given: later rows of its entity lack it. An event id that was there before is left out.
 
         With --from-store the stored events are read in log order, each with its own partition and offset; --to-store
         writes every view's rows anew under the present definitions, in one transaction.
         """
     /// What can be set.
     public static let settings: [any SettingProtocol] = [
-        input, output, fromStore, toStore, view, service, threads, Setting<String>.featureRepo,
+        input, output, fromStore, toStore, view, service, threads, allowMalformed, Setting<String>.featureRepo,
         Setting<String>.databaseURL,
     ]
 
@@ -53,6 +54,9 @@ public struct BackfillCommand: Command {
     static let threads = Setting<Int?>(
         "threads", in: 1...64, help: "Threads that share the entities; all processors unless given.", flagOnly: true)
 
+    static let allowMalformed = Setting<Bool>(
+        "allow-malformed", default: false, help: "Succeed although rows of the file are no events.", flagOnly: true)
+
     /// A command.
     public init() {}
 
@@ -70,8 +74,12 @@ public struct BackfillCommand: Command {
         switch plan {
         case .files(let input, let output):
             let columns = try Self.columns(settings, repository)
+            let allowsMalformed = settings[Self.allowMalformed]
             _ = try await runtime.onThread("backfill") {
-                try FileBackfill(columns, input: input, output: output, threads: threads, runtime: runtime).run()
+                try FileBackfill(
+                    columns: columns, input: input, output: output, threads: threads, runtime: runtime,
+                    allowsMalformed: allowsMalformed
+                ).run()
             }
         case .storeToFile(let output):
             let columns = try Self.columns(settings, repository)
@@ -95,6 +103,9 @@ public struct BackfillCommand: Command {
     /// What the flags ask for, or a sentence about what does not fit together.
     static func plan(_ settings: Settings) throws(CommandError) -> Plan {
         let (input, output) = (settings[input], settings[output])
+        if let problem = output.flatMap(CompressionFormat.problem(ofOutputName:)) {
+            throw CommandError(.usage, "--output \(problem).")
+        }
         switch (input, settings[fromStore], output, settings[toStore]) {
         case (let input?, false, let output?, false): return .files(input: input, output: output)
         case (nil, true, let output?, false): return .storeToFile(output: output)
@@ -137,131 +148,4 @@ public struct BackfillCommand: Command {
         let names = repository.views.map(\.name).joined(separator: ", ")
         throw CommandError(.usage, "there is no stream view \(name); there is \(names).")
     }
-}
-
-/// Counts of a backfill; rows are those written.
-struct BackfillSummary: Equatable {
-    var rows = 0
-    var duplicates = 0
-    var malformed = 0
-    var tooOld = 0
-}
-
-/// From a CSV file into a CSV file.
-struct FileBackfill {
-    let columns: BackfillColumns
-    let input: String
-    let output: String
-    let threads: Int
-    let runtime: ServiceRuntime
-
-    init(_ columns: BackfillColumns, input: String, output: String, threads: Int, runtime: ServiceRuntime) {
-        (self.columns, self.input, self.output, self.threads, self.runtime) = (columns, input, output, threads, runtime)
-    }
-
-    @discardableResult func run() throws -> BackfillSummary {
-        let source: ByteSource
-        do throws(CompressionError) { source = try ByteSource.open(input) } catch {
-            throw CommandError(.noInput, "\(error).")
-        }
-        let csv: TransactionCSV
-        do throws(CSVError) { csv = try TransactionCSV(source, schema: columns.source) } catch {
-            throw CommandError(.dataError, "\(error).")
-        }
-        let sink: ByteSink
-        do throws(CompressionError) { sink = try ByteSink.create(output) } catch {
-            throw CommandError(.cannotCreate, "\(error).")
-        }
-        do {
-            let summary = try replay(csv, source, sink)
-            try sink.close()
-            runtime.log.info(
-                "backfill done",
-                [
-                    "rows": summary.rows, "duplicates": summary.duplicates, "malformed": summary.malformed,
-                    "too_old_for_any_window": summary.tooOld,
-                ])
-            if summary.malformed > 0, summary.rows == 0 {
-                throw CommandError(.dataError, "no row of \(input) is an event; the log names what is wrong.")
-            }
-            return summary
-        } catch CompressionError.closedPipe {
-            sink.discard()
-            throw CommandError(.success, "")  // The reader has seen enough.
-        } catch let error as CSVError {
-            sink.discard()
-            throw CommandError(.dataError, "\(error).")
-        } catch let error as CompressionError {
-            sink.discard()
-            throw CommandError(.inputOutput, "\(error).")
-        }
-    }
-
-    private func replay(_ csv: TransactionCSV, _ source: ByteSource, _ sink: ByteSink) throws -> BackfillSummary {
-        try sink.write(FeatureLine.header(columns.source, features: columns.names))
-        let replay = FeatureReplay(columns, threads: threads) { lines in try sink.write(lines) }
-        let progress = runtime.progress("backfill", total: source.fileSize.map { Int($0) })
-        var summary = BackfillSummary()
-        var ids = ByteTable()
-        var entities = EntityNumbers(columns.source)
-        reading: while !runtime.isStopping {
-            var entity = 0
-            let outcome = try replay.withNextRow { row -> TransactionCSV.Outcome? in
-                let outcome = try csv.next(into: &row)
-                guard case .row = outcome else { return outcome }
-                guard ids.insert(row.bytes(columns.source.eventIDIndex).span).isNew else { return nil }
-                entity = entities.number(of: row)
-                return outcome
-            }
-            switch outcome {
-            case .row:
-                try replay.commit(entity: entity, position: csv.recordCount)
-                summary.rows += 1
-                if summary.rows & 0x3FFF == 0 {
-                    if source.fileSize == nil {
-                        progress.update(to: summary.rows)
-                    } else {
-                        progress.update(to: Int(source.bytesTaken))
-                    }
-                }
-            case nil: summary.duplicates += 1
-            case .malformed(let line, let error):
-                summary.malformed += 1
-                report(line, error, summary.malformed)
-            case .end: break reading
-            }
-        }
-        try replay.finish()
-        progress.update(to: source.fileSize == nil ? summary.rows : Int(source.bytesTaken))
-        progress.finish(note: "\(summary.rows) rows")
-        if runtime.isStopping {
-            throw CommandError(.temporaryFailure, "stopped before the end; the output is not complete.")
-        }
-        summary.tooOld = replay.tooOld
-        return summary
-    }
-
-    /// The first thousand refused rows one by one, then one in a thousand.
-    private func report(_ line: Int, _ error: EventError, _ count: Int) {
-        guard count <= 1_000 || count % 1_000 == 0 else { return }
-        runtime.log.warning("malformed row", ["line": line, "error": error.description, "count": count])
-    }
-}
-
-/// Numbers entities by the text of their key.
-struct EntityNumbers {
-    private let source: SourceSchema
-    private var table = ByteTable()
-
-    init(_ source: SourceSchema) { self.source = source }
-
-    mutating func number(of row: SourceRow) -> Int {
-        guard let number = row.bits(source.keyIndex) else {
-            return table.insert(row.bytes(source.keyIndex).span).number
-        }
-        let digits = Array(String(number).utf8)
-        return table.insert(digits.span).number
-    }
-
-    func text(_ number: Int) -> String { table.text(number) }
 }

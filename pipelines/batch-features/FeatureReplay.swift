@@ -38,23 +38,23 @@ enum BackfillColumns: Sendable {
     }
 }
 
-/// Events read ahead, with their entity's number and their position. Made once, refilled.
+/// Events read ahead, with the hash of their key and their position. Made once, refilled.
 ///
 /// Unchecked: the reader fills a batch while no shard looks at it, and shards only read it.
 final class ReplayBatch: @unchecked Sendable {
     static let capacity = 4_096
 
     var rows: [SourceRow]
-    var entities: [Int] = []
+    var keyHashes: [UInt64] = []
     var positions: [Int64] = []
 
     init(_ source: SourceSchema) { rows = Array(repeating: SourceRow(source), count: Self.capacity) }
 
-    var count: Int { entities.count }
+    var count: Int { keyHashes.count }
     var isFull: Bool { count == Self.capacity }
 
     func removeAll() {
-        entities.removeAll(keepingCapacity: true)
+        keyHashes.removeAll(keepingCapacity: true)
         positions.removeAll(keepingCapacity: true)
     }
 }
@@ -66,7 +66,7 @@ final class ReplayShard: @unchecked Sendable {
     private let columns: BackfillColumns
     private let number: Int
     private let shards: Int
-    private var states: [[EntityState]]  // by view, then by entity of this shard
+    private var replay: ViewsReplay
     private var vectors: [FeatureVector]
     private var vector: FeatureVector
     private var line: FeatureLine
@@ -74,15 +74,15 @@ final class ReplayShard: @unchecked Sendable {
     /// The lines of the last batch, and where each ends, in the order of the shard's rows.
     private(set) var text: [UInt8] = []
     private(set) var ends: [Int] = []
-    /// Events that came too late to enter any window of their entity.
-    private(set) var tooOld = 0
+    /// Events that came too late for the windows of their entity.
+    var tooOld: Int { replay.tooOld }
 
     init(_ columns: BackfillColumns, number: Int, of shards: Int) {
         self.columns = columns
         self.number = number
         self.shards = shards
-        states = columns.views.map { _ in [] }
-        vectors = columns.views.map { FeatureVector(count: $0.features.count) }
+        replay = ViewsReplay(columns.views)
+        vectors = replay.makeVectors()
         vector = FeatureVector(count: columns.names.count)
         line = FeatureLine(columns.source, kinds: columns.kinds)
     }
@@ -90,8 +90,8 @@ final class ReplayShard: @unchecked Sendable {
     func replay(_ batch: ReplayBatch) {
         text.removeAll(keepingCapacity: true)
         ends.removeAll(keepingCapacity: true)
-        for index in 0..<batch.count where batch.entities[index] % shards == number {
-            evaluate(batch.rows[index], entity: batch.entities[index] / shards, position: batch.positions[index])
+        for index in 0..<batch.count where Self.shard(batch.keyHashes[index], of: shards) == number {
+            replay.next(batch.rows[index], position: batch.positions[index], into: &vectors)
             switch columns {
             case .view: line.append(batch.rows[index], vectors[0], to: &text)
             case .service(let service):
@@ -102,14 +102,8 @@ final class ReplayShard: @unchecked Sendable {
         }
     }
 
-    /// row = F(k, ts, position − 1), then the event enters the state.
-    private func evaluate(_ row: SourceRow, entity: Int, position: Int64) {
-        for (index, view) in columns.views.enumerated() {
-            while states[index].count <= entity { states[index].append(EntityState(view)) }
-            states[index][entity].evaluate(atMillis: row.eventTimeMillis, current: row, into: &vectors[index])
-            if states[index][entity].insert(row, offset: position) == .tooOld { tooOld += 1 }
-        }
-    }
+    /// The shard that owns an entity.
+    static func shard(_ keyHash: UInt64, of shards: Int) -> Int { Int(keyHash % UInt64(shards)) }
 }
 
 /// Replays events through the same engine that the stream uses and gives their lines in the order they came. With several
@@ -125,13 +119,15 @@ final class FeatureReplay {
     private var joined: [UInt8] = []
 
     init(_ columns: BackfillColumns, threads: Int, write: @escaping ([UInt8]) throws -> Void) {
+        // A row's views must lie with one shard; views of different keys only do so when there is one.
+        let threads = columns.views.contains { $0.joinKeyIndex != columns.source.keyIndex } ? 1 : threads
         shards = (0..<threads).map { ReplayShard(columns, number: $0, of: threads) }
         filling = ReplayBatch(columns.source)
         working = ReplayBatch(columns.source)
         self.write = write
     }
 
-    /// Events that came too late to enter any window of their entity, once for each view.
+    /// Events that came too late for the windows of their entity.
     var tooOld: Int { shards.reduce(0) { $0 + $1.tooOld } }
 
     /// Lends the next event's row for filling; `commit` takes it.
@@ -140,8 +136,8 @@ final class FeatureReplay {
     }
 
     /// Takes the row that was filled last.
-    func commit(entity: Int, position: Int64) throws {
-        filling.entities.append(entity)
+    func commit(position: Int64) throws {
+        filling.keyHashes.append(filling.rows[filling.count].withKeyBytes { FNV1a64.hash($0) })
         filling.positions.append(position)
         if filling.isFull { try turn() }
     }
@@ -181,8 +177,8 @@ final class FeatureReplay {
             return
         }
         var next = Array(repeating: 0, count: shards.count)
-        for entity in working.entities {
-            let number = entity % shards.count
+        for hash in working.keyHashes {
+            let number = ReplayShard.shard(hash, of: shards.count)
             let shard = shards[number]
             let start = next[number] == 0 ? 0 : shard.ends[next[number] - 1]
             joined.append(contentsOf: shard.text[start..<shard.ends[next[number]]])

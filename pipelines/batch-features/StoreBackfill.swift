@@ -21,7 +21,7 @@ struct StoreBackfill: Sendable {
     func waitForStore() async throws {
         try await runtime.waiting(for: "Postgres") {
             try await runtime.onThread("prepare") {
-                let store = try PostgresOfflineStore(url: databaseURL)
+                let store = try PostgresOfflineStore(url: databaseURL, limits: .bulk)
                 do {
                     try store.migrate()
                     try store.createTables(repository)
@@ -35,7 +35,7 @@ struct StoreBackfill: Sendable {
     /// Writes the features of every stored event into a CSV file.
     @discardableResult func write(_ columns: BackfillColumns, to output: String, threads: Int) throws -> BackfillSummary
     {
-        let store = try PostgresOfflineStore(url: databaseURL)
+        let store = try PostgresOfflineStore(url: databaseURL, limits: .bulk)
         let sink: ByteSink
         do throws(CompressionError) { sink = try ByteSink.create(output) } catch {
             throw CommandError(.cannotCreate, "\(error).")
@@ -44,9 +44,9 @@ struct StoreBackfill: Sendable {
             try sink.write(FeatureLine.header(columns.source, features: columns.names))
             let replay = FeatureReplay(columns, threads: threads) { lines in try sink.write(lines) }
             var summary = BackfillSummary()
-            try scan(columns.source, store) { row, position, entity in
+            try scan(columns.source, store) { row, position in
                 replay.withNextRow { $0 = row }
-                try replay.commit(entity: entity, position: position.offset)
+                try replay.commit(position: position.offset)
                 summary.rows += 1
             }
             try replay.finish()
@@ -65,8 +65,8 @@ struct StoreBackfill: Sendable {
 
     /// Writes the rows of these views anew, in one transaction: a reader sees the old ones or the new ones.
     @discardableResult func rewrite(_ views: [StreamView]) throws -> BackfillSummary {
-        let reader = try PostgresOfflineStore(url: databaseURL)
-        let writer = try PostgresConnection(url: databaseURL)
+        let reader = try PostgresOfflineStore(url: databaseURL, limits: .bulk)
+        let writer = try PostgresConnection(url: databaseURL, limits: .bulk)
         var summary = BackfillSummary()
         try writer.transaction {
             for source in repository.sources {
@@ -88,20 +88,18 @@ struct StoreBackfill: Sendable {
         let buffers = views.map { _ in PostgresCopyBuffer(capacity: 1 << 20) }
         let definitionHash = Array(repository.streamHash.utf8)
         let created = WallClock.nowMillis()
-        var vectors = views.map { FeatureVector(count: $0.features.count) }
-        var states: [[EntityState]] = views.map { _ in [] }
+        var replay = ViewsReplay(views)
+        var vectors = replay.makeVectors()
         for view in views { try makeStaging(view, writer) }
         let progress = runtime.progress("backfill")
         var counts = summary
-        try scan(source, reader) { row, position, entity in
+        try scan(source, reader) { row, position in
             let topic = Array(position.topic.utf8)
-            for (index, view) in views.enumerated() {
-                while states[index].count <= entity { states[index].append(EntityState(view)) }
-                states[index][entity].evaluate(atMillis: row.eventTimeMillis, current: row, into: &vectors[index])
-                tables[index].add(
+            replay.next(row, position: position.offset, into: &vectors)
+            for (index, table) in tables.enumerated() {
+                table.add(
                     vectors[index], of: row, topic: topic, partition: position.partition, v: position.offset - 1,
                     createdMillis: created, definitionHash: definitionHash, to: buffers[index])
-                if states[index][entity].insert(row, offset: position.offset) == .tooOld { counts.tooOld += 1 }
             }
             counts.rows += 1
             if counts.rows % 10_000 == 0 {
@@ -112,6 +110,7 @@ struct StoreBackfill: Sendable {
         for (table, buffer) in zip(tables, buffers) { try store(table, buffer, writer) }
         progress.finish()
         summary = counts
+        summary.tooOld += replay.tooOld
     }
 
     private func staging(_ view: StreamView) -> String { "_backfill_\(view.name)" }
@@ -138,28 +137,27 @@ struct StoreBackfill: Sendable {
         try writer.execute("TRUNCATE \(PostgresQuoting.identifier(name))")
     }
 
-    /// Every stored event in log order, with its entity's number.
+    /// Every stored event in log order. All of a key must lie in one partition, or their order is lost.
     private func scan(
-        _ source: SourceSchema, _ store: PostgresOfflineStore,
-        _ body: (SourceRow, LogPosition, _ entity: Int) throws -> Void
+        _ source: SourceSchema, _ store: PostgresOfflineStore, _ body: (SourceRow, LogPosition) throws -> Void
     ) throws {
-        var entities = EntityNumbers(source)
+        var keys = ByteTable()
         var partitions: [(topic: String, partition: Int32)] = []
         try store.scanEvents(source, order: .log) { row, position in
             guard !runtime.isStopping else {
                 throw CommandError(.temporaryFailure, "stopped before the end; nothing was changed.")
             }
-            let entity = entities.number(of: row)
+            let entity = row.withKeyBytes { keys.insert($0) }.number
             let place = (position.topic, position.partition)
             if entity == partitions.count {
                 partitions.append(place)
             } else if partitions[entity] != place {
                 throw CommandError(
                     .dataError,
-                    "\(source.fields[source.keyIndex].name) \(entities.text(entity)) has events in two partitions, \(partitions[entity].topic)/\(partitions[entity].partition) and \(place.0)/\(place.1): the topic's partition count was changed, and their order is lost."
+                    "\(source.fields[source.keyIndex].name) \(keys[entity]) has events in two partitions, \(partitions[entity].topic)/\(partitions[entity].partition) and \(place.0)/\(place.1): the topic's partition count was changed, and their order is lost."
                 )
             }
-            try body(row, position, entity)
+            try body(row, position)
         }
     }
 }

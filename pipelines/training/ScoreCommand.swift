@@ -156,8 +156,13 @@ struct ScoringJob: Sendable {
     }
 
     private static func quoted(_ name: String) -> String {
-        guard name.contains(where: { $0 == "," || $0 == "\"" || $0.isNewline }) else { return name }
-        return "\"" + name.replacing("\"", with: "\"\"") + "\""
+        // By bytes: to Swift a quote with a combining mark behind it is no quote.
+        let quote = UInt8(ascii: "\"")
+        guard name.utf8.contains(where: { $0 == UInt8(ascii: ",") || $0 == quote || $0 == 10 || $0 == 13 }) else {
+            return name
+        }
+        let doubled = name.utf8.flatMap { $0 == quote ? [quote, quote] : [$0] }
+        return "\"" + String(decoding: doubled, as: UTF8.self) + "\""
     }
 
     private func fill(_ vector: inout FeatureVector, from reader: CSVReader, _ columns: FeatureColumns) throws {

@@ -108,7 +108,7 @@ public struct TrainCommand: Command {
     private static func answers(_ context: TrainingContext, _ runtime: ServiceRuntime) async -> Bool {
         do {
             let url = context.databaseURL
-            _ = try await runtime.onThread("migrate") { try PostgresOfflineStore(url: url).migrate() }
+            _ = try await runtime.onThread("migrate") { try PostgresOfflineStore(url: url, limits: .bulk).migrate() }
             return true
         } catch {
             runtime.log.warning("the model will not be registered", ["reason": "\(error)"])

@@ -46,13 +46,13 @@ struct TrainingContext: Sendable {
     func prepareDatabase(_ runtime: ServiceRuntime) async throws {
         let url = databaseURL
         try await runtime.waiting(for: "Postgres") {
-            try await runtime.onThread("migrate") { _ = try PostgresOfflineStore(url: url).migrate() }
+            try await runtime.onThread("migrate") { _ = try PostgresOfflineStore(url: url, limits: .bulk).migrate() }
         }
     }
 
     func connect() throws -> PostgresConnection {
         do {
-            return try PostgresConnection(url: databaseURL)
+            return try PostgresConnection(url: databaseURL, limits: .bulk)
         } catch {
             throw CommandError(.unavailable, "\(error). `make up` starts all servers.")
         }

@@ -59,7 +59,7 @@ public struct FeaturesApplyCommand: Command {
     }
 
     private static func makeTables(_ repository: FeatureRepository, _ url: String) throws -> Report {
-        let store = try PostgresOfflineStore(url: url)
+        let store = try PostgresOfflineStore(url: url, limits: .bulk)
         var report = Report()
         do {
             report.migrations = try store.migrate()

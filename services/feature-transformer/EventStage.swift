@@ -34,6 +34,8 @@ final class EventStage: Stage {
 
     private var filter = IDFilter()
     private var entities: OnlineEntities
+    /// The watermark exactly as this owner left it in Redis.
+    private var left: Watermark?
     private var rows: [SourceRow] = []  // reused; the first `taken` are of this batch
     private var offsets: [Int64] = []
     private var places: [Int] = []
@@ -67,6 +69,7 @@ final class EventStage: Stage {
     func forget() {
         filter = IDFilter()
         entities.removeAll()
+        left = nil
         offsets.removeAll(keepingCapacity: true)
     }
 
@@ -128,10 +131,9 @@ final class EventStage: Stage {
             places.append(repeats.contains(slot) ? -1 : entities.place(of: rows[slot].key))
         }
         let generation = UInt64(state.generation)
-        let expected = Watermark(generation: generation, nextOffset: state.nextOffset)
         let watermark = try entities.load(
             watermarkKey: watermarkKey, generation: generation, next: state.nextOffset, from: stores.redis())
-        guard watermark == expected else { throw Reassign("the watermark is not as it was left") }
+        guard let watermark, watermark == left else { throw Reassign("the watermark is not as it was left") }
 
         let created = metrics.nowMillis()
         for slot in 0..<taken {
@@ -172,21 +174,21 @@ final class EventStage: Stage {
         }
     }
 
-    func writeOnline(_ state: PartitionState, next: Int64, ledger: PartitionLedger, stores: Stores) throws {
-        try writeBlobs(
-            from: Watermark(generation: UInt64(state.generation), nextOffset: state.nextOffset), to: next,
-            stores.redis())
+    func writeOnline(_ advance: PartitionAdvance, stores: Stores) throws {
+        try writeBlobs(to: advance.to, newestMillis: advance.lastTimestamp, stores.redis())
     }
 
     /// Blobs first, all of them acknowledged; then the watermark.
-    private func writeBlobs(from: Watermark, to next: Int64, _ redis: RedisOnlineStore) throws {
+    private func writeBlobs(to next: Int64, newestMillis: Int64, _ redis: RedisOnlineStore) throws {
+        guard let from = left else { throw Reassign("the watermark is not known") }
         guard try redis.write(entities.changedBlobs()) == .accepted else {
             throw Reassign("a newer blob is stored")
         }
-        let to = Watermark(generation: from.generation, nextOffset: next)
+        let to = from.moved(to: next, newestMillis: newestMillis)
         guard try redis.move(watermarkKey, from: from, to: to) == .accepted else {
             throw Reassign("the watermark is not as it was left")
         }
+        left = to
     }
 
     // MARK: Recovery
@@ -198,27 +200,28 @@ final class EventStage: Stage {
         let (watermark, _) = try redis.read(watermarkKey: watermarkKey, blobKeys: [])
         var start = OnlineStart.plan(watermark: watermark, generation: state.generation, next: state.nextOffset)
         if let rebuildAbove, rebuildAbove >= UInt64(state.generation) { start = .rebuild }
-        let from: Int64
         switch start {
-        case .replay(let offset): from = offset
+        case .replay: left = watermark
         case .rebuild:
-            let generation = 1 + max(UInt64(state.generation), watermark?.generation ?? 0, rebuildAbove ?? 0)
+            let generation = Watermark.generation(
+                above: state.generation, [watermark?.generation, rebuildAbove].compactMap { $0 })
             try ledger.set(generation: Int64(generation), epoch: state.epoch, on: stores.postgres().connection)
             state.generation = Int64(generation)
-            guard try redis.plant(watermarkKey, Watermark(generation: generation, nextOffset: 0)) == .accepted else {
+            // The target makes every reader say "degraded" until all that Postgres has is in the blobs again.
+            let planted = Watermark(generation: generation, nextOffset: 0, target: state.nextOffset)
+            guard try redis.plant(watermarkKey, planted) == .accepted else {
                 throw Reassign("another owner planted a watermark")
             }
-            from = 0
+            left = planted
         }
-        try replay(from: from, state: state, ledger: ledger, stores: stores)
+        try replay(state: state, ledger: ledger, stores: stores)
     }
 
     /// Applies the stored events of [from, N) to the blobs, step by step, so that a crash goes on where it was.
-    private func replay(from: Int64, state: PartitionState, ledger: PartitionLedger, stores: Stores) throws {
+    private func replay(state: PartitionState, ledger: PartitionLedger, stores: Stores) throws {
         let redis = try stores.redis()
         let generation = UInt64(state.generation)
-        var from = from
-        while from < state.nextOffset {
+        while let from = left?.nextOffset, from < state.nextOffset {
             offsets.removeAll(keepingCapacity: true)
             try stores.postgres().scanEvents(
                 source, topic: ledger.topic, partition: ledger.partition, offsets: from..<state.nextOffset,
@@ -229,20 +232,19 @@ final class EventStage: Stage {
             }
             let next = taken < Self.replayStep ? state.nextOffset : offsets[taken - 1] + 1
             places = (0..<taken).map { entities.place(of: rows[$0].key) }
-            let expected = Watermark(generation: generation, nextOffset: from)
             let watermark = try entities.load(
                 watermarkKey: watermarkKey, generation: generation, next: state.nextOffset, from: redis)
-            guard watermark == expected else { throw Reassign("the watermark is not as it was left") }
+            guard watermark == left else { throw Reassign("the watermark is not as it was left") }
             for slot in 0..<taken { entities.insert(places[slot], row: rows[slot], offset: offsets[slot]) }
-            try writeBlobs(from: expected, to: next, redis)
+            // Between the ends no record's timestamp is stored.
+            try writeBlobs(to: next, newestMillis: next == state.nextOffset ? state.lastTimestamp : -1, redis)
             entities.trim()
-            from = next
         }
     }
 
     func check(_ state: PartitionState, ledger: PartitionLedger, stores: Stores) throws {
         let (watermark, _) = try stores.redis().read(watermarkKey: watermarkKey, blobKeys: [])
-        guard watermark == Watermark(generation: UInt64(state.generation), nextOffset: state.nextOffset) else {
+        guard let watermark, watermark == left else {
             throw Reassign("the watermark is not as it was left")
         }
     }

@@ -54,37 +54,42 @@ struct OnlineEntities {
     ) throws -> Watermark? {
         let (watermark, blobs) = try redis.read(
             watermarkKey: watermarkKey, blobKeys: unseen.flatMap { entities[$0].keys })
+        // Without it the blobs mean nothing: the caller sees that it is not as it was left.
+        guard let watermark, watermark.generation == generation else { return watermark }
         var index = 0
+        var damaged: [(key: String, bytes: [UInt8])] = []
         for place in unseen {
             for view in views.indices {
-                var state = EntityState(views[view], generation: generation)
-                if let blob = blobs[index], let stored = try Self.read(blob, views[view], generation, next) {
-                    state = stored
-                }
-                entities[place].states[view] = state
+                let blob = blobs[index]
                 index += 1
+                do throws(OnlineFault) {
+                    entities[place].states[view] = try Self.state(views[view], blob, watermark, next)
+                } catch {
+                    switch error {
+                    case .absent, .outdated:
+                        entities[place].states[view] = EntityState(views[view], generation: generation)
+                    case .ahead:
+                        let ahead = blob.flatMap { EntityState.position(ofBlob: $0) }?.generation ?? generation
+                        throw Reassign("a blob is ahead of Postgres", rebuildAbove: max(generation, ahead))
+                    case .unreadable: damaged.append((entities[place].keys[view], blob ?? []))
+                    }
+                }
             }
+        }
+        if !damaged.isEmpty {
+            // Removed, so that the rebuild does not meet them again.
+            try redis.discard(damaged)
+            throw Reassign("\(damaged.count) blobs cannot be read", rebuildAbove: generation)
         }
         unseen.removeAll(keepingCapacity: true)
         return watermark
     }
 
-    /// The state of a blob, nil for one of an older generation.
-    private static func read(_ blob: [UInt8], _ view: StreamView, _ generation: UInt64, _ next: Int64) throws
-        -> EntityState?
+    private static func state(_ view: StreamView, _ blob: [UInt8]?, _ watermark: Watermark, _ next: Int64)
+        throws(OnlineFault) -> EntityState
     {
-        guard let position = EntityState.position(ofBlob: blob) else {
-            throw Reassign("a blob is too short", rebuildAbove: generation)
-        }
-        switch BlobStanding.of(generation: position.generation, offset: position.offset, under: generation, next: next)
-        {
-        case .outdated: return nil
-        case .ahead: throw Reassign("a blob is ahead of Postgres", rebuildAbove: max(generation, position.generation))
-        case .usable: break
-        }
-        do { return try EntityState(view, blob: blob.span) } catch {
-            throw Reassign("a blob cannot be read: \(error)", rebuildAbove: generation)
-        }
+        guard let blob else { throw .absent }
+        return try OnlineView.state(view, blob: blob.span, under: watermark, before: next)
     }
 
     /// The features of one view at an event's time, before the event.

@@ -54,9 +54,9 @@ final class PartitionTask {
         state = try ledger.claim(context.owner, on: postgres.connection)
         let rows = try stage.loadIDs(ledger, stores: stores)
         let refused = try ledger.deadLetterCount(on: postgres.connection)
-        guard rows + refused + state.duplicates + state.gaps == state.nextOffset else {
+        guard rows + refused + state.duplicates + state.gaps + state.removed == state.nextOffset else {
             throw stop(
-                "\(rows) rows, \(refused) dead letters, \(state.duplicates) repeats and \(state.gaps) gaps do not add up to the \(state.nextOffset) records read"
+                "\(rows) rows, \(refused) dead letters, \(state.duplicates) repeats, \(state.gaps) gaps and \(state.removed) removed do not add up to the \(state.nextOffset) records read"
             )
         }
         if state.published < state.nextOffset {
@@ -190,7 +190,7 @@ final class PartitionTask {
             for letter in letters { try context.publisher.send(letter) }
             try context.publisher.flush()
         }
-        try stage.writeOnline(state, next: expected, ledger: ledger, stores: context.stores)
+        try stage.writeOnline(advance, stores: context.stores)
 
         state.published = flushed
         flushed = expected

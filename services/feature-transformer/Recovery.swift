@@ -1,4 +1,4 @@
-package import RedisOnlineStore
+package import FeatureStore
 
 /// Where reading a log begins, given what is stored. Decided at every assignment.
 package enum LogStart: Equatable {
@@ -33,7 +33,7 @@ package enum OnlineStart: Equatable {
     /// `generation` and `next` are what Postgres says.
     package static func plan(watermark: Watermark?, generation: Int64, next: Int64) -> OnlineStart {
         guard let watermark, generation > 0, watermark.generation == UInt64(generation), watermark.nextOffset >= 0,
-            watermark.nextOffset <= next
+            watermark.nextOffset <= next, watermark.target <= next
         else { return .rebuild }
         return .replay(from: watermark.nextOffset)
     }

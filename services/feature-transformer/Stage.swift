@@ -27,8 +27,8 @@ protocol Stage: AnyObject {
     /// Copies the rows in, within the batch's transaction.
     func copy(on connection: PostgresConnection) throws
 
-    /// After the commit: brings the online state from N to `next`.
-    func writeOnline(_ state: PartitionState, next: Int64, ledger: PartitionLedger, stores: Stores) throws
+    /// After the commit: brings the online state to where the batch ends.
+    func writeOnline(_ advance: PartitionAdvance, stores: Stores) throws
 
     /// In a quiet moment: whether the online state is as it was left.
     func check(_ state: PartitionState, ledger: PartitionLedger, stores: Stores) throws
@@ -46,6 +46,6 @@ extension Stage {
     func restoreOnline(_ state: inout PartitionState, rebuildAbove: UInt64?, ledger: PartitionLedger, stores: Stores)
         throws
     {}
-    func writeOnline(_ state: PartitionState, next: Int64, ledger: PartitionLedger, stores: Stores) throws {}
+    func writeOnline(_ advance: PartitionAdvance, stores: Stores) throws {}
     func check(_ state: PartitionState, ledger: PartitionLedger, stores: Stores) throws {}
 }

@@ -4,6 +4,7 @@ import Foundation
 import HTTPServer
 import KafkaClient
 import Observability
+import PostgresClient
 import PostgresOfflineStore
 import RedisOnlineStore
 public import ServiceRuntime
@@ -113,7 +114,7 @@ public struct TransformCommand: Command {
     private func prepareStores(_ plan: TransformPlan, _ runtime: ServiceRuntime) async throws {
         try await runtime.waiting(for: "Postgres") {
             try await runtime.onThread("prepare") {
-                let store = try PostgresOfflineStore(url: plan.databaseURL)
+                let store = try PostgresOfflineStore(url: plan.databaseURL, limits: .bulk)
                 do {
                     try store.migrate()
                     try store.createTables(plan.repository)

@@ -39,6 +39,9 @@ public struct GenerateCommand: Command {
             rows: settings[Self.rows], seed: settings[Self.seed], cards: settings[Self.cards],
             start: settings[Self.start])
         let path = settings[Self.output]
+        if let problem = CompressionFormat.problem(ofOutputName: path) {
+            throw CommandError(.usage, "--output \(problem).")
+        }
         try await runtime.onThread("generate") {
             do {
                 try Self.generate(options, to: path, runtime)

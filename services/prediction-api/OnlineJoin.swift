@@ -13,8 +13,9 @@ struct ViewPosition: Equatable {
 
 /// Joins a request with the online state of its entities: which keys to read, and what their values mean.
 ///
-/// Beside each view's blob the watermark of the entity's partition is read in the same MGET. Without it nobody knows how far
-/// the online store is, so the views are missing and the answer is degraded; with it, a missing blob is a new entity.
+/// Beside each view's blob the watermark of the entity's partition is read in the same MGET. Without it, and below its target,
+/// nobody knows what the online store lacks, so the views are missing and the answer is degraded; with it, a missing blob is a
+/// new entity.
 struct OnlineJoin {
     private let views: [StreamView]
     private let prefixes: [[UInt8]]
@@ -67,7 +68,8 @@ struct OnlineJoin {
         into vectors: inout [FeatureVector], positions: inout [ViewPosition?]
     ) -> Bool {
         guard values.failure == nil, first + views.count < values.count,
-            let watermark = values.withValue(first + views.count, Self.watermark)
+            let watermark = values.withValue(first + views.count, Self.watermark),
+            watermark.isComplete
         else {
             makeMissing(&vectors, &positions)
             return false
@@ -75,11 +77,13 @@ struct OnlineJoin {
         var isComplete = true
         for (index, view) in views.enumerated() {
             let state = values.withValue(first + index) { blob -> EntityState? in
-                // No event of the entity lies before the watermark, or only events of a log that is gone.
-                let empty = EntityState(view, generation: watermark.generation, offset: watermark.next - 1)
-                guard let blob else { return empty }
-                guard let state = try? EntityState(view, blob: blob) else { return nil }
-                return state.generation < watermark.generation ? empty : state
+                do throws(OnlineFault) { return try OnlineView.state(view, blob: blob, under: watermark) } catch {
+                    switch error {
+                    // No event of the entity lies before the watermark, or only events of a log that is gone.
+                    case .absent, .outdated: return OnlineView.empty(view, under: watermark)
+                    case .unreadable, .ahead: return nil
+                    }
+                }
             }
             guard let state else {
                 vectors[index].reset()
@@ -102,14 +106,8 @@ struct OnlineJoin {
         }
     }
 
-    private static func watermark(_ bytes: Span<UInt8>?) -> (generation: UInt64, next: Int64)? {
-        guard let bytes, bytes.count == 16 else { return nil }
-        var generation: UInt64 = 0
-        var next: UInt64 = 0
-        for index in 0..<8 {
-            generation = generation << 8 | UInt64(bytes[index])
-            next = next << 8 | UInt64(bytes[index + 8])
-        }
-        return (generation, Int64(bitPattern: next))
+    private static func watermark(_ bytes: Span<UInt8>?) -> Watermark? {
+        guard let bytes else { return nil }
+        return Watermark(bytes: bytes)
     }
 }

@@ -22,7 +22,7 @@ struct LogOracle {
     private(set) var duplicates = 0
     private(set) var ends: [Int32: Int64] = [:]
     private var naive: NaiveFeatures
-    private var newest: [String: Accepted] = [:]
+    private var newest: [ByteString: Accepted] = [:]
 
     /// Reads the whole topic.
     init(_ harness: PipelineHarness) throws {
@@ -35,7 +35,7 @@ struct LogOracle {
                 (try? batch.withValue(
                     at: index, { (bytes) throws(EventError) in try decoder.decode(bytes, into: &row) })) != nil,
                 Murmur2.partition(key: row.key, partitionCount: harness.partitionCount) == position.partition,
-                row.eventTimeMillis <= batch.timestampMillis(at: index) + 300_000
+                !PlausibleTime.isAhead(row.eventTimeMillis, ofRecordAt: batch.timestampMillis(at: index))
             else {
                 refused.insert(position)
                 continue
@@ -48,7 +48,7 @@ struct LogOracle {
             }
             let event = Accepted(position: position, row: row, features: vector)
             accepted[position] = event
-            newest[row.key] = event
+            newest[row.keyBytes] = event
         }
     }
 
@@ -127,7 +127,7 @@ struct LogOracle {
         try store.scanFeatures(harness.view) { eventID, before, vector in
             rows += 1
             let position = LogPosition(topic: before.topic, partition: before.partition, offset: before.offset + 1)
-            guard let event = accepted[position], event.row.eventID == eventID else {
+            guard let event = accepted[position], event.row.eventIDBytes == ByteString(eventID) else {
                 wrong += 1
                 return
             }
@@ -170,7 +170,7 @@ struct LogOracle {
         let redis = try RedisOnlineStore(url: harness.redis.url)
         let repository = harness.repository
         var wrong = 0
-        for (entity, event) in newest {
+        for (entity, event) in newest.map({ ($0.key.description, $0.value) }) {
             let key = OnlineKeys.blob(
                 project: repository.project, view: harness.view.name, hash8: repository.hash8, entity: entity)
             let mark = OnlineKeys.watermark(

@@ -11,26 +11,26 @@ public struct NaiveFeatures {
     }
 
     private let view: StreamView
-    private var events: [String: [Event]] = [:]
-    private var ids: Set<String> = []
+    private var events: [ByteString: [Event]] = [:]
+    private var ids: Set<ByteString> = []
 
     /// An empty log of a view's source.
     public init(_ view: StreamView) { self.view = view }
 
     /// Adds an event at its log position. False when its id was seen before: then it changes nothing.
     @discardableResult public mutating func insert(_ row: SourceRow, position: Int64) -> Bool {
-        guard ids.insert(row.eventID).inserted else { return false }
+        guard ids.insert(ByteString(row.eventID)).inserted else { return false }
         events[key(row), default: []].append(Event(millis: row.eventTimeMillis, position: position, row: row))
         return true
     }
 
-    private func key(_ row: SourceRow) -> String { row.canonicalText(view.joinKeyIndex) ?? "" }
+    private func key(_ row: SourceRow) -> ByteString { ByteString(row.canonicalText(view.joinKeyIndex) ?? "") }
 
     /// F(k, t, v): the features of an entity at `atMillis`, over events whose position is at most `upTo`.
     public func evaluate(
         entity: String, atMillis t: Int64, upTo v: Int64 = .max, current: SourceRow? = nil
     ) -> FeatureVector {
-        let known = (events[entity] ?? []).filter { $0.position <= v }
+        let known = (events[ByteString(entity)] ?? []).filter { $0.position <= v }
         let newest = known.map(\.millis).max() ?? 0
         let floor = newest - view.retentionMillis - StreamView.disorderMillis
         let retained = known.filter { $0.millis >= floor }
@@ -88,8 +88,8 @@ public struct NaiveFeatures {
         }
     }
 
-    private func identity(_ row: SourceRow, _ field: Int) -> String {
-        row.string(field).map { "text \($0)" } ?? "number \(row.bits(field) ?? 0)"
+    private func identity(_ row: SourceRow, _ field: Int) -> ByteString {
+        ByteString(row.string(field).map { "text \($0)" } ?? "number \(row.bits(field) ?? 0)")
     }
 }
 

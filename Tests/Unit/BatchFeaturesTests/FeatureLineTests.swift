@@ -37,21 +37,4 @@ import Testing
             }
         }
     }
-
-    @Test func `byte strings are numbered once each`() {
-        var random = SeededRandom(seed: 8)
-        var table = ByteTable()
-        var known: [String: Int] = [:]
-        for _ in 0..<50_000 {
-            let key = String(random.next() % 20_000, radix: 36)
-            let (number, isNew) = table.insert(Array(key.utf8).span)
-            #expect(isNew == (known[key] == nil))
-            #expect(known[key, default: known.count] == number)
-            known[key] = number
-            #expect(table.text(number) == key)
-        }
-        #expect(table.count == known.count)
-        #expect(table.insert([UInt8]().span).isNew)
-        #expect(!table.insert([UInt8]().span).isNew)
-    }
 }

@@ -47,7 +47,8 @@ import Testing
     }
 
     static func backfill(
-        _ csv: String, _ columns: BackfillColumns, threads: Int, name: String = "out.csv"
+        _ csv: String, _ columns: BackfillColumns, threads: Int, name: String = "out.csv",
+        allowsMalformed: Bool = true, nowMillis: Int64 = 1_700_000_000_000
     ) throws -> Result {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -57,7 +58,10 @@ import Testing
         let output = folder.appendingPathComponent(name).path
         let lines = LogLines()
         let runtime = ServiceRuntime(log: Log(level: .info, format: .json, write: { lines.add($0) }))
-        let summary = try FileBackfill(columns, input: input, output: output, threads: threads, runtime: runtime).run()
+        let summary = try FileBackfill(
+            columns: columns, input: input, output: output, threads: threads, runtime: runtime,
+            allowsMalformed: allowsMalformed, nowMillis: nowMillis
+        ).run()
         return Result(bytes: try ByteSource.open(output).readAll(), summary: summary, log: lines.all)
     }
 
@@ -135,6 +139,80 @@ import Testing
         #expect(header.hasPrefix("trans_num,cc_num,event_timestamp,amt_count_1h,amt_count_24h,"))
     }
 
+    @Test func `five rows give these bytes`() throws {
+        let source = SourceSchema(
+            name: "p", topic: "p",
+            fields: [
+                Field("id", .string), Field("at", .string), Field("card", .string), Field("shop", .string),
+                Field("amount", .decimal(places: 2)),
+            ],
+            eventIDIndex: 0, eventTimeIndex: 1, eventTimeFormat: .iso8601, keyIndex: 2, label: nil)
+        let view = StreamView(
+            name: "v", entityName: "card", source: source, joinKeyIndex: 2,
+            features: [
+                WindowFeature(name: "n", function: .count, field: nil, windowMillis: 3_600_000),
+                WindowFeature(name: "sum", function: .sum, field: 4, windowMillis: 3_600_000),
+                WindowFeature(name: "mean", function: .mean, field: 4, windowMillis: 3_600_000),
+                WindowFeature(name: "shop", function: .last, field: 3, windowMillis: nil),
+                WindowFeature(name: "ago", function: .secondsSinceLast, field: nil, windowMillis: nil),
+            ])
+        let csv = #"""
+            amount,id,card,at,shop
+            1.10,a,"k,1",2019-01-01T00:00:00Z,"Bar ""A"""
+            2,b,"k,1",2019-01-01T00:30:00.5Z,
+            0.30,c,k2,2019-01-01T00:30:00Z,x
+            -4.05,d,"k,1",2019-01-01T01:00:00Z,y
+            9.99,e,"k,1",2019-01-01T00:59:59Z,z
+
+            """#
+        let expected = #"""
+            id,card,event_timestamp,n,sum,mean,shop,ago
+            a,"k,1",2019-01-01T00:00:00Z,0.0,0.0,,,
+            b,"k,1",2019-01-01T00:30:00.500Z,1.0,1.1,1.1,"Bar ""A""",1800.5
+            c,k2,2019-01-01T00:30:00Z,0.0,0.0,,,
+            d,"k,1",2019-01-01T01:00:00Z,2.0,3.1,1.55,"",1799.5
+            e,"k,1",2019-01-01T00:59:59Z,2.0,3.1,1.55,"",1798.5
+
+            """#
+        for threads in [1, 2] {
+            let result = try Self.backfill(csv, .view(view), threads: threads)
+            #expect(String(decoding: result.bytes, as: UTF8.self) == expected)
+            #expect(result.summary == BackfillSummary(rows: 5, outOfOrder: 2))
+        }
+    }
+
+    @Test func `rows that are no events end the run with their number, the output written`() throws {
+        let view = try #require(Self.repository?.view(named: "card_activity"))
+        let good = "\na,2019-01-01 00:00:18,42,shop,food,5.00,1.5,-2,3,4,"
+        let csv = Self.columns + good + "\nb,2019-01-01 00:00:19,42,shop,food,5.001,1.5,-2,3,4,\n"
+        let error = #expect(throws: CommandError.self) {
+            try Self.backfill(csv, .view(view), threads: 1, allowsMalformed: false)
+        }
+        #expect(error?.exitCode == .dataError)
+        #expect(error?.message.hasPrefix("1 of 2 rows of ") == true)
+        #expect(error?.message.contains("--allow-malformed") == true)
+        #expect(try Self.backfill(csv, .view(view), threads: 1).summary.malformed == 1)
+        #expect(
+            try Self.backfill(Self.columns + good + "\n", .view(view), threads: 1, allowsMalformed: false).summary.rows
+                == 1)
+    }
+
+    @Test func `an event of the future is none, and a file out of order is told`() throws {
+        let view = try #require(Self.repository?.view(named: "card_activity"))
+        func line(_ id: String, _ time: String) -> String { "\n\(id),\(time),42,shop,food,5.00,1.5,-2,3,4," }
+        let csv =
+            Self.columns + line("a", "2019-01-02 00:00:00") + line("b", "2019-01-01 00:00:00")
+            + line("c", "2019-01-02 00:05:01") + "\n"
+        let now: Int64 = 1_546_387_200_000  // 2019-01-02 00:00:00
+        let result = try Self.backfill(csv, .view(view), threads: 1, nowMillis: now)
+        #expect(result.summary == BackfillSummary(rows: 2, malformed: 1, outOfOrder: 1))
+        #expect(
+            result.log.contains {
+                $0.contains("lies in the future: 2019-01-02T00:05:01Z, and now is 2019-01-02T00:00:00Z")
+            })
+        #expect(result.log.contains { $0.contains("the file is not in time order") })
+    }
+
     @Test func `an empty window is 0 and missing values are empty`() throws {
         let view = try #require(Self.repository?.view(named: "card_activity"))
         let csv = Self.columns + "\na,2019-01-01 00:00:18,42,shop,food,5.00,1.5,-2,3,4,\n"
@@ -162,6 +240,8 @@ import Testing
         (["--input", "a", "--to-store"], "--to-store needs --from-store"),
         (["--input", "a", "--from-store", "--output", "b"], "exclude each other"),
         (["--from-store", "--to-store", "--output", "b"], "exclude each other"),
+        (["--input", "a", "--output", "x.parquet"], "--output x.parquet: promises Parquet, but CSV is written"),
+        (["--from-store", "--output", "d/x.XLSX.gz"], "--output d/x.XLSX.gz: promises Excel"),
     ])
     func `flags that do not fit together are told`(words: [String], message: String) throws {
         let settings = try Settings(words, declared: BackfillCommand.settings)

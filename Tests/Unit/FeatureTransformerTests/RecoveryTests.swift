@@ -1,4 +1,4 @@
-import RedisOnlineStore
+import FeatureStore
 import Testing
 
 @testable import FeatureTransformer
@@ -32,6 +32,8 @@ import Testing
         #expect(plan(2, 10, under: 3, next: 10) == .rebuild)
         #expect(plan(4, 10, under: 3, next: 10) == .rebuild)
         #expect(plan(3, -1, under: 3, next: 10) == .rebuild)
+        let beyond = Watermark(generation: 3, nextOffset: 4, target: 11)
+        #expect(OnlineStart.plan(watermark: beyond, generation: 3, next: 10) == .rebuild, "a target nobody can reach")
     }
 
     @Test func `a blob is gone on from only within its generation and before N`() {

@@ -1,5 +1,5 @@
+import FeatureStore
 import FeatureTransformer
-import RedisOnlineStore
 
 /// One owner of a partition, as far as it has come. `step` does one thing that the outside can see; between two steps it can be
 /// killed, or left lying while another owner takes over.

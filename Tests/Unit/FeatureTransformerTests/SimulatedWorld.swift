@@ -1,5 +1,5 @@
+import FeatureStore
 import FeatureTransformer
-import RedisOnlineStore
 import TestSupport
 
 /// The rules of recovery, each of which a simulation can leave out to see that it is needed.

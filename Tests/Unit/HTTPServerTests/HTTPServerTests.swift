@@ -111,8 +111,7 @@ private final class RunningServer {
             #expect(answer.headers["content-type"] == "a/b")
         }
         #expect(taken < .milliseconds(500))
-        client.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
-        #expect(client.answer()?.status == 200)
+        #expect(client.isClosed(withinMillis: 2_000))  // What follows chunks is never taken for a request.
     }
 
     @Test func `a body over the limit is 413 and the connection goes on`() throws {

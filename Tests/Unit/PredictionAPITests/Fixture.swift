@@ -78,9 +78,9 @@ final class Fixture {
         setWatermark(partition: partition, generation: generation, next: next ?? Int64(events.count) * 10)
     }
 
-    func setWatermark(partition: Int, generation: UInt64 = 1, next: Int64) {
+    func setWatermark(partition: Int, generation: UInt64 = 1, next: Int64, target: Int64 = 0) {
         store.values[ServingFixture.watermarkKey(partition)] = ServingFixture.watermark(
-            generation: generation, next: next)
+            generation: generation, next: next, target: target)
     }
 }
 

@@ -89,7 +89,9 @@ import Testing
     }
 
     enum Trouble: CaseIterable {
-        case noConnection, deadline, loading, noWatermark, shortWatermark, brokenBlob, noPartitions
+        case noConnection, deadline, loading, noWatermark, shortWatermark, impossibleWatermark, rebuilding, brokenBlob,
+            blobOfTheFuture
+        case noPartitions
     }
 
     @Test(arguments: Trouble.allCases)
@@ -103,6 +105,11 @@ import Testing
         case .noWatermark: fixture.store.values = fixture.store.values.filter { !$0.key.hasPrefix("wm:") }
         case .shortWatermark:
             for key in fixture.store.values.keys where key.hasPrefix("wm:") { fixture.store.values[key] = [0, 0, 1] }
+        case .impossibleWatermark: fixture.setWatermark(partition: 3, generation: 1 << 63, next: 10)
+        case .rebuilding: fixture.setWatermark(partition: 3, next: 9, target: 10)
+        case .blobOfTheFuture:
+            try fixture.store(events: [("2024-03-01 11:30:00", "20.00", "Bakery")], partition: 3, generation: 2)
+            fixture.setWatermark(partition: 3, generation: 1, next: 10)
         case .brokenBlob:
             for key in fixture.store.values.keys where !key.hasPrefix("wm:") { fixture.store.values[key]?.removeLast() }
         case .noPartitions: break

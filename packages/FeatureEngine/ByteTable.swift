@@ -1,40 +1,41 @@
-import FeatureEngine
-
-/// Numbers different byte strings in the order they come: an exact set of event ids or entities, 40 bytes or so each.
-struct ByteTable {
+/// Numbers different byte strings in the order they come: an exact set of event ids or entities, some 20 bytes each beside
+/// their own. Compares bytes, never characters.
+///
+/// The hash is Swift's, keyed anew in every process, so that no file can be written whose keys all fall on one slot. Nothing of
+/// it is stored, and the numbers given do not depend on it.
+public struct ByteTable: Sendable {
     private var bytes: [UInt8] = []
     private var ends: [Int] = []
-    private var hashes: [UInt32] = []
+    private var tags: [UInt32] = []
     private var slots: [UInt32]  // 0, or a string's number + 1; open addressing
 
-    init() { slots = Array(repeating: 0, count: 1_024) }
+    /// An empty table.
+    public init() { slots = Array(repeating: 0, count: 1_024) }
 
     /// How many different strings there are.
-    var count: Int { ends.count }
+    public var count: Int { ends.count }
 
     /// A string's number, and whether it is a new one.
-    mutating func insert(_ key: Span<UInt8>) -> (number: Int, isNew: Bool) {
-        var hash = FNV1a64()
-        hash.combine(key)
-        let mixed = hash.value ^ (hash.value >> 32)
+    public mutating func insert(_ key: Span<UInt8>) -> (number: Int, isNew: Bool) {
+        let hash = Self.hash(key)
         let mask = slots.count - 1
-        var slot = Int(truncatingIfNeeded: mixed) & mask
-        let tag = UInt32(truncatingIfNeeded: mixed >> 20)
+        var slot = Int(truncatingIfNeeded: hash) & mask
+        let tag = UInt32(truncatingIfNeeded: hash >> 32)
         while slots[slot] != 0 {
             let number = Int(slots[slot]) - 1
-            if hashes[number] == tag, isEqual(number, key) { return (number, false) }
+            if tags[number] == tag, isEqual(number, key) { return (number, false) }
             slot = (slot + 1) & mask
         }
         key.withUnsafeBufferPointer { bytes.append(contentsOf: $0) }
         ends.append(bytes.count)
-        hashes.append(tag)
+        tags.append(tag)
         slots[slot] = UInt32(ends.count)
         if ends.count * 2 > slots.count { grow() }
         return (ends.count - 1, true)
     }
 
     /// The string of a number.
-    func text(_ number: Int) -> String { String(decoding: bytes[range(number)], as: UTF8.self) }
+    public subscript(number: Int) -> ByteString { ByteString(bytes[range(number)]) }
 
     private func range(_ number: Int) -> Range<Int> { (number == 0 ? 0 : ends[number - 1])..<ends[number] }
 
@@ -49,11 +50,15 @@ struct ByteTable {
         slots = Array(repeating: 0, count: slots.count * 4)
         let mask = slots.count - 1
         for number in ends.indices {
-            var hash = FNV1a64()
-            hash.combine(bytes[range(number)].span)
-            var slot = Int(truncatingIfNeeded: hash.value ^ (hash.value >> 32)) & mask
+            var slot = Int(truncatingIfNeeded: Self.hash(bytes[range(number)].span)) & mask
             while slots[slot] != 0 { slot = (slot + 1) & mask }
             slots[slot] = UInt32(number + 1)
         }
+    }
+
+    private static func hash(_ key: Span<UInt8>) -> UInt64 {
+        var hasher = Hasher()
+        key.withUnsafeBytes { hasher.combine(bytes: $0) }
+        return UInt64(bitPattern: Int64(hasher.finalize()))
     }
 }

@@ -1,0 +1,134 @@
+import Compression
+import FeatureEngine
+import FeatureStore
+import Observability
+import ServiceRuntime
+import TransactionData
+
+/// Counts of a backfill; rows are those written.
+struct BackfillSummary: Equatable {
+    var rows = 0
+    var duplicates = 0
+    var malformed = 0
+    /// Events too late for the windows of their entity.
+    var tooOld = 0
+    /// Events whose time lies before one read earlier.
+    var outOfOrder = 0
+}
+
+/// From a CSV file into a CSV file.
+struct FileBackfill {
+    let columns: BackfillColumns
+    let input: String
+    let output: String
+    let threads: Int
+    let runtime: ServiceRuntime
+    /// Whether rows that are no events are only named. Otherwise the run ends with an error once the output is written.
+    var allowsMalformed = false
+    /// Now, ms UTC: an event further ahead is none.
+    var nowMillis = WallClock.nowMillis()
+
+    @discardableResult func run() throws -> BackfillSummary {
+        let source: ByteSource
+        do throws(CompressionError) { source = try ByteSource.open(input) } catch {
+            throw CommandError(.noInput, "\(error).")
+        }
+        let csv: TransactionCSV
+        do throws(CSVError) {
+            csv = try TransactionCSV(source, schema: columns.source, recordedAtMillis: nowMillis)
+        } catch {
+            throw CommandError(.dataError, "\(error).")
+        }
+        let sink: ByteSink
+        do throws(CompressionError) { sink = try ByteSink.create(output) } catch {
+            throw CommandError(.cannotCreate, "\(error).")
+        }
+        do {
+            let summary = try replay(csv, source, sink)
+            try sink.close()
+            runtime.log.info(
+                "backfill done",
+                [
+                    "rows": summary.rows, "duplicates": summary.duplicates, "malformed": summary.malformed,
+                    "out_of_time_order": summary.outOfOrder, "too_old_for_any_window": summary.tooOld,
+                ])
+            try judge(summary)
+            return summary
+        } catch CompressionError.closedPipe {
+            sink.discard()
+            throw CommandError(.success, "")  // The reader has seen enough.
+        } catch let error as CSVError {
+            sink.discard()
+            throw CommandError(.dataError, "\(error).")
+        } catch let error as CompressionError {
+            sink.discard()
+            throw CommandError(.inputOutput, "\(error).")
+        }
+    }
+
+    private func judge(_ summary: BackfillSummary) throws(CommandError) {
+        if summary.malformed > 0, summary.rows == 0 {
+            throw CommandError(.dataError, "no row of \(input) is an event; the log names what is wrong.")
+        }
+        if summary.outOfOrder > 0 {
+            runtime.log.warning(
+                "the file is not in time order; an event counts from its place in the file on, as a late one of the stream",
+                ["out_of_time_order": summary.outOfOrder, "rows": summary.rows])
+        }
+        guard summary.malformed > 0, !allowsMalformed else { return }
+        throw CommandError(
+            .dataError,
+            "\(summary.malformed) of \(summary.rows + summary.duplicates + summary.malformed) rows of \(input) are no events and have no line in \(output); later rows of their entities lack them in every window. The log names their lines; --allow-malformed takes that as it is."
+        )
+    }
+
+    private func replay(_ csv: TransactionCSV, _ source: ByteSource, _ sink: ByteSink) throws -> BackfillSummary {
+        try sink.write(FeatureLine.header(columns.source, features: columns.names))
+        let replay = FeatureReplay(columns, threads: threads) { lines in try sink.write(lines) }
+        let progress = runtime.progress("backfill", total: source.fileSize.map { Int($0) })
+        var summary = BackfillSummary()
+        var ids = ByteTable()
+        var newestMillis = Int64.min
+        reading: while !runtime.isStopping {
+            let outcome = try replay.withNextRow { row -> TransactionCSV.Outcome? in
+                let outcome = try csv.next(into: &row)
+                guard case .row = outcome else { return outcome }
+                guard ids.insert(row.bytes(columns.source.eventIDIndex).span).isNew else { return nil }
+                if row.eventTimeMillis < newestMillis { summary.outOfOrder += 1 }
+                newestMillis = max(newestMillis, row.eventTimeMillis)
+                return outcome
+            }
+            switch outcome {
+            case .row:
+                try replay.commit(position: csv.recordCount)
+                summary.rows += 1
+                if summary.rows & 0x3FFF == 0 {
+                    if source.fileSize == nil {
+                        progress.update(to: summary.rows)
+                    } else {
+                        progress.update(to: Int(source.bytesTaken))
+                    }
+                }
+            case nil: summary.duplicates += 1
+            case .malformed(let line, let error):
+                summary.malformed += 1
+                report(line, error, summary.malformed)
+            case .end: break reading
+            }
+        }
+        try replay.finish()
+        progress.update(to: source.fileSize == nil ? summary.rows : Int(source.bytesTaken))
+        progress.finish(note: "\(summary.rows) rows")
+        if runtime.isStopping {
+            throw CommandError(.temporaryFailure, "stopped before the end; the output is not complete.")
+        }
+        summary.tooOld = replay.tooOld
+        return summary
+    }
+
+    /// The first thousand refused rows one by one, then one in a thousand.
+    private func report(_ line: Int, _ error: EventError, _ count: Int) {
+        guard count <= 1_000 || count % 1_000 == 0 else { return }
+        runtime.log.warning("malformed row", ["line": line, "error": error.description, "count": count])
+    }
+}

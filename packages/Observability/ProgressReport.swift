@@ -1,4 +1,5 @@
 import Synchronization
+import Text
 
 /// Shows how far a long step is: a bar on a terminal; elsewhere plain lines, the first after a few seconds and then ever rarer,
 /// up to one every five minutes, so that a service's log does not fill with them.
@@ -95,9 +96,9 @@ public final class ProgressReport: Sendable {
 
     /// `sending: 700,000 of 1,000,000 (70 %), 251,000/s, lag 12`.
     package static func text(_ title: String, _ done: Int, _ total: Int?, _ note: String, seconds: Double) -> String {
-        var text = "\(title): \(grouped(done))"
-        if let total { text += " of \(grouped(total)) (\(percent(done, total)) %)" }
-        if seconds > 0.001, done > 0 { text += ", \(grouped(Int(Double(done) / seconds)))/s" }
+        var text = "\(title): \(Padding.grouped(done))"
+        if let total { text += " of \(Padding.grouped(total)) (\(percent(done, total)) %)" }
+        if seconds > 0.001, done > 0 { text += ", \(Padding.grouped(Int(Double(done) / seconds)))/s" }
         if !note.isEmpty { text += ", \(note)" }
         return text
     }
@@ -106,9 +107,9 @@ public final class ProgressReport: Sendable {
     package static func bar(
         _ title: String, _ done: Int, _ total: Int?, _ note: String, seconds: Double, columns: Int, colour: Bool
     ) -> String {
-        let rate = seconds > 0.001 ? "  \(grouped(Int(Double(done) / seconds)))/s" : ""
-        guard let total else { return String("\(title)  \(grouped(done))\(rate)  \(note)".prefix(max(0, columns - 1))) }
-        var tail = "  \(percent(done, total)) %  \(grouped(done)) of \(grouped(total))\(rate)"
+        let rate = seconds > 0.001 ? "  \(Padding.grouped(Int(Double(done) / seconds)))/s" : ""
+        guard let total else { return String("\(title)  \(Padding.grouped(done))\(rate)  \(note)".prefix(max(0, columns - 1))) }
+        var tail = "  \(percent(done, total)) %  \(Padding.grouped(done)) of \(Padding.grouped(total))\(rate)"
         if done > 0, done < total, seconds > 1 {
             tail += "  \(Int(seconds / Double(done) * Double(total - done)))s left"
         }
@@ -123,16 +124,5 @@ public final class ProgressReport: Sendable {
 
     private static func percent(_ done: Int, _ total: Int) -> Int {
         total > 0 ? Int(Double(done) / Double(total) * 100) : 100
-    }
-
-    /// `1,000,000`.
-    package static func grouped(_ number: Int) -> String {
-        let digits = Array(String(number.magnitude))
-        var text = number < 0 ? "-" : ""
-        for (index, digit) in digits.enumerated() {
-            if index > 0, (digits.count - index) % 3 == 0 { text.append(",") }
-            text.append(digit)
-        }
-        return text
     }
 }

@@ -5,6 +5,7 @@ import HTTPServer
 import JSON
 import Observability
 import RedisClient
+import Text
 import TransactionData
 
 /// The API of one event loop: its routes, its model, its way to the online store. Belongs to that loop; nothing in it is
@@ -49,8 +50,7 @@ final class PredictionApp {
         self.apiKeys = apiKeys
         self.yield = yield
         metrics = PredictionMetrics(registry)
-        let digits = String(UInt64.random(in: 0...UInt64.max), radix: 16)
-        idPrefix = Array((String(repeating: "0", count: 16 - digits.count) + digits + "-").utf8)
+        idPrefix = Array((Padding.hexadecimal(UInt64.random(in: 0...UInt64.max), 16) + "-").utf8)
         routes = AdminServer.routes(metrics: registry) { [unowned self] in readiness }
         routes.get("/api/v1/health") { _ in .json("{\"status\":\"ok\"}") }
         for path in ["/api/v1/predict", "/predict"] {

@@ -53,7 +53,10 @@ let package = Package(
         .target(name: "CCRC32C", path: "packages/CCRC32C", publicHeadersPath: "include"),
 
         // core
-        library("FeatureEngine"),
+        library("Text"),
+        library("FeatureEngine", depending: ["Text"]),
+        library("Observability", depending: ["Text"]),
+        library("ServiceRuntime", depending: ["Observability", "Text"]),
         wrapper("TerminalUI", []),
 
         // wrappers
@@ -71,12 +74,12 @@ let package = Package(
         // serving and broker
         wrapper("HTTPServer", ["CMicroHTTPD", "EventLoop", "Observability", "JSON"]),
         wrapper("KafkaProtocol", ["CCRC32C"]),
-        wrapper("KafkaBroker", ["KafkaProtocol", "EventLoop", "Observability", "JSON"]),
+        wrapper("KafkaBroker", ["KafkaProtocol", "EventLoop", "Observability", "Compression", "Text"]),
 
         // stores and data
-        library("FeatureStore", depending: ["FeatureEngine", "YAML"]),
-        library("TransactionData", depending: ["FeatureEngine", "JSON", "Compression"]),
-        library("RedisOnlineStore", depending: ["FeatureStore", "FeatureEngine", "RedisClient"]),
+        library("FeatureStore", depending: ["FeatureEngine", "YAML", "Text"]),
+        library("TransactionData", depending: ["FeatureEngine", "JSON", "Compression", "Text"]),
+        library("RedisOnlineStore", depending: ["FeatureStore", "RedisClient"]),
         .target(
             name: "PostgresOfflineStore", dependencies: ["FeatureStore", "FeatureEngine", "PostgresClient"],
             path: "packages/PostgresOfflineStore", resources: [.embedInCode("Migrations")], swiftSettings: common),
@@ -84,14 +87,7 @@ let package = Package(
         // model
         library(
             "FraudModel",
-            depending: [
-                "GradientBoosting", "FeatureStore", "FeatureEngine", "TransactionData", "PostgresOfflineStore",
-                "PostgresClient", "JSON",
-            ]),
-
-        // runtime
-        library("Observability"),
-        library("ServiceRuntime", depending: ["Observability"]),
+            depending: ["GradientBoosting", "FeatureStore", "FeatureEngine", "PostgresClient", "JSON", "Text"]),
 
         // services and pipelines
         library(
@@ -109,15 +105,15 @@ let package = Package(
         library(
             "FeatureStoreCommands", in: "services/feature-store",
             depending: [
-                "ServiceRuntime", "Observability", "TransactionData", "FeatureStore", "FeatureEngine", "KafkaClient",
-                "RedisOnlineStore", "PostgresOfflineStore", "PostgresClient", "JSON",
+                "ServiceRuntime", "Observability", "FeatureStore", "FeatureEngine", "KafkaClient", "RedisOnlineStore",
+                "PostgresOfflineStore", "PostgresClient", "JSON", "Text",
             ]),
         library(
             "PredictionAPI", in: "services/prediction-api",
             depending: [
                 "ServiceRuntime", "Observability", "TransactionData", "FeatureStore", "FeatureEngine", "FraudModel",
-                "KafkaClient", "RedisClient", "RedisOnlineStore", "PostgresOfflineStore", "HTTPServer", "EventLoop",
-                "JSON", "PostgresClient",
+                "KafkaClient", "RedisClient", "RedisOnlineStore", "HTTPServer", "EventLoop", "JSON", "PostgresClient",
+                "Text",
             ]),
         library(
             "Dashboard", in: "services/dashboard",
@@ -129,7 +125,9 @@ let package = Package(
         library(
             "KafkaBrokerService", in: "services/kafka-broker",
             depending: ["ServiceRuntime", "Observability", "KafkaBroker"]),
-        library("Scheduler", in: "services/scheduler", depending: ["ServiceRuntime", "Observability", "HTTPServer"]),
+        library(
+            "Scheduler", in: "services/scheduler",
+            depending: ["ServiceRuntime", "Observability", "HTTPServer", "Text"]),
         library(
             "BatchFeatures", in: "pipelines/batch-features",
             depending: [
@@ -140,7 +138,7 @@ let package = Package(
             "Training", in: "pipelines/training",
             depending: [
                 "ServiceRuntime", "Observability", "TransactionData", "FeatureStore", "FeatureEngine", "FraudModel",
-                "PostgresOfflineStore", "PostgresClient", "JSON", "Compression",
+                "PostgresOfflineStore", "PostgresClient", "JSON", "Compression", "Text",
             ]),
         .executableTarget(
             name: "needletail",
@@ -157,7 +155,10 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["FeatureEngine", "FeatureStore", "CAllocationCounter"],
             path: "Tests/Support/TestSupport", swiftSettings: common),
+        .target(name: "CDiskJournal", path: "Tests/Support/CDiskJournal", publicHeadersPath: "include"),
         .target(name: "CAllocationCounter", path: "Tests/Support/CAllocationCounter", publicHeadersPath: "include"),
+        unitTests("Text"),
+        .testTarget(name: "TidyTests", path: "Tests/Unit/TidyTests", swiftSettings: common),
         unitTests("FeatureEngine"),
         unitTests("FeatureStore", ["FeatureEngine", "YAML"]),
         unitTests("JSON"),
@@ -174,7 +175,7 @@ let package = Package(
         unitTests("FraudModel", ["GradientBoosting", "FeatureEngine", "FeatureStore", "JSON"], fixtures: true),
         unitTests("ServiceRuntime", ["Observability"]),
         unitTests("TerminalUI"),
-        unitTests("Dashboard", ["TerminalUI", "FeatureStore", "JSON"]),
+        unitTests("Dashboard", ["TerminalUI", "FeatureStore", "JSON", "KafkaClient"]),
         unitTests("KafkaProtocol"),
         unitTests("KafkaBroker", ["KafkaProtocol"]),
         unitTests("Scheduler", ["ServiceRuntime", "Observability"]),
@@ -199,12 +200,12 @@ let package = Package(
         ),
         integrationTests("TerminalTests", []),
         integrationTests("ProgramTests", ["needletail"]),
-        integrationTests("BrokerTests", ["KafkaClient", "KafkaBroker", "KafkaProtocol"]),
+        integrationTests("BrokerTests", ["KafkaClient", "KafkaBroker", "KafkaProtocol", "CDiskJournal"]),
         integrationTests(
             "ServingTests",
             [
                 "PredictionAPI", "ServingSupport", "ServiceRuntime", "Observability", "FraudModel", "RedisClient",
-                "KafkaClient", "JSON",
+                "KafkaClient", "JSON", "FeatureEngine", "FeatureStore",
             ]),
         integrationTests(
             "PipelineTests",

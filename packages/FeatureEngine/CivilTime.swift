@@ -11,7 +11,8 @@ public struct CivilTime: Hashable, Sendable {
     /// The civil time of a moment, ms UTC.
     public init(millis: Int64) {
         let days = floorDivide(millis, 86_400_000)
-        let rest = Int(millis - days * 86_400_000)
+        // Wraps on purpose: the product may lie below Int64.min, the difference never leaves one day.
+        let rest = Int(millis &- days &* 86_400_000)
         let date = CivilDate(daysSince1970: Int(days))
         (year, month, day) = (date.year, date.month, date.day)
         hour = rest / 3_600_000

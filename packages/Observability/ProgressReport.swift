@@ -2,7 +2,7 @@ import Synchronization
 import Text
 
 /// Shows how far a long step is: a bar on a terminal; elsewhere plain lines, the first after a few seconds and then ever rarer,
-/// up to one every five minutes, so that a service's log does not fill with them.
+/// up to one every five minutes, so that a service's log does not fill with them. Where the log is JSON they are log lines.
 public final class ProgressReport: Sendable {
     private struct State {
         var done = 0
@@ -108,7 +108,9 @@ public final class ProgressReport: Sendable {
         _ title: String, _ done: Int, _ total: Int?, _ note: String, seconds: Double, columns: Int, colour: Bool
     ) -> String {
         let rate = seconds > 0.001 ? "  \(Padding.grouped(Int(Double(done) / seconds)))/s" : ""
-        guard let total else { return String("\(title)  \(Padding.grouped(done))\(rate)  \(note)".prefix(max(0, columns - 1))) }
+        guard let total else {
+            return String("\(title)  \(Padding.grouped(done))\(rate)  \(note)".prefix(max(0, columns - 1)))
+        }
         var tail = "  \(percent(done, total)) %  \(Padding.grouped(done)) of \(Padding.grouped(total))\(rate)"
         if done > 0, done < total, seconds > 1 {
             tail += "  \(Int(seconds / Double(done) * Double(total - done)))s left"

@@ -20,7 +20,8 @@ public enum WallClock {
     /// `2026-01-31T23:59:59.999Z`.
     public static func iso8601(millis: Int64) -> String {
         let days = floorDivide(millis, 86_400_000)
-        let ofDay = millis - days * 86_400_000
+        // Wraps on purpose: the product may lie below Int64.min, the difference never leaves one day.
+        let ofDay = millis &- days &* 86_400_000
         func two(_ unitMillis: Int64, _ count: Int64) -> String { Padding.zeros(ofDay / unitMillis % count, 2) }
         return CivilDate(daysSince1970: Int(days)).text
             + "T\(two(3_600_000, 24)):\(two(60_000, 60)):\(two(1_000, 60)).\(Padding.zeros(ofDay % 1_000, 3))Z"

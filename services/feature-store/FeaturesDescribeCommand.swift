@@ -96,7 +96,10 @@ public struct FeaturesDescribeCommand: Command {
             )
         }
         description.header = ["field", "type", "may be missing"]
-        description.rows = source.fields.map { [$0.name, $0.type.description, $0.isOptional ? "yes" : "no"] }
+        description.rows = source.fields.map { field in
+            let type = Field(field.name, field.type, rounds: field.rounds).declaration
+            return [field.name, type, field.isOptional ? "yes" : "no"]
+        }
         return description
     }
 
@@ -113,7 +116,9 @@ public struct FeaturesDescribeCommand: Command {
         description.rows = zip(view.features, view.kinds).map { feature, kind in
             [
                 feature.name, feature.function.rawValue, feature.field.map { view.source.fields[$0].name } ?? "",
-                feature.windowMillis.map(duration) ?? "", Self.kind(kind),
+                // As it was written: the last part of the name.
+                feature.windowMillis == nil ? "" : String(feature.name.split(separator: "_").last ?? ""),
+                Self.kind(kind),
             ]
         }
         return description

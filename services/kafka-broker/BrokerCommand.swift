@@ -35,12 +35,13 @@ public struct BrokerCommand: Command {
     static let partitions = Setting<Int>(
         "partitions", default: 1, in: 1...1_000, help: "Partitions of a topic that does not say.",
         environment: "BROKER_PARTITIONS")
-    static let autoCreate = Setting<String>(
-        "auto-create", default: "true", help: "Whether asking for a topic makes it: true or false.",
-        environment: "BROKER_AUTO_CREATE", placeholder: "true|false")
+    static let autoCreate = Setting<Bool>(
+        "auto-create", default: true, help: "Whether asking for a topic makes it, as Kafka does by default.",
+        environment: "BROKER_AUTO_CREATE")
     static let flush = Setting<BrokerConfiguration.Flush>(
         "flush", default: .background,
-        help: "When records are on the disk: once a second, or always before the answer.",
+        help: "What producers wait for: background (records outlive a killed broker; consumers see them, a few "
+            + "milliseconds later, when they outlive a power cut) or always (records outlive a power cut).",
         environment: "BROKER_FLUSH")
     static let rebalanceDelay = Setting<Int>(
         "rebalance-delay-ms", default: 50, in: 0...60_000,
@@ -61,10 +62,7 @@ public struct BrokerCommand: Command {
         configuration.defaultPartitions = settings[Self.partitions]
         configuration.flush = settings[Self.flush]
         configuration.initialRebalanceDelayMillis = settings[Self.rebalanceDelay]
-        guard let autoCreate = Bool(settings[Self.autoCreate]) else {
-            throw CommandError(.usage, "--auto-create is true or false, not \(settings[Self.autoCreate]).")
-        }
-        configuration.createsTopicsAutomatically = autoCreate
+        configuration.createsTopicsAutomatically = settings[Self.autoCreate]
         try await runtime.run([("broker", BrokerService(configuration, log: runtime.log, runtime: runtime))])
     }
 }

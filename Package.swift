@@ -53,7 +53,10 @@ let package = Package(
         .target(name: "CCRC32C", path: "packages/CCRC32C", publicHeadersPath: "include"),
 
         // core
-        library("FeatureEngine"),
+        library("Text"),
+        library("FeatureEngine", depending: ["Text"]),
+        library("Observability", depending: ["Text"]),
+        library("ServiceRuntime", depending: ["Observability", "Text"]),
         wrapper("TerminalUI", []),
 
         // wrappers
@@ -71,12 +74,12 @@ let package = Package(
         // serving and broker
         wrapper("HTTPServer", ["CMicroHTTPD", "EventLoop", "Observability", "JSON"]),
         wrapper("KafkaProtocol", ["CCRC32C"]),
-        wrapper("KafkaBroker", ["KafkaProtocol", "EventLoop", "Observability", "Compression"]),
+        wrapper("KafkaBroker", ["KafkaProtocol", "EventLoop", "Observability", "Compression", "Text"]),
 
         // stores and data
-        library("FeatureStore", depending: ["FeatureEngine", "YAML"]),
-        library("TransactionData", depending: ["FeatureEngine", "JSON", "Compression"]),
-        library("RedisOnlineStore", depending: ["FeatureStore", "FeatureEngine", "RedisClient"]),
+        library("FeatureStore", depending: ["FeatureEngine", "YAML", "Text"]),
+        library("TransactionData", depending: ["FeatureEngine", "JSON", "Compression", "Text"]),
+        library("RedisOnlineStore", depending: ["FeatureStore", "RedisClient"]),
         .target(
             name: "PostgresOfflineStore", dependencies: ["FeatureStore", "FeatureEngine", "PostgresClient"],
             path: "packages/PostgresOfflineStore", resources: [.embedInCode("Migrations")], swiftSettings: common),
@@ -87,11 +90,9 @@ let package = Package(
         // model
         library(
             "FraudModel",
-            depending: ["GradientBoosting", "FeatureStore", "FeatureEngine", "JSON"]),
+            depending: ["GradientBoosting", "FeatureStore", "FeatureEngine", "JSON", "Text"]),
 
-        // runtime
-        library("Observability"),
-        library("ServiceRuntime", depending: ["Observability"]),
+        // what commands share
         library(
             "PipelineRuntime",
             depending: ["ServiceRuntime", "Observability", "FeatureStore", "FeatureEngine", "KafkaClient"]),
@@ -116,16 +117,15 @@ let package = Package(
             "FeatureStoreCommands", in: "services/feature-store",
             depending: [
                 "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
-                "FeatureEngine", "KafkaClient",
-                "RedisOnlineStore", "PostgresOfflineStore", "PostgresClient", "JSON",
+                "FeatureEngine", "KafkaClient", "RedisOnlineStore", "PostgresOfflineStore", "PostgresClient", "JSON",
+                "Text",
             ]),
         library(
             "PredictionAPI", in: "services/prediction-api",
             depending: [
                 "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
-                "FeatureEngine", "FraudModel",
-                "KafkaClient", "RedisClient", "RedisOnlineStore", "PostgresOfflineStore", "HTTPServer", "EventLoop",
-                "JSON", "PostgresClient",
+                "FeatureEngine", "FraudModel", "KafkaClient", "RedisClient", "RedisOnlineStore",
+                "PostgresOfflineStore", "HTTPServer", "EventLoop", "JSON", "PostgresClient", "Text",
             ]),
         library(
             "Dashboard", in: "services/dashboard",
@@ -136,7 +136,9 @@ let package = Package(
         library(
             "KafkaBrokerService", in: "services/kafka-broker",
             depending: ["ServiceRuntime", "Observability", "KafkaBroker"]),
-        library("Scheduler", in: "services/scheduler", depending: ["ServiceRuntime", "Observability", "HTTPServer"]),
+        library(
+            "Scheduler", in: "services/scheduler",
+            depending: ["ServiceRuntime", "Observability", "HTTPServer", "Text"]),
         library(
             "BatchFeatures", in: "pipelines/batch-features",
             depending: [
@@ -148,8 +150,7 @@ let package = Package(
             "Training", in: "pipelines/training",
             depending: [
                 "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
-                "FeatureEngine", "FraudModel",
-                "PostgresOfflineStore", "PostgresClient", "JSON", "Compression",
+                "FeatureEngine", "FraudModel", "PostgresOfflineStore", "PostgresClient", "JSON", "Compression", "Text",
             ]),
         library(
             "Retention", in: "pipelines/retention",
@@ -172,6 +173,8 @@ let package = Package(
             path: "Tests/Support/TestSupport", swiftSettings: common),
         .target(name: "CDiskJournal", path: "Tests/Support/CDiskJournal", publicHeadersPath: "include"),
         .target(name: "CAllocationCounter", path: "Tests/Support/CAllocationCounter", publicHeadersPath: "include"),
+        unitTests("Text"),
+        .testTarget(name: "TidyTests", path: "Tests/Unit/TidyTests", swiftSettings: common),
         unitTests("FeatureEngine"),
         unitTests("FeatureStore", ["FeatureEngine", "YAML"]),
         unitTests("StreamRecovery"),

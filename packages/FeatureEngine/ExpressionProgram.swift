@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Text
 
 /// What a name in an expression stands for.
 public enum ExpressionOperand: Sendable {
@@ -144,7 +145,7 @@ public struct ExpressionProgram: Sendable {
                 top += 1
                 // 1970-01-01 was a Thursday.
                 stack[top] =
-                    Self.millis(time, row).map { Double(Self.floorModulo(Self.floorDivide($0, 86_400_000) + 3, 7)) }
+                    Self.millis(time, row).map { Double(Self.floorModulo(floorDivide($0, 86_400_000) + 3, 7)) }
                     ?? .nan
             case .yearsBetween(let from, let to):
                 top += 1
@@ -218,10 +219,6 @@ public struct ExpressionProgram: Sendable {
     private static func floorModulo(_ value: Int64, _ divisor: Int64) -> Int64 {
         let rest = value % divisor
         return rest < 0 ? rest + divisor : rest
-    }
-
-    private static func floorDivide(_ value: Int64, _ divisor: Int64) -> Int64 {
-        (value - floorModulo(value, divisor)) / divisor
     }
 
     private func isMissing(_ text: Text, _ row: SourceRow, _ views: [FeatureVector], _ outputs: FeatureVector) -> Bool {

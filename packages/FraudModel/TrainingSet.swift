@@ -1,5 +1,6 @@
 public import FeatureEngine
 public import FeatureStore
+internal import Text
 
 /// Labelled point-in-time rows of one feature service, dense. Rows whose label has not arrived never come in here.
 public struct TrainingSet: Sendable {
@@ -136,8 +137,7 @@ public struct TrainingSet: Sendable {
             hash.combine(0)
         }
         for value in hashes.sorted() { withUnsafeBytes(of: value.littleEndian) { hash.combine($0) } }
-        let digits = String(hash.value, radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
+        return Padding.hexadecimal(hash.value, 16)
     }
 
     /// The values of `feature` that occur in the rows, sorted by bytes; nil for a number.

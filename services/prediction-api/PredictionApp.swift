@@ -5,6 +5,7 @@ import HTTPServer
 import JSON
 import Observability
 import RedisClient
+import Text
 import TransactionData
 
 /// What the API allows itself for one prediction.
@@ -76,8 +77,7 @@ final class PredictionApp {
         unauthorized = Complaints("requests without a valid key are refused", events)
         self.yield = yield
         metrics = PredictionMetrics(registry)
-        let digits = String(UInt64.random(in: 0...UInt64.max), radix: 16)
-        idPrefix = Array((String(repeating: "0", count: 16 - digits.count) + digits + "-").utf8)
+        idPrefix = Array((Padding.hexadecimal(UInt64.random(in: 0...UInt64.max), 16) + "-").utf8)
         makeRoutes(registry)
     }
 

@@ -1,4 +1,5 @@
 import KafkaProtocol
+import Text
 
 /// One file of batches, exactly as they are served, with its index.
 final class LogSegment {
@@ -33,8 +34,7 @@ final class LogSegment {
 
     /// The twenty digits that name a segment's files.
     static func name(_ base: Int64) -> String {
-        let digits = String(base)
-        return String(repeating: "0", count: 20 - digits.count) + digits
+        Padding.zeros(base, 20)
     }
 
     /// Takes what a checkpoint says instead of scanning; the index stays on the disk.

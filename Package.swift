@@ -71,7 +71,7 @@ let package = Package(
         // serving and broker
         wrapper("HTTPServer", ["CMicroHTTPD", "EventLoop", "Observability", "JSON"]),
         wrapper("KafkaProtocol", ["CCRC32C"]),
-        wrapper("KafkaBroker", ["KafkaProtocol", "EventLoop", "Observability", "JSON"]),
+        wrapper("KafkaBroker", ["KafkaProtocol", "EventLoop", "Observability", "Compression"]),
 
         // stores and data
         library("FeatureStore", depending: ["FeatureEngine", "YAML"]),
@@ -157,6 +157,7 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["FeatureEngine", "FeatureStore", "CAllocationCounter"],
             path: "Tests/Support/TestSupport", swiftSettings: common),
+        .target(name: "CDiskJournal", path: "Tests/Support/CDiskJournal", publicHeadersPath: "include"),
         .target(name: "CAllocationCounter", path: "Tests/Support/CAllocationCounter", publicHeadersPath: "include"),
         unitTests("FeatureEngine"),
         unitTests("FeatureStore", ["FeatureEngine", "YAML"]),
@@ -199,12 +200,12 @@ let package = Package(
         ),
         integrationTests("TerminalTests", []),
         integrationTests("ProgramTests", ["needletail"]),
-        integrationTests("BrokerTests", ["KafkaClient", "KafkaBroker", "KafkaProtocol"]),
+        integrationTests("BrokerTests", ["KafkaClient", "KafkaBroker", "KafkaProtocol", "CDiskJournal"]),
         integrationTests(
             "ServingTests",
             [
                 "PredictionAPI", "ServingSupport", "ServiceRuntime", "Observability", "FraudModel", "RedisClient",
-                "KafkaClient", "JSON",
+                "KafkaClient", "JSON", "FeatureEngine", "FeatureStore",
             ]),
         integrationTests(
             "PipelineTests",

@@ -49,16 +49,35 @@ public struct ServeCommand: Command {
         "api-keys",
         help: "Keys that clients must send as X-API-Key, separated by commas; without it everybody may ask.",
         secret: true, placeholder: "KEYS")
+    static let origins = Setting<String?>(
+        "allowed-origins",
+        help: "Web origins whose pages may ask through a browser, separated by commas, or * for all; without it none.",
+        environment: "API_ALLOWED_ORIGINS", placeholder: "ORIGINS")
+    static let eventsMax = Setting<Int>(
+        "max-retained-events", default: 50_000, in: 1...10_000_000,
+        help: "Most retained events of one entity that a prediction evaluates; with more it is degraded.",
+        environment: "API_MAX_RETAINED_EVENTS")
+    static let featureAge = Setting<Int>(
+        "max-feature-age-seconds", default: 30, in: 0...31_536_000,
+        help: "Features that are known to be older make an answer degraded; 0 never does.")
+    static let allowEviction = Setting<Bool>(
+        "allow-eviction", default: false,
+        help: "Run although Redis may drop keys by itself: lost state is computed from Postgres, at a price.")
     static let noLog = Setting<Bool>(
         "no-prediction-log", default: false, help: "Do not write predictions to the predictions topic.",
         environment: "API_NO_PREDICTION_LOG")
 
     /// What can be set.
     public static let settings: [any SettingProtocol] = [
-        host, port, loops, model, service, partitions, redisDeadline, connections, keys, noLog, .kafkaBootstrapServers,
+        host, port, loops, model, service, partitions, redisDeadline, connections, keys, origins, eventsMax, featureAge,
+        allowEviction,
+        noLog, .kafkaBootstrapServers,
         .redisURL,
         .databaseURL, .featureRepo, .modelDirectory,
     ]
+
+    /// It runs until it is stopped.
+    public static func hasEnd(_ settings: Settings) -> Bool { false }
 
     /// A command is made to be run once.
     public init() {}
@@ -81,7 +100,15 @@ public struct ServeCommand: Command {
         configuration.kafkaBootstrapServers = settings[.kafkaBootstrapServers]
         configuration.logsPredictions = !settings[Self.noLog]
         configuration.partitionCount = settings[Self.partitions]
-        configuration.apiKeys = APIKeys(settings[Self.keys])
+        do {
+            configuration.gate = RequestGate(
+                apiKeys: APIKeys(settings[Self.keys]), origins: try AllowedOrigins(settings[Self.origins]))
+        } catch {
+            throw CommandError(.configuration, "--allowed-origins: \(error).")
+        }
+        configuration.eventsMax = settings[Self.eventsMax]
+        configuration.featureAgeSecondsMax = settings[Self.featureAge]
+        configuration.allowsEviction = settings[Self.allowEviction]
         configuration.connectionsMax = settings[Self.connections]
         do {
             configuration.redis = try RedisAddress(url: settings[.redisURL])
@@ -90,9 +117,11 @@ public struct ServeCommand: Command {
         }
         let (fixed, featureService) = (settings[Self.model], settings[Self.service])
         let (databaseURL, folder) = (settings[.databaseURL], settings[.modelDirectory])
-        let service = PredictionService(configuration, repository: repository, runtime: runtime) {
+        let memory = ServingMemory(modelsFolder: folder)
+        let service = PredictionService(configuration, repository: repository, runtime: runtime, memory: memory) {
             if let fixed { return FixedModelSource(directory: fixed) }
-            return RegistryModelSource(databaseURL: databaseURL, modelsFolder: folder, service: featureService)
+            return RegistryModelSource(
+                databaseURL: databaseURL, modelsFolder: folder, service: featureService, memory: memory)
         }
         try await runtime.run([("api", service)])
     }

@@ -5,7 +5,6 @@ public struct PortVariable: Equatable, Sendable {
     public let name: String
     /// The port without it.
     public let initial: Int
-    /// One sentence.
     public let help: String
 
     /// Every port, in the order of `.env.example`.

@@ -2,7 +2,6 @@
 public struct CronTime: Equatable, Sendable {
     /// What is wrong with a field.
     public struct Malformed: Error, Equatable, CustomStringConvertible {
-        /// One sentence.
         public let description: String
     }
 

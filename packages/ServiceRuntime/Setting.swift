@@ -121,6 +121,7 @@ public struct Setting<Value: SettingValue>: SettingProtocol {
     public let name: String
     /// The variable, or nil when only a flag sets it.
     public let environmentName: String?
+    /// What it is for, as help and the README's table say it.
     public let help: String
     /// Whether the value is never printed.
     public let isSecret: Bool

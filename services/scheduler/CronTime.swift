@@ -2,6 +2,7 @@
 public struct CronTime: Equatable, Sendable {
     /// What is wrong with a field.
     public struct Malformed: Error, Equatable, CustomStringConvertible {
+        /// The field at fault and what is allowed in it.
         public let description: String
     }
 

@@ -18,6 +18,7 @@ struct nj_parser {
     size_t node_count = 0;
     size_t error_offset = SIZE_MAX;
     uint32_t maximum_depth = 64;
+    size_t maximum_nodes = SIZE_MAX;
 
     const uint8_t *bytes = nullptr;
     const uint32_t *index = nullptr;  // structural characters, then `length` as a sentinel
@@ -25,6 +26,7 @@ struct nj_parser {
     size_t at = 0;
 
     int32_t parse(const uint8_t *document, size_t length) noexcept;
+    void trim() noexcept;
 
   private:
     int32_t refuse(int32_t error, size_t offset) noexcept {
@@ -184,6 +186,7 @@ int32_t nj_parser::scalar(nj_node &node) noexcept {
 
 int32_t nj_parser::value(const uint8_t *key, uint32_t key_length, uint32_t depth) noexcept {
     if (at >= count) return refuse(NJ_STRUCTURE, index[count]);
+    if (node_count == nodes.size()) return refuse(NJ_TOO_MANY, index[at]);
     size_t self = node_count++;
     nj_node &node = nodes[self];  // `nodes` was sized for the whole index: it does not move
     node.key = key;
@@ -255,8 +258,12 @@ int32_t nj_parser::parse(const uint8_t *document, size_t length) noexcept {
     count = stage1->n_structural_indexes;
     if (count == 0) return NJ_EMPTY;
     try {
-        if (nodes.size() < count) nodes.resize(std::max(count, nodes.size() * 2));
-        if (unescaped.size() < length) unescaped.resize(std::max(length, unescaped.size() * 2));
+        // Every value but the root brings a structural character beside its own: `,` or what opens or closes a container.
+        const size_t most = std::min(count / 2 + 1, maximum_nodes);
+        if (nodes.size() < most) nodes.resize(std::min(std::max(most, nodes.size() * 2), maximum_nodes));
+        if (unescaped.size() < length && std::memchr(document, '\\', length) != nullptr) {
+            unescaped.resize(std::max(length, unescaped.size() * 2));
+        }
     } catch (const std::bad_alloc &) {
         return NJ_MEMORY;
     }
@@ -266,12 +273,22 @@ int32_t nj_parser::parse(const uint8_t *document, size_t length) noexcept {
     return error;
 }
 
+// What one large document needed is not kept for the small ones after it.
+void nj_parser::trim() noexcept {
+    constexpr size_t kept_bytes = size_t{1} << 20;
+    if (nodes.size() * sizeof(nj_node) > 4 * kept_bytes) std::vector<nj_node>().swap(nodes);
+    if (unescaped.size() > kept_bytes) std::vector<uint8_t>().swap(unescaped);
+    if (stage1->capacity() > kept_bytes) (void)stage1->set_capacity(4096);
+    node_count = 0;
+}
+
 extern "C" {
 
-nj_parser *nj_parser_create(uint32_t maximum_depth) {
+nj_parser *nj_parser_create(uint32_t maximum_depth, size_t maximum_nodes) {
     auto *parser = new (std::nothrow) nj_parser;
     if (parser == nullptr) return nullptr;
     parser->maximum_depth = maximum_depth;
+    parser->maximum_nodes = maximum_nodes;
     const simdjson::implementation *implementation = simdjson::get_active_implementation();
     if (implementation->create_dom_parser_implementation(4096, 1, parser->stage1) != simdjson::SUCCESS) {
         delete parser;
@@ -283,6 +300,12 @@ nj_parser *nj_parser_create(uint32_t maximum_depth) {
 void nj_parser_destroy(nj_parser *parser) { delete parser; }
 
 int32_t nj_parse(nj_parser *parser, const uint8_t *bytes, size_t length) { return parser->parse(bytes, length); }
+
+void nj_trim(nj_parser *parser) { parser->trim(); }
+
+size_t nj_held_bytes(const nj_parser *parser) {
+    return parser->nodes.size() * sizeof(nj_node) + parser->unescaped.size() + parser->stage1->capacity() * sizeof(uint32_t);
+}
 
 const nj_node *nj_nodes(const nj_parser *parser) { return parser->nodes.data(); }
 size_t nj_node_count(const nj_parser *parser) { return parser->node_count; }

@@ -15,7 +15,7 @@ public enum BlobError: Error, Hashable, Sendable {
 /// Integers of the header are big-endian, so that the first 16 bytes compare as (generation, offset). An event is the
 /// varint of its time minus the one before, then its columns: an integer as zigzag varint, a double as the varint of its
 /// bits XOR those before, a hash as 8 bytes, text as varint length and bytes. The checksum covers all other bytes and their
-/// number.
+/// number. Changing it: docs/design.md, Formats.
 extension EntityState {
     /// Bytes before the events.
     public static let headerSize = 37
@@ -29,6 +29,12 @@ extension EntityState {
         let generation = blob.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
         let offset = blob.dropFirst(8).prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
         return (generation, Int64(bitPattern: offset))
+    }
+
+    /// How many events a blob says it has; 0 when it is too short to say.
+    public static func eventCount(ofBlob blob: Span<UInt8>) -> Int {
+        guard blob.count >= headerSize else { return 0 }
+        return Int(blob.bigEndian(at: 13) & 0xFFFF_FFFF)
     }
 
     /// The state as a blob. `bytes` is emptied first and keeps its room.

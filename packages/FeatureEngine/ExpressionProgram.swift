@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Text
 
 /// What a name in an expression stands for.
 public enum ExpressionOperand: Sendable {
@@ -15,6 +16,14 @@ public enum ExpressionOperand: Sendable {
 }
 
 /// An expression compiled against a schema: a short stack program, evaluated without allocating.
+///
+/// `amt / card_activity.amt_mean_7d` becomes `field 4 · feature (0, 6) · divide`: each step takes its operands from the top of a
+/// stack of doubles and leaves its result there. Missing is NaN, and NaN runs through arithmetic by itself, so a missing part
+/// makes a missing result without a test at each step; comparisons with NaN, division by zero and logarithms of what has none
+/// are made missing by their step. Text never enters the stack: the few steps that look at text name where it lies.
+///
+/// The depth is known when it is compiled, so the stack has a fixed size and lies in the caller's frame. Names are resolved once;
+/// an expression that uses another feature of the same view takes that feature's steps in its place.
 public struct ExpressionProgram: Sendable {
     enum Time: Hashable, Sendable {
         case event
@@ -136,7 +145,7 @@ public struct ExpressionProgram: Sendable {
                 top += 1
                 // 1970-01-01 was a Thursday.
                 stack[top] =
-                    Self.millis(time, row).map { Double(Self.floorModulo(Self.floorDivide($0, 86_400_000) + 3, 7)) }
+                    Self.millis(time, row).map { Double(Self.floorModulo(floorDivide($0, 86_400_000) + 3, 7)) }
                     ?? .nan
             case .yearsBetween(let from, let to):
                 top += 1
@@ -210,10 +219,6 @@ public struct ExpressionProgram: Sendable {
     private static func floorModulo(_ value: Int64, _ divisor: Int64) -> Int64 {
         let rest = value % divisor
         return rest < 0 ? rest + divisor : rest
-    }
-
-    private static func floorDivide(_ value: Int64, _ divisor: Int64) -> Int64 {
-        (value - floorModulo(value, divisor)) / divisor
     }
 
     private func isMissing(_ text: Text, _ row: SourceRow, _ views: [FeatureVector], _ outputs: FeatureVector) -> Bool {

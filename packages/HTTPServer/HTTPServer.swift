@@ -2,37 +2,9 @@ internal import CMicroHTTPD
 public import EventLoop
 internal import Glibc
 
-/// What a server allows its clients.
-public struct HTTPLimits: Sendable {
-    /// Open connections of one server; more wait in the listen backlog.
-    public var connections = 4_096
-    /// Seconds from connecting, or from the answer before, until the headers are complete.
-    public var headerSeconds = 10
-    /// Seconds for the body.
-    public var bodySeconds = 30
-    /// Seconds a connection may rest between requests; the next request's headers must be complete by then.
-    public var idleSeconds = 60
-    /// Seconds a client may take to read an answer.
-    public var answerSeconds = 60
-    /// Bytes of memory for a connection's headers and buffers; longer headers are answered 431.
-    public var connectionMemory = 16_384
-    /// A body longer than its route's limit is read to its end, so that the client sees the 413, but not beyond this.
-    public var discardedBytes = 64 << 20
-
-    /// Bytes of all bodies that are held at once; a request beyond is answered 503, so that no number of clients fills memory.
-    public var heldBytes = 256 << 20
-
-    /// The limits above.
-    public init() {}
-}
-
-/// Why a server could not start.
-public enum HTTPServerError: Error, Equatable, Sendable {
-    /// libmicrohttpd refused: out of memory or of descriptors.
-    case cannotStart
-}
-
 /// HTTP/1.1 on an event loop, over libmicrohttpd in its external epoll mode: no thread of its own, handlers run on the loop.
+///
+/// A request that can be read in two ways is answered 400 and its connection closed: see `RequestFraming`.
 ///
 /// Every request is answered before the server stops; `stop` sees to it, and must have finished before the server is
 /// released.
@@ -79,12 +51,22 @@ public enum HTTPServerError: Error, Equatable, Sendable {
         // The daemon is stopped before the server is released, so it may hold the server without counting it.
         unsafe daemon = needletail_http_start(
             self.listener,
-            { server, connection, path, method, _, bytes, count, state in
-                guard let server = unsafe server, let connection = unsafe connection, let path = unsafe path,
-                    let method = unsafe method, let count = unsafe count, let state = unsafe state
+            { server, target, _ in
+                guard let server = unsafe server, let target = unsafe target else { return nil }
+                let this = unsafe Unmanaged<HTTPServer>.fromOpaque(server).takeUnretainedValue()
+                return unsafe Unmanaged.passRetained(Request(target: target, server: this)).toOpaque()
+            },
+            { server, connection, path, method, version, bytes, count, state in
+                guard let server = unsafe server, let connection = unsafe connection, let count = unsafe count,
+                    let state = unsafe state, let held = unsafe state.pointee
                 else { return .NO }
                 let this = unsafe Unmanaged<HTTPServer>.fromOpaque(server).takeUnretainedValue()
-                return unsafe this.receive(connection, path, method, bytes, count, state)
+                let request = unsafe Unmanaged<Request>.fromOpaque(held).takeUnretainedValue()
+                guard request.phase == .target else { return unsafe this.receive(request, connection, bytes, count) }
+                guard let path = unsafe path, let method = unsafe method, let version = unsafe version else {
+                    return .NO
+                }
+                return unsafe this.begin(request, connection, method, path, version)
             },
             { server, connection, state, _ in
                 guard let server = unsafe server, let connection = unsafe connection, let state = unsafe state else {
@@ -119,8 +101,19 @@ public enum HTTPServerError: Error, Equatable, Sendable {
         unsafe MHD_stop_daemon(daemon)
     }
 
-    /// Requests whose handler has not answered yet.
-    public var pendingCount: Int { pending.count }
+    /// Called with each answer, also to a request whose head was refused; for counting.
+    public var onAnswer: ((_ request: Request, _ status: Int) -> Void)?
+
+    /// Serves a connection that was made elsewhere: the descriptor is the server's from now on.
+    func adopt(_ descriptor: Int32) {
+        guard let daemon = unsafe daemon else {
+            close(descriptor)
+            return
+        }
+        var address = sockaddr()
+        address.sa_family = sa_family_t(AF_UNIX)
+        unsafe MHD_add_connection(daemon, descriptor, &address, socklen_t(MemoryLayout<sockaddr>.size))
+    }
 
     /// Accepts no more, answers what is under way, then calls back. Handlers that have not answered after the grace are
     /// answered 503 for. Call it on the loop's thread; the loop must go on running until the callback.
@@ -148,7 +141,7 @@ public enum HTTPServerError: Error, Equatable, Sendable {
         done()
     }
 
-    private func run() {
+    func run() {
         guard let daemon = unsafe daemon else { return }
         var rounds = 0
         var millis: UInt64 = 0
@@ -201,16 +194,11 @@ public enum HTTPServerError: Error, Equatable, Sendable {
         connection.deadline = seconds.map { second + $0 } ?? .max
     }
 
-    /// Called once with the headers, once for each piece of body, once at the end; after a suspension once more.
+    /// Called once for each piece of body, once at the end; after a suspension once more.
     private func receive(
-        _ connection: OpaquePointer, _ path: UnsafePointer<CChar>, _ method: UnsafePointer<CChar>,
-        _ bytes: UnsafePointer<CChar>?, _ count: UnsafeMutablePointer<Int>,
-        _ state: UnsafeMutablePointer<UnsafeMutableRawPointer?>
+        _ request: Request, _ connection: OpaquePointer, _ bytes: UnsafePointer<CChar>?,
+        _ count: UnsafeMutablePointer<Int>
     ) -> MHD_Result {
-        guard let held = unsafe state.pointee else {
-            return unsafe begin(connection, String(cString: path), String(cString: method), state)
-        }
-        let request = unsafe Unmanaged<Request>.fromOpaque(held).takeUnretainedValue()
         if unsafe count.pointee > 0 {
             let piece = unsafe UnsafeRawBufferPointer(start: bytes, count: count.pointee)
             if request.discarded == 0, request.body.count + piece.count <= request.bodyLimit,
@@ -247,17 +235,25 @@ public enum HTTPServerError: Error, Equatable, Sendable {
         return unsafe answer(request, connection)
     }
 
+    /// Called when the head is whole.
     private func begin(
-        _ connection: OpaquePointer, _ path: String, _ method: String,
-        _ state: UnsafeMutablePointer<UnsafeMutableRawPointer?>
+        _ request: Request, _ connection: OpaquePointer, _ method: UnsafePointer<CChar>, _ path: UnsafePointer<CChar>,
+        _ version: UnsafePointer<CChar>
     ) -> MHD_Result {
-        let request = unsafe Request(Method(rawValue: method) ?? .other, path, connection: connection, server: self)
-        unsafe state.pointee = Unmanaged.passRetained(request).toOpaque()
+        let framing = unsafe RequestHead.check(connection, request.target, method: method, version: version)
+        unsafe request.begin(connection, method: method, path: path)
         open += 1
-        request.route = router.match(request.method, path)
-        request.bodyLimit = if case .route(_, let limit) = request.route { limit } else { 1 << 20 }
         unsafe setDeadline(connection, afterSeconds: limits.bodySeconds)
-        if request.method != .get, let length = request.header("content-length").flatMap({ Int($0) }) {
+        // Where a chunk ends is read leniently below us (a bare LF will do) and cannot be looked at, so what follows chunks
+        // is never taken for the next request.
+        request.closes = framing.problem != nil || framing.isChunked
+        if let problem = framing.problem {
+            request.reply(.error(400, problem))
+            return unsafe answer(request, connection)
+        }
+        request.route = router.match(request.method, request.path)
+        request.bodyLimit = if case .route(_, let limit) = request.route { limit } else { 1 << 20 }
+        if request.method != .get, let length = framing.contentLength {
             if length > request.bodyLimit + limits.discardedBytes {
                 // Answered before the body, which libmicrohttpd then does not read: it closes the connection.
                 request.reply(Router.tooLarge(request.bodyLimit))
@@ -272,6 +268,10 @@ public enum HTTPServerError: Error, Equatable, Sendable {
         guard let held = unsafe state.pointee else { return }
         let request = unsafe Unmanaged<Request>.fromOpaque(held).takeRetainedValue()
         unsafe state.pointee = nil
+        if request.phase == .target {
+            request.detach()  // The head never became whole.
+            return
+        }
         open -= 1
         heldBytes -= request.body.count
         forget(request)
@@ -282,6 +282,7 @@ public enum HTTPServerError: Error, Equatable, Sendable {
     private func answer(_ request: Request, _ connection: OpaquePointer) -> MHD_Result {
         guard request.phase != .answered, let response = request.response else { return .YES }
         request.phase = .answered
+        onAnswer?(request, response.status)
         unsafe setDeadline(connection, afterSeconds: limits.answerSeconds)
         let created = unsafe response.body.withUnsafeBytes { body in
             unsafe MHD_create_response_from_buffer(
@@ -291,7 +292,8 @@ public enum HTTPServerError: Error, Equatable, Sendable {
         defer { unsafe MHD_destroy_response(created) }
         unsafe MHD_add_response_header(created, "Content-Type", response.contentType)
         for header in response.headers { unsafe MHD_add_response_header(created, header.name, header.value) }
-        if stopping != nil { unsafe MHD_add_response_header(created, "Connection", "close") }
+        for header in request.answerHeaders { unsafe MHD_add_response_header(created, header.name, header.value) }
+        if stopping != nil || request.closes { unsafe MHD_add_response_header(created, "Connection", "close") }
         return unsafe MHD_queue_response(connection, UInt32(response.status), created)
     }
 

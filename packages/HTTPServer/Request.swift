@@ -7,16 +7,22 @@ internal import CMicroHTTPD
 /// early leaves nothing dangling.
 @safe public final class Request {
     /// The method.
-    public let method: Method
+    public private(set) var method: Method
     /// The path, percent-decoded, without the query.
-    public let path: String
+    public private(set) var path: String
     /// The body; whole when the handler is called.
     public internal(set) var body: [UInt8]
     /// The answer, once there is one.
     public private(set) var response: Response?
+    /// Headers that its answer has beside the answer's own.
+    public var answerHeaders: [Response.Header] = []
 
-    enum Phase { case reading, handled, suspended, answered }
+    enum Phase { case target, reading, handled, suspended, answered }
     var phase = Phase.reading
+    /// Where the target lay before it was decoded, how long it was, and what was wrong with it. Until the head is whole.
+    private(set) var target: RequestHead.Target
+    /// Whether the connection ends with the answer.
+    var closes = false
     var route: Router.Match = .notFound
     var bodyLimit = 0
     /// Bytes of the body that were read and not kept, and whether that was for its length.
@@ -40,16 +46,28 @@ internal import CMicroHTTPD
         self.body = body
         values = headers
         arguments = query
+        target = RequestHead.Target()
     }
 
-    init(_ method: Method, _ path: String, connection: OpaquePointer, server: HTTPServer) {
-        self.method = method
-        self.path = path
+    /// A request of which only the target is known.
+    init(target: UnsafePointer<CChar>, server: HTTPServer) {
+        method = .other
+        path = ""
         body = []
         values = [:]
         arguments = [:]
-        unsafe self.connection = connection
+        unsafe self.target = RequestHead.Target(target)
+        phase = .target
         self.server = server
+    }
+
+    /// The head is whole.
+    func begin(_ connection: OpaquePointer, method: UnsafePointer<CChar>, path: UnsafePointer<CChar>) {
+        self.method = unsafe Method(rawValue: String(cString: method)) ?? .other
+        let path = unsafe String(cString: path + target.checked.prefixCount)
+        self.path = path.isEmpty ? "/" : path
+        unsafe self.connection = connection
+        phase = .reading
     }
 
     /// A header by its lower-case name. Nil when it is absent, or when the client is already gone.

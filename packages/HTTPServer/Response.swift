@@ -1,3 +1,5 @@
+internal import JSON
+
 /// A whole answer.
 public struct Response: Equatable, Sendable {
     /// The HTTP status.
@@ -37,18 +39,10 @@ public struct Response: Equatable, Sendable {
 
     /// A JSON error: `{"detail": "…"}`.
     public static func error(_ status: Int, _ detail: String) -> Response {
-        var text = "{\"detail\":\""
-        for scalar in detail.unicodeScalars {
-            switch scalar {
-            case "\"": text += "\\\""
-            case "\\": text += "\\\\"
-            case "\u{0}"..<" ":
-                let digits = String(scalar.value, radix: 16)
-                text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: text.unicodeScalars.append(scalar)
-            }
-        }
-        return json(text + "\"}", status: status)
+        var body: [UInt8] = Array("{\"detail\":".utf8)
+        JSONWriter.append(string: detail, to: &body)
+        body.append(UInt8(ascii: "}"))
+        return Response(status: status, body: body)
     }
 
     /// A plain text answer.

@@ -28,6 +28,8 @@ public struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
         case trailing
         /// Larger than 1 GiB.
         case tooLarge
+        /// More values than the parser allows.
+        case tooManyValues
         /// The parser could not get memory.
         case outOfMemory
         /// Valid JSON, but not the value that was asked for.
@@ -61,6 +63,7 @@ public struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
             case .tooDeep: "nested too deep"
             case .trailing: "something follows the document"
             case .tooLarge: "larger than 1 GiB"
+            case .tooManyValues: "too many values"
             case .outOfMemory: "out of memory"
             case .unexpected(let what): what
             }
@@ -82,6 +85,7 @@ public struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
             case NJ_TRAILING.rawValue: .trailing
             case NJ_TOO_LARGE.rawValue: .tooLarge
             case NJ_MEMORY.rawValue: .outOfMemory
+            case NJ_TOO_MANY.rawValue: .tooManyValues
             default: .structure
             }
         self.init(reason, offset: offset < 0 ? nil : offset)

@@ -40,6 +40,17 @@ public enum JSONKind: UInt32, Sendable {
         }
     }
 
+    /// Where the text of a container lies in the document it was parsed from; nil for what is no container.
+    public func range(in document: Span<UInt8>) -> Range<Int>? {
+        guard kind == .array || kind == .object else { return nil }
+        return unsafe document.withUnsafeBufferPointer { document in
+            guard let start = document.baseAddress, let value = unsafe node.pointee.value else { return nil }
+            let first = unsafe value - start
+            let end = first + Int(unsafe node.pointee.value_length)
+            return first >= 0 && end <= document.count ? first..<end : nil
+        }
+    }
+
     /// The members of an object or the elements of an array, in document order. None of a scalar.
     public var children: JSONChildren {
         @_lifetime(copy self)

@@ -8,6 +8,10 @@ import Glibc
     private var length = 0
     /// Rows begun so far.
     public private(set) var rowCount = 0
+    /// A value that is larger than any the server takes; NULL stands in its place, and the COPY is refused.
+    private(set) var oversizedBytes: Int?
+    /// The largest value the server takes.
+    private static let valueBytesMax = 0x3FFF_FFFF
 
     /// An empty buffer.
     public init(capacity: Int = 64 * 1_024) {
@@ -23,7 +27,7 @@ import Glibc
 
     /// Forgets the rows, keeping the room.
     public func removeAll() {
-        (length, rowCount) = (0, 0)
+        (length, rowCount, oversizedBytes) = (0, 0, nil)
         for byte in Self.header { append(byte) }
     }
 
@@ -72,15 +76,15 @@ import Glibc
         append(value.bitPattern)
     }
 
-    /// A `timestamptz` column from milliseconds since 1970.
+    /// A `timestamptz` column from milliseconds since 1970; what Postgres cannot hold becomes the nearest that it can.
     public func add(millis: Int64) {
         append(UInt32(8))
-        append(UInt64(bitPattern: (millis - 946_684_800_000) &* 1_000))
+        append(UInt64(bitPattern: (PostgresTime.clamped(millis) - PostgresTime.epochMillis) * 1_000))
     }
 
     /// A text or bytea column.
     public func add(bytes: ArraySlice<UInt8>) {
-        append(UInt32(bytes.count))
+        guard appendLength(bytes.count) else { return }
         unsafe bytes.withUnsafeBytes { unsafe append($0) }
     }
 
@@ -91,14 +95,14 @@ import Glibc
     public func add(_ text: String) {
         var text = text
         text.withUTF8 { utf8 in
-            append(UInt32(utf8.count))
+            guard appendLength(utf8.count) else { return }
             unsafe append(UnsafeRawBufferPointer(utf8))
         }
     }
 
     /// A jsonb column from its text.
     public func add(jsonb text: ArraySlice<UInt8>) {
-        append(UInt32(text.count + 1))
+        guard appendLength(text.count + 1) else { return }
         append(UInt8(1))  // the version of jsonb's binary form
         unsafe text.withUnsafeBytes { unsafe append($0) }
     }
@@ -132,10 +136,23 @@ import Glibc
     }
 
     /// The rows with the format's end behind them, which the buffer itself does not keep.
-    func withFinishedBytes<Value>(_ body: (UnsafeBufferPointer<CChar>) -> Value) -> Value {
+    func withFinishedBytes<Value, Failure: Error>(
+        _ body: (UnsafeBufferPointer<CChar>) throws(Failure) -> Value
+    ) throws(Failure) -> Value {
         reserve(2)
         unsafe base.storeBytes(of: UInt16.max, toByteOffset: length, as: UInt16.self)
-        return unsafe body(UnsafeBufferPointer(start: base.assumingMemoryBound(to: CChar.self), count: length + 2))
+        return try unsafe body(UnsafeBufferPointer(start: base.assumingMemoryBound(to: CChar.self), count: length + 2))
+    }
+
+    /// The length of a value; false where it is too large, and NULL was written.
+    private func appendLength(_ count: Int) -> Bool {
+        guard count <= Self.valueBytesMax else {
+            oversizedBytes = count
+            addNull()
+            return false
+        }
+        append(UInt32(count))
+        return true
     }
 
     private func append<Number: FixedWidthInteger & BitwiseCopyable>(_ value: Number) {

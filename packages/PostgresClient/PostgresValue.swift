@@ -20,10 +20,16 @@ public enum PostgresValue: Hashable, Sendable, ExpressibleByStringLiteral, Expre
 
     /// An array of text, for `= ANY($1)`.
     public static func array(_ texts: [String]) -> PostgresValue {
-        let elements = texts.map { text in
-            "\"" + text.flatMap { $0 == "\"" || $0 == "\\" ? "\\\($0)" : String($0) } + "\""
+        var bytes: [UInt8] = [UInt8(ascii: "{")]
+        for (index, text) in texts.enumerated() {
+            if index > 0 { bytes.append(UInt8(ascii: ",")) }
+            bytes.append(UInt8(ascii: "\""))
+            PostgresQuoting.append(
+                text, to: &bytes, escaping: [UInt8(ascii: "\""), UInt8(ascii: "\\")], with: UInt8(ascii: "\\"))
+            bytes.append(UInt8(ascii: "\""))
         }
-        return .text("{" + elements.joined(separator: ",") + "}")
+        bytes.append(UInt8(ascii: "}"))
+        return .text(String(decoding: bytes, as: UTF8.self))
     }
 
     var text: String? {
@@ -39,17 +45,33 @@ public enum PostgresValue: Hashable, Sendable, ExpressibleByStringLiteral, Expre
     }
 }
 
-/// Quoting for what cannot be a parameter: names, and values inside COPY.
+/// Quoting for what cannot be a parameter: names, and values inside COPY. The server reads bytes, so bytes are escaped: to Swift
+/// a quote with a combining mark behind it is another character than a quote.
 public enum PostgresQuoting {
     /// A quoted identifier.
     public static func identifier(_ name: String) -> String {
-        "\"" + name.flatMap { $0 == "\"" ? "\"\"" : String($0) } + "\""
+        let quote = UInt8(ascii: "\"")
+        var bytes = [quote]
+        append(name, to: &bytes, escaping: [quote], with: quote)
+        return String(decoding: bytes + [quote], as: UTF8.self)
     }
 
-    /// A quoted text literal.
+    /// A quoted text literal. A NUL, which no text in Postgres has, is left out.
     public static func literal(_ text: String) -> String {
-        let hasBackslash = text.contains("\\")
-        let quoted = text.flatMap { $0 == "'" ? "''" : $0 == "\\" ? "\\\\" : String($0) }
-        return (hasBackslash ? " E'" : "'") + quoted + "'"
+        let (quote, backslash) = (UInt8(ascii: "'"), UInt8(ascii: "\\"))
+        var bytes: [UInt8] = text.utf8.contains(backslash) ? Array(" E'".utf8) : [quote]
+        for byte in text.utf8 where byte != 0 {
+            if byte == quote || byte == backslash { bytes.append(byte) }
+            bytes.append(byte)
+        }
+        return String(decoding: bytes + [quote], as: UTF8.self)
+    }
+
+    /// The UTF-8 of a text, with `escape` before each byte that needs it.
+    static func append(_ text: String, to bytes: inout [UInt8], escaping special: [UInt8], with escape: UInt8) {
+        for byte in text.utf8 {
+            if special.contains(byte) { bytes.append(escape) }
+            bytes.append(byte)
+        }
     }
 }

@@ -10,6 +10,7 @@ struct Migration {
     static let all: [Migration] = [
         Migration(version: 1, name: "pipeline", sql: PackageResources._01_pipeline_sql),
         Migration(version: 2, name: "models", sql: PackageResources._02_models_sql),
+        Migration(version: 3, name: "retention", sql: PackageResources._03_retention_sql),
     ]
 
     /// Serialises whoever migrates or makes tables at the same moment.

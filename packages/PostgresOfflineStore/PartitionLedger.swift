@@ -18,6 +18,12 @@ public struct PartitionState: Hashable, Sendable {
     public var duplicates: Int64 = 0
     /// Offsets the log never handed out.
     public var gaps: Int64 = 0
+    /// Rows and dead letters that were deleted by age.
+    public var removed: Int64 = 0
+    /// A position is base + Kafka offset: more than 0 after a log was lost and made again.
+    public var base: Int64 = 0
+    /// Partitions of the topic when it was first read; 0 when that was not noted yet.
+    public var partitionCount = 0
 
     /// A partition nothing was read of.
     public init() {}
@@ -105,7 +111,8 @@ public struct PartitionLedger: Sendable {
             INSERT INTO partition_state (topic, partition, epoch, owner) VALUES ($1, $2::int, 1, $3)
             ON CONFLICT (topic, partition) DO UPDATE
             SET epoch = partition_state.epoch + 1, owner = excluded.owner, updated_at = now()
-            RETURNING epoch, next_offset, published, generation, last_timestamp, last_crc, duplicates, gaps
+            RETURNING epoch, next_offset, published, generation, last_timestamp, last_crc, duplicates, gaps,
+            removed, base, partition_count
             """, [.text(topic), .integer(Int64(partition)), .text(owner)])
         guard result.count == 1 else { throw PostgresError.unexpectedResult("no row of partition_state") }
         var state = PartitionState()
@@ -117,6 +124,9 @@ public struct PartitionLedger: Sendable {
         state.lastCRC = UInt32(truncatingIfNeeded: result.integer(0, 5) ?? 0)
         state.duplicates = result.integer(0, 6) ?? 0
         state.gaps = result.integer(0, 7) ?? 0
+        state.removed = result.integer(0, 8) ?? 0
+        state.base = result.integer(0, 9) ?? 0
+        state.partitionCount = Int(result.integer(0, 10) ?? 0)
         return state
     }
 
@@ -133,26 +143,40 @@ public struct PartitionLedger: Sendable {
         guard result.affected == 1 else { throw Fenced(topic: topic, partition: partition) }
     }
 
-    /// Notes P, or a new generation, under the owner's epoch.
-    public func set(published: Int64? = nil, generation: Int64? = nil, epoch: Int64, on connection: PostgresConnection)
-        throws
-    {
+    /// Notes P, a new generation, the base of a log made again with the record before N, or the number of partitions, under the
+    /// owner's epoch.
+    public func set(
+        published: Int64? = nil, generation: Int64? = nil, base: Int64? = nil,
+        last: (timestampMillis: Int64, crc: UInt32)? = nil, partitionCount: Int? = nil, epoch: Int64,
+        on connection: PostgresConnection
+    ) throws {
         var assignments: [String] = []
         if let published { assignments.append("published = \(published)") }
         if let generation { assignments.append("generation = \(generation)") }
+        if let base { assignments.append("base = \(base)") }
+        if let last { assignments.append("last_timestamp = \(last.timestampMillis), last_crc = \(last.crc)") }
+        if let partitionCount { assignments.append("partition_count = \(partitionCount)") }
         let result = try connection.execute(
             "UPDATE partition_state SET \(assignments.joined(separator: ", ")) WHERE \(place) AND epoch = \(epoch)")
         guard result.affected == 1 else { throw Fenced(topic: topic, partition: partition) }
     }
 
-    /// The newest N that is stored, whoever owns the partition.
+    /// The Kafka offset after the last that is stored, whoever owns the partition.
     public static func nextOffsets(on connection: PostgresConnection) throws -> [LogPosition] {
-        let result = try connection.execute("SELECT topic, partition, next_offset FROM partition_state ORDER BY 1, 2")
+        let result = try connection.execute(
+            "SELECT topic, partition, next_offset - base FROM partition_state ORDER BY 1, 2")
         return (0..<result.count).map { row in
             LogPosition(
                 topic: result.text(row, 0) ?? "", partition: Int32(truncatingIfNeeded: result.integer(row, 1) ?? 0),
                 offset: result.integer(row, 2) ?? 0)
         }
+    }
+
+    /// How many rows retention has removed. Read again after rows were counted: the same number as before means that none went
+    /// in between.
+    public func removed(on connection: PostgresConnection) throws -> Int64 {
+        let result = try connection.execute("SELECT removed FROM partition_state WHERE \(place)")
+        return result.count == 1 ? result.integer(0, 0) ?? 0 : 0
     }
 
     // MARK: Dead letters
@@ -166,7 +190,8 @@ public struct PartitionLedger: Sendable {
             rows.add(letter.position.topic)
             rows.add(letter.position.partition)
             rows.add(letter.position.offset)
-            rows.add(letter.reason.replacing("\0", with: "␀"))
+            // By bytes: a NUL with a combining mark behind it is no NUL to Swift, but the server refuses it all the same.
+            rows.add(bytes: letter.reason.utf8.flatMap { $0 == 0 ? Array("␀".utf8) : [$0] })
             if let key = letter.key { rows.add(bytes: key) } else { rows.addNull() }
             if let value = letter.value { rows.add(bytes: value) } else { rows.addNull() }
             rows.add(millis: letter.timestampMillis)
@@ -196,6 +221,11 @@ public struct PartitionLedger: Sendable {
                     reason: row.text(1) ?? "", key: row.isNull(2) ? nil : Array(row.bytes(2)),
                     value: row.isNull(3) ? nil : Array(row.bytes(3)), timestampMillis: row.millis(4)))
         }
+    }
+
+    /// Rows and dead letters that were deleted by age.
+    public func removed(on connection: PostgresConnection) throws -> Int64 {
+        try connection.execute("SELECT removed FROM partition_state WHERE \(place)").integer(0, 0) ?? 0
     }
 
     /// How many dead letters are stored.

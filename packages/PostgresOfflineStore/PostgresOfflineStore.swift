@@ -11,8 +11,10 @@ public final class PostgresOfflineStore {
     public init(_ connection: PostgresConnection) { self.connection = connection }
 
     /// Connects.
-    public convenience init(url: String, applicationName: String = "needletail") throws(PostgresError) {
-        self.init(try PostgresConnection(url: url, applicationName: applicationName))
+    public convenience init(
+        url: String, applicationName: String = "needletail", limits: PostgresLimits = .init()
+    ) throws(PostgresError) {
+        self.init(try PostgresConnection(url: url, applicationName: applicationName, limits: limits))
     }
 
     /// Makes the tables of sources and views, and adds the columns that are new in those that exist. Nothing is ever
@@ -76,7 +78,7 @@ public struct LogPosition: Hashable, Sendable {
     /// The offset.
     public var offset: Int64
 
-    /// Names a place.
+    /// A record's topic, partition and position.
     public init(topic: String, partition: Int32, offset: Int64) {
         (self.topic, self.partition, self.offset) = (topic, partition, offset)
     }

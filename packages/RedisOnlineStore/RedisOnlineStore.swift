@@ -1,16 +1,9 @@
+public import FeatureStore
 public import RedisClient
 
 /// The online view in Redis: one blob an entity and view, and a watermark a partition. One connection, one thread. Any error
 /// means that nothing is known about what was written: make another store and read the watermark again.
-public final class RedisOnlineStore {
-    /// What became of a write.
-    public enum Outcome: Hashable, Sendable {
-        /// It is stored, now or from an attempt before.
-        case accepted
-        /// Something newer is stored, so somebody else writes this partition, or did.
-        case overtaken
-    }
-
+public final class RedisOnlineStore: OnlineStore {
     private let connection: RedisConnection
     private var pipeline = RedisPipeline()
     private var hashes: [OnlineScript: String] = [:]
@@ -36,9 +29,41 @@ public final class RedisOnlineStore {
         return policy == "noeviction" ? nil : "maxmemory-policy is \(policy): it must be noeviction"
     }
 
+    // MARK: Which entities there are
+
+    /// See `OnlineStore`. The whole filter goes in one command.
+    public func replace(_ known: KnownEntities, key: String, watermarkKey: String, under: Watermark) throws(RedisError)
+        -> OnlineOutcome
+    {
+        try run(.replaceKnown, [([watermarkKey, key], [under.bytes, known.bytes])])[0] == 0 ? .overtaken : .accepted
+    }
+
+    /// See `OnlineStore`. A script call takes up to 4,000 bits.
+    public func add(_ bits: [Int], to key: String, byteCount: Int) throws(RedisError) -> OnlineOutcome {
+        guard !bits.isEmpty else { return .accepted }
+        let size = Array(String(byteCount).utf8)
+        let calls = stride(from: 0, to: bits.count, by: 4_000).map { start in
+            ([key], [size] + bits[start..<min(bits.count, start + 4_000)].map { Array(String($0).utf8) })
+        }
+        return try run(.addKnown, calls).contains(0) ? .overtaken : .accepted
+    }
+
+    /// See `OnlineStore`.
+    public func known(_ entity: Span<UInt8>, key: String) throws(RedisError) -> KnownEntities.Answer {
+        let parts = KnownEntities.lookup(key: Array(key.utf8), entity: entity)
+        pipeline.begin(arguments: parts.count)
+        for part in parts { pipeline.add(part) }
+        switch try connection.run(&pipeline)[0].checked() {
+        case .bytes(let word): return KnownEntities.answer(word.span, of: entity)
+        case .null: return .absent
+        default: throw .unexpectedReply(command: "EVAL")
+        }
+    }
+
     // MARK: Reading
 
-    /// The watermark and some blobs in one round trip; nil where there is none. `watermarkKey` comes first in the same MGET.
+    /// The watermark and some blobs in one round trip; nil where there is none, or a value of another type. A watermark that does
+    /// not decode is nil too: who owns the partition plants over it. `watermarkKey` comes first in the same MGET.
     public func read(watermarkKey: String, blobKeys: [String]) throws(RedisError) -> (Watermark?, [[UInt8]?]) {
         pipeline.begin(arguments: 2 + blobKeys.count)
         pipeline.add("MGET")
@@ -54,41 +79,57 @@ public final class RedisOnlineStore {
             if case .bytes(let bytes) = value { blobs.append(bytes) } else { blobs.append(nil) }
         }
         guard case .bytes(let bytes) = values[0] else { return (nil, blobs) }
-        return (Watermark(bytes), blobs)
+        return (Watermark(bytes: bytes), blobs)
     }
 
     // MARK: Writing
 
     /// Writes blobs, each only over an older position. All answers are in before this returns, so that the watermark can follow.
-    public func write(_ blobs: [(key: String, blob: [UInt8])]) throws(RedisError) -> Outcome {
+    public func write(_ blobs: [(key: String, blob: [UInt8])]) throws(RedisError) -> OnlineOutcome {
         guard !blobs.isEmpty else { return .accepted }
-        let outcomes = try run(.blob, blobs.map { ($0.key, [$0.blob]) })
+        let outcomes = try run(.blob, blobs.map { ([$0.key], [$0.blob]) })
         return outcomes.contains(0) ? .overtaken : .accepted
     }
 
     /// Moves a watermark, only from where its owner left it.
-    public func move(_ key: String, from: Watermark, to: Watermark) throws(RedisError) -> Outcome {
-        try run(.watermark, [(key, [from.bytes, to.bytes])])[0] == 0 ? .overtaken : .accepted
+    public func move(_ key: String, from: Watermark, to: Watermark) throws(RedisError) -> OnlineOutcome {
+        try run(.watermark, [([key], [from.bytes, to.bytes])])[0] == 0 ? .overtaken : .accepted
     }
 
-    /// Plants a watermark of a new generation, only over an older generation.
-    public func plant(_ key: String, _ watermark: Watermark) throws(RedisError) -> Outcome {
-        try run(.plant, [(key, [watermark.bytes])])[0] == 0 ? .overtaken : .accepted
+    /// Plants a watermark of a new generation: over an older generation, or over what is no watermark.
+    public func plant(_ key: String, _ watermark: Watermark) throws(RedisError) -> OnlineOutcome {
+        try run(.plant, [([key], [watermark.bytes])])[0] == 0 ? .overtaken : .accepted
+    }
+
+    /// Removes blobs that do not decode, unless something else was written there since they were read. Without that their claimed
+    /// position would refuse every write below it.
+    public func discard(_ blobs: [(key: String, bytes: [UInt8])]) throws(RedisError) {
+        guard !blobs.isEmpty else { return }
+        _ = try run(.discard, blobs.map { ([$0.key], [$0.bytes]) })
+    }
+
+    /// Notes when a partition was last known to be at its log's end: 8 bytes, big-endian, under the key of `OnlineKeys.alive`.
+    public func noteAlive(_ key: String, millis: Int64) throws(RedisError) {
+        pipeline.begin(arguments: 3)
+        pipeline.add("SET")
+        pipeline.add(key)
+        pipeline.add((0..<8).map { UInt8(truncatingIfNeeded: millis >> Int64(56 - 8 * $0)) })
+        _ = try connection.run(&pipeline)[0].checked()
     }
 
     /// One script over many keys in one round trip. A server that does not know the script (it was restarted, or somebody
     /// flushed) gets it, and all is sent again: that changes nothing where it was carried out before.
-    private func run(_ script: OnlineScript, _ calls: [(key: String, arguments: [[UInt8]])]) throws(RedisError)
+    private func run(_ script: OnlineScript, _ calls: [(keys: [String], arguments: [[UInt8]])]) throws(RedisError)
         -> [Int64]
     {
         for attempt in 0..<3 {
             let hash = try hash(of: script, loadingAgain: attempt > 0)
-            for (key, arguments) in calls {
-                pipeline.begin(arguments: 4 + arguments.count)
+            for (keys, arguments) in calls {
+                pipeline.begin(arguments: 3 + keys.count + arguments.count)
                 pipeline.add("EVALSHA")
                 pipeline.add(hash)
-                pipeline.add("1")
-                pipeline.add(key)
+                pipeline.add("\(keys.count)")
+                for key in keys { pipeline.add(key) }
                 for argument in arguments { pipeline.add(argument) }
             }
             let replies = try connection.run(&pipeline)

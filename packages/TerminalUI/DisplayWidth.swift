@@ -1,14 +1,44 @@
 /// How many terminal columns text takes: 2 for wide East Asian characters and emoji, 0 for combining marks, else 1
 /// (Unicode 15 East Asian Width, UAX #11; emoji presentation, UTS #51). A grapheme cluster is one glyph.
+///
+/// What is measured is what `Screen` draws, and not what the text would do to a terminal: a control character has no width of
+/// its own, but one cell with a mark is drawn for it, so it counts as one column. If the two ever differed, every cell to the
+/// right of such a character would stand in the wrong column.
 public enum DisplayWidth {
-    /// Columns of one grapheme cluster: 0, 1 or 2.
+    /// Stands for a character that must not reach a terminal.
+    static let mark: Character = "?"
+    /// Longest cluster that is drawn whole, in scalars: a family emoji has 7, a regional flag 7. Stacks of combining marks end here.
+    static let longestCluster = 16
+
+    /// Columns of one grapheme cluster as `Screen` draws it: 0, 1 or 2.
     public static func of(_ character: Character) -> Int {
+        if character.isASCII { return 1 }
         var width = 0
-        for scalar in character.unicodeScalars {
-            if scalar.value == 0xFE0F { return 2 }  // asks for emoji presentation
+        var isFirst = true
+        for scalar in character.unicodeScalars.prefix(longestCluster) {
+            if isUnprintable(scalar) { return 1 }
+            if scalar.value == 0xFE0F, !isFirst, width > 0 { return 2 }  // asks for emoji presentation
             width = max(width, of(scalar))
+            isFirst = false
         }
         return width
+    }
+
+    /// The cluster as it is drawn: a mark for one that would move the cursor, change a mode or turn the direction of the line.
+    static func shown(_ character: Character) -> Character {
+        if let byte = character.asciiValue { return (0x20..<0x7F).contains(byte) ? character : mark }
+        let scalars = character.unicodeScalars
+        if scalars.prefix(longestCluster).contains(where: isUnprintable) { return mark }
+        guard scalars.count > longestCluster else { return character }
+        return String(String.UnicodeScalarView(scalars.prefix(longestCluster))).first ?? mark
+    }
+
+    /// C0, DEL, C1, the line and paragraph separators, and the controls of the bidirectional algorithm (UAX #9).
+    private static func isUnprintable(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.value {
+        case 0..<0x20, 0x7F..<0xA0, 0x061C, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069: true
+        default: false
+        }
     }
 
     /// Columns of a text on one line.

@@ -46,6 +46,9 @@ public struct KeyDecoder: Sendable {
         return keys
     }
 
+    /// Whether the start of a sequence waits for its rest.
+    var isPending: Bool { !pending.isEmpty }
+
     /// What a lone ESC was, once no more bytes have followed it for a moment.
     public mutating func flush() -> [Key] {
         guard pending.first == 0x1B else { return [] }

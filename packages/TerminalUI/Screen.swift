@@ -32,15 +32,15 @@ public struct Screen: Hashable, Sendable {
 
     subscript(x: Int, y: Int) -> Cell { cells[y * size.width + x] }
 
-    /// Draws one line of text from (x, y) on, at most `columns` wide, and returns the columns taken. Control characters become spaces.
+    /// Draws one line of text from (x, y) on, at most `columns` wide, and returns the columns taken. A control character takes one
+    /// cell with a mark in it, so nothing in the text can move what stands to its right.
     @discardableResult
     public mutating func draw(_ text: String, x: Int, y: Int, style: Style = .plain, columns: Int = .max) -> Int {
         guard y >= 0, y < size.height, x >= 0, x < size.width, columns > 0 else { return 0 }
         let room = min(columns, size.width - x)
         var column = 0
         for character in DisplayWidth.cut(text, to: room) {
-            let isControl = character.unicodeScalars.allSatisfy { $0.value < 0x20 || (0x7F..<0xA0).contains($0.value) }
-            let glyph: Character = isControl ? " " : character
+            let glyph = DisplayWidth.shown(character)
             let width = DisplayWidth.of(glyph)
             guard width > 0 else { continue }
             guard column + width <= room else { break }
@@ -73,8 +73,9 @@ public struct Screen: Hashable, Sendable {
         }
     }
 
-    /// What to write to a terminal that shows `previous` (nil: unknown contents) so that it shows this frame.
-    public func escapes(after previous: Screen?) -> String {
+    /// What to write to a terminal that shows `previous` (nil: unknown contents) so that it shows this frame; empty when they are
+    /// equal. Without colours bold and reversed stay.
+    public func escapes(after previous: Screen?, usesColour: Bool = true) -> String {
         var output = ""
         var style: Style?
         let isRepaint = previous?.size != size
@@ -95,12 +96,15 @@ public struct Screen: Hashable, Sendable {
                 if !isSame {
                     if cursor != x { output += "\u{1B}[\(y + 1);\(x + 1)H" }
                     if style != cell.style {
-                        output += cell.style.escape
+                        output += cell.style.escape(usesColour: usesColour)
                         style = cell.style
                     }
+                    // Terminals disagree on the width of rarer clusters: blank both cells of one first, and place the cursor anew
+                    // after it, so that a terminal which draws it narrow shows no leftover beside it.
+                    let isSure = text.isASCII || text.unicodeScalars.count == 1
+                    if !isSure, width == 2 { output += "  \u{1B}[\(y + 1);\(x + 1)H" }
                     output.append(text)
-                    // Terminals disagree on the width of rarer clusters: after one, place the cursor anew.
-                    cursor = text.isASCII || text.unicodeScalars.count == 1 ? x + width : -1
+                    cursor = isSure ? x + width : -1
                 }
                 x += width
             }

@@ -26,11 +26,11 @@ public struct Style: Hashable, Sendable {
     public static let plain = Style()
 
     /// The escape sequence that selects this style and nothing else.
-    var escape: String {
+    func escape(usesColour: Bool) -> String {
         var codes = "0"
         if isBold { codes += ";1" }
         if isReversed { codes += ";7" }
-        if let color { codes += ";\(30 + color.rawValue)" }
+        if usesColour, let color { codes += ";\(30 + color.rawValue)" }
         return "\u{1B}[\(codes)m"
     }
 }

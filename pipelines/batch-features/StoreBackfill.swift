@@ -21,7 +21,7 @@ struct StoreBackfill: Sendable {
     func waitForStore() async throws {
         try await runtime.waiting(for: "Postgres") {
             try await runtime.onThread("prepare") {
-                let store = try PostgresOfflineStore(url: databaseURL)
+                let store = try PostgresOfflineStore(url: databaseURL, limits: .bulk)
                 do {
                     try store.migrate()
                     try store.createTables(repository)
@@ -35,7 +35,7 @@ struct StoreBackfill: Sendable {
     /// Writes the features of every stored event into a CSV file.
     @discardableResult func write(_ columns: BackfillColumns, to output: String, threads: Int) throws -> BackfillSummary
     {
-        let store = try PostgresOfflineStore(url: databaseURL)
+        let store = try PostgresOfflineStore(url: databaseURL, limits: .bulk)
         let sink: ByteSink
         do throws(CompressionError) { sink = try ByteSink.create(output) } catch {
             throw CommandError(.cannotCreate, "\(error).")
@@ -65,8 +65,8 @@ struct StoreBackfill: Sendable {
 
     /// Writes the rows of these views anew, in one transaction: a reader sees the old ones or the new ones.
     @discardableResult func rewrite(_ views: [StreamView]) throws -> BackfillSummary {
-        let reader = try PostgresOfflineStore(url: databaseURL)
-        let writer = try PostgresConnection(url: databaseURL)
+        let reader = try PostgresOfflineStore(url: databaseURL, limits: .bulk)
+        let writer = try PostgresConnection(url: databaseURL, limits: .bulk)
         var summary = BackfillSummary()
         try writer.transaction {
             for source in repository.sources {

@@ -51,6 +51,9 @@ public struct ScoreCommand: Command {
 
     /// Scores every row.
     public func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {
+        if let problem = CompressionFormat.problem(ofOutputName: settings[Self.output]) {
+            throw CommandError(.usage, "--output \(problem).")
+        }
         let model: ScoringModel
         do {
             model = try ScoringModel.load(directory: settings[Self.model])
@@ -118,7 +121,7 @@ struct ScoringJob: Sendable {
             }
             try fill(&vector, from: reader, columns)
             let margin = scorer.margin(of: vector)
-            let probability = TreeEnsemble.logistic(margin)
+            let probability = Predictor.logistic(margin)
             let isFraud = model.isFraud(probability)
             rows += 1
             if isFraud { frauds += 1 }
@@ -155,9 +158,12 @@ struct ScoringJob: Sendable {
         return names.map(Self.quoted).joined(separator: ",") + "\n"
     }
 
-    private static func quoted(_ name: String) -> String {
-        guard name.contains(where: { $0 == "," || $0 == "\"" || $0.isNewline }) else { return name }
-        return "\"" + name.replacing("\"", with: "\"\"") + "\""
+    /// By bytes: a quote with a combining mark behind it is one `Character` that is no quote.
+    static func quoted(_ name: String) -> String {
+        guard name.utf8.contains(where: { $0 == 0x2C || $0 == 0x22 || $0 == 0x0A || $0 == 0x0D }) else { return name }
+        let quote = UInt8(ascii: "\"")
+        let inside = name.utf8.flatMap { $0 == quote ? [quote, quote] : [$0] }
+        return String(decoding: [quote] + inside + [quote], as: UTF8.self)
     }
 
     private func fill(_ vector: inout FeatureVector, from reader: CSVReader, _ columns: FeatureColumns) throws {

@@ -1,95 +1,98 @@
-import FeatureEngine
 import FeatureStore
 import JSON
-import KafkaClient
+package import KafkaClient
 
-/// Follows the predictions topic from a little before its end and picks out the frauds. Confined to one thread.
-final class AlertTail {
+/// Follows the predictions topic from a little before its end and picks out the frauds. Confined to one thread; leaves no group
+/// on the broker, since it assigns its partitions itself and commits nothing.
+package final class AlertTail {
     private static let topic = PipelineTopics.predictions
     /// How far before the end it begins, records per partition: so that a new dashboard is not empty.
     private static let history: Int64 = 5_000
     private static let batchRecords = 2_000
+    /// Most batches of one round: watching must not become the work.
+    private static let roundBatches = 4
+    /// Rounds between two looks for partitions that were added.
+    private static let roundsBetweenLooks = 30
 
     private let consumer: KafkaConsumer
     private let columns: AlertColumns
-    private var assigned: Set<KafkaPartition> = []
+    private var nextOffsets: [KafkaPartition: Int64] = [:]
+    private var round = 0
 
-    init(bootstrapServers: String, repository: FeatureRepository) throws {
+    package init(bootstrapServers: String, columns: AlertColumns) throws {
         var configuration = KafkaConsumerConfiguration(
             bootstrapServers: bootstrapServers, group: "needletail-dashboard")
         configuration.offsetReset = .latest
         configuration.fetchWaitMillis = 20
+        configuration.queueKibibytes = 8_192
         consumer = try KafkaConsumer(configuration)
-        columns = AlertColumns(repository)
+        self.columns = columns
     }
 
     deinit { consumer.close() }
 
-    /// The alerts that have arrived since the call before, oldest first.
-    func next() throws -> [Alert] {
-        try assignNewPartitions()
+    /// The alerts that have arrived since the call before, oldest first by event time, and how many predictions were passed over
+    /// because there were too many to read.
+    package func next() throws -> (alerts: [Alert], skipped: Int64) {
+        if nextOffsets.isEmpty || round % Self.roundsBetweenLooks == 0 { try assignNewPartitions() }
+        round &+= 1
+        guard !nextOffsets.isEmpty else { return ([], 0) }
         var alerts: [Alert] = []
-        guard !assigned.isEmpty else { return [] }
-        while true {
-            let batch = try consumer.nextBatch(max: Self.batchRecords, timeoutMillis: alerts.isEmpty ? 50 : 0)
-            for index in 0..<batch.count {
-                guard let record = try? JSONTree.parse(batch.value(at: index)) else { continue }
-                if let alert = columns.alert(record) { alerts.append(alert) }
-            }
-            if batch.count < Self.batchRecords { break }
+        for index in 0..<Self.roundBatches {
+            let batch = try consumer.nextBatch(max: Self.batchRecords, timeoutMillis: index == 0 ? 50 : 0)
+            take(batch, &alerts)
+            if batch.count < Self.batchRecords { return (newest(alerts), 0) }
         }
-        return Array(alerts.sorted { $0.eventTimeMillis < $1.eventTimeMillis }.suffix(DashboardModel.keptAlerts))
+        return (newest(alerts), try catchUp())
     }
 
     /// The end of a partition's log, or nil when the broker does not say.
-    func end(of partition: KafkaPartition) -> Int64? {
+    package func end(of partition: KafkaPartition) -> Int64? {
         (try? consumer.watermarks(of: partition, timeoutMillis: 1_000))?.high
+    }
+
+    private func take(_ batch: KafkaBatch, _ alerts: inout [Alert]) {
+        for run in batch.runs {
+            guard let last = run.records.last else { continue }
+            nextOffsets[run.partition] = batch.offset(at: last) &+ 1
+        }
+        for index in 0..<batch.count {
+            guard let record = try? JSONTree.parse(batch.value(at: index)), let alert = columns.alert(record) else {
+                continue
+            }
+            alerts.append(alert)
+        }
+    }
+
+    private func newest(_ alerts: [Alert]) -> [Alert] {
+        let sorted = alerts.sorted { ($0.eventTimeMillis ?? .min) < ($1.eventTimeMillis ?? .min) }
+        return Array(sorted.suffix(DashboardModel.keptAlerts))
+    }
+
+    /// Goes near the end where it is too far away to read everything up to it.
+    private func catchUp() throws -> Int64 {
+        var skipped: Int64 = 0
+        for (partition, next) in nextOffsets {
+            guard let end = end(of: partition) else { continue }
+            let target = end - Self.history  // An offset is not negative, so this cannot overflow.
+            guard target > next, target - next > Self.history else { continue }
+            try consumer.assign(partition, offset: target)
+            nextOffsets[partition] = target
+            skipped += target - next
+        }
+        return skipped
     }
 
     private func assignNewPartitions() throws {
         // The topic may come later than the dashboard, and more partitions later still.
-        var partition = Int32(assigned.count)
-        while true {
-            let candidate = KafkaPartition(Self.topic, partition)
-            guard let ends = try? consumer.watermarks(of: candidate, timeoutMillis: 1_000) else { break }
-            try consumer.assign(candidate, offset: max(ends.low, ends.high - Self.history))
-            assigned.insert(candidate)
+        var partition = Int32(nextOffsets.count)
+        while let ends = try? consumer.watermarks(of: KafkaPartition(Self.topic, partition), timeoutMillis: 1_000) {
+            let start = max(ends.low, ends.high - Self.history)
+            let new = KafkaPartition(Self.topic, partition)
+            try consumer.assign(new, offset: max(0, start))
+            nextOffsets[new] = max(0, start)
             partition += 1
         }
-        if assigned.isEmpty { try consumer.waitUntilReachable(timeoutMillis: 1_000) }
-    }
-}
-
-/// Which of a source's fields an alert shows: its key, its first decimal, and the first two strings that are none of key, id
-/// and time.
-private struct AlertColumns {
-    private let key: String, amount: String?, texts: [String]
-
-    init(_ repository: FeatureRepository) {
-        let schema = repository.services.first?.source ?? repository.sources.first
-        let fields = schema?.fields ?? []
-        key = schema.map { $0.fields[$0.keyIndex].name } ?? ""
-        amount = fields.first { if case .decimal = $0.type { true } else { false } }?.name
-        let taken = schema.map { [$0.keyIndex, $0.eventIDIndex, $0.eventTimeIndex] } ?? []
-        texts = fields.enumerated().filter { $0.element.type == .string && !taken.contains($0.offset) }.map(
-            \.element.name)
-    }
-
-    func alert(_ record: JSONTree) -> Alert? {
-        guard record["is_fraud"] == .bool(true), let request = record["request"] else { return nil }
-        func text(_ name: String?) -> String {
-            guard let name else { return "" }
-            return switch request[name] {
-            case .string(let text), .number(let text): text
-            default: ""
-            }
-        }
-        guard case .string(let id)? = record["transaction_id"], case .number(let time)? = record["event_timestamp"],
-            case .number(let probability)? = record["probability"], case .string(let version)? = record["model_version"]
-        else { return nil }
-        return Alert(
-            transactionID: id, entity: text(key), eventTimeMillis: Int64(time) ?? 0, merchant: text(texts.first),
-            category: text(texts.dropFirst().first), amount: text(amount), probability: Double(probability) ?? .nan,
-            modelVersion: version, isDegraded: record["degraded"] == .bool(true))
+        if nextOffsets.isEmpty { try consumer.waitUntilReachable(timeoutMillis: 1_000) }
     }
 }

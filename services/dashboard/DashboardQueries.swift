@@ -1,34 +1,46 @@
 import FraudModel
-import JSON
+package import JSON
 import PostgresClient
+import PostgresOfflineStore
 
-/// What the dashboard asks Postgres.
-enum DashboardQueries {
-    /// How far a partition's records are in the tables: `next` is the next offset of its log.
-    struct Position {
-        let topic: String, partition: Int, next: Int64
+/// How far a partition's records are in the tables: `next` is the next offset of its log.
+package struct StoredPosition: Hashable, Sendable {
+    package let topic: String, partition: Int32, next: Int64
+
+    package init(topic: String, partition: Int32, next: Int64) {
+        self.topic = topic
+        self.partition = partition
+        self.next = next
     }
+}
 
-    static func positions(_ connection: PostgresConnection) throws -> [Position] {
+/// What the dashboard asks Postgres, and how it reads the answers.
+package enum DashboardQueries {
+    static func positions(_ connection: PostgresConnection) throws -> [StoredPosition] {
         let rows = try connection.query(
             "SELECT topic, partition, next_offset - base FROM partition_state ORDER BY topic, partition")
         return (0..<rows.count).compactMap { row in
-            guard let topic = rows.text(row, 0), let partition = rows.integer(row, 1), let next = rows.integer(row, 2)
-            else { return nil }
-            return Position(topic: topic, partition: Int(partition), next: next)
+            position(topic: rows.text(row, 0), partition: rows.integer(row, 1), next: rows.integer(row, 2))
         }
     }
 
-    /// The champion with its newest drift report, or nil without one.
-    static func champion(_ connection: PostgresConnection) throws -> Champion? {
-        guard let model = try ModelRegistry(connection, modelsFolder: "").champion() else { return nil }
+    /// Nil for a row that no partition of Kafka can have.
+    package static func position(topic: String?, partition: Int64?, next: Int64?) -> StoredPosition? {
+        guard let topic, let partition = partition.flatMap({ Int32(exactly: $0) }), partition >= 0, let next, next >= 0
+        else { return nil }
+        return StoredPosition(topic: topic, partition: partition, next: next)
+    }
+
+    /// The champion of a service with its newest drift report, or nil without one. Without a service the one that changed last.
+    static func champion(of service: String?, _ connection: PostgresConnection) throws -> Champion? {
+        guard let model = try ModelRegistry(connection, modelsFolder: "").champion(of: service) else { return nil }
+        let metrics = ModelMetrics(try JSONTree.parse(model.metrics))
         let figures: [(String, Double?)] = [
-            ("AP", model.metrics.averagePrecision), ("ROC", model.metrics.rocAUC), ("P", model.metrics.precision),
-            ("R", model.metrics.recall),
+            ("AP", metrics.averagePrecision), ("ROC", metrics.rocAUC), ("P", metrics.precision), ("R", metrics.recall),
         ]
         return Champion(
             version: model.name, createdMillis: model.registeredMillis,
-            metrics: figures.compactMap { name, value in value.map { Champion.Metric(name, $0) } },
+            metrics: figures.compactMap { name, value in value.map { Figure(name, $0) } },
             drift: try drift(of: model, connection))
     }
 
@@ -38,17 +50,18 @@ enum DashboardQueries {
             SELECT (extract(epoch FROM created_at) * 1000)::bigint, is_drifted, report::text FROM drift_reports
             WHERE version = $1::bigint ORDER BY created_at DESC LIMIT 1
             """, [.integer(model.version)])
-        guard rows.count == 1, let created = rows.integer(0, 0), let isDrifted = rows.boolean(0, 1),
-            case .array(let entries)? = try JSONTree.parse(rows.text(0, 2) ?? "null")["entries"]
-        else { return nil }
-        let stabilities = entries.compactMap { entry -> Champion.Metric? in
-            guard case .string(let name)? = entry["name"], case .number(let text)? = entry["psi"],
-                let value = Double(text)
-            else { return nil }
-            return Champion.Metric(name.split(separator: "__").last.map(String.init) ?? name, value)
-        }
+        guard rows.count == 1, let created = rows.integer(0, 0), let isDrifted = rows.boolean(0, 1) else { return nil }
         return DriftSummary(
             createdMillis: created, isDrifted: isDrifted,
-            worst: Array(stabilities.sorted { $0.value > $1.value }.prefix(3)))
+            worst: worst((try? JSONTree.parse(rows.text(0, 2) ?? "null")) ?? .null))
+    }
+
+    /// The three features of a report that drifted most, by PSI; entries without one are passed over.
+    package static func worst(_ report: JSONTree) -> [Figure] {
+        let stabilities = (report["entries"]?.array ?? []).compactMap { entry -> Figure? in
+            guard let name = entry["name"]?.string, let value = entry["psi"]?.double else { return nil }
+            return Figure(name.split(separator: "__").last.map(String.init) ?? name, value)
+        }
+        return Array(stabilities.sorted { $0.value > $1.value }.prefix(3))
     }
 }

@@ -1,141 +1,110 @@
-import FeatureEngine
-import FeatureStore
-import Foundation
-import FoundationNetworking
-import JSON
-import KafkaClient
-import Observability
-import PostgresClient
-import RedisClient
+/// An HTTP answer: status and body.
+package struct PageAnswer: Sendable {
+    package let status: Int, body: [UInt8]
 
-/// Asks every part for its state, one round at a time. Confined to the thread that calls `observe`, one at a time.
-final class DashboardSampler: @unchecked Sendable {  // See above: never called twice at once.
-    let project: String
-    private let repository: FeatureRepository
-    private let kafkaServers: String
-    private let databaseURL: String
-    private let redisURL: String
-    private let pages: [(name: String, url: String)]
-    private var postgres: PostgresConnection?
-    private var redis: RedisConnection?
-    private var kafka: AlertTail?
-    private let session: URLSession
-
-    init(
-        repository: FeatureRepository, kafka: String, database: String, redis: String, api: String, transform: String,
-        produce: String
-    ) {
-        project = repository.project
-        self.repository = repository
-        kafkaServers = kafka
-        databaseURL = database
-        redisURL = redis
-        pages = [("produce", produce), ("transform", transform), ("api", api)]
-        let configuration = URLSessionConfiguration.ephemeral
-        configuration.timeoutIntervalForRequest = 2
-        session = URLSession(configuration: configuration)
-    }
-
-    /// One round. Whatever does not answer within about two seconds is down.
-    func observe() -> Observation {
-        var observation = Observation(timeMillis: WallClock.nowMillis())
-        observation.parts.append(("kafka", observeKafka(&observation)))
-        observation.parts.append(("redis", observeRedis()))
-        observation.parts.append(("postgres", observePostgres(&observation)))
-        for (name, url) in pages {
-            do {
-                read(name, PrometheusText(try page(url + "/metrics")), into: &observation)
-                observation.parts.append((name, .up))
-            } catch {
-                observation.parts.append((name, .down("no answer at \(url)")))
-            }
-        }
-        return observation
-    }
-
-    private func read(_ name: String, _ page: PrometheusText, into observation: inout Observation) {
-        switch name {
-        case "produce": observation.produced = page.sum("needletail_produce_acknowledged_total")
-        case "transform":
-            observation.transformed = page.sum("needletail_transform_events_total") { $0["stage"] == "events" }
-            observation.deadLetters = page.sum("needletail_transform_dead_letters_total")
-            observation.freshnessSeconds = page.sum("needletail_transform_freshness_seconds") {
-                $0["stage"] == "events"
-            }
-        default:
-            observation.predictions = page.sum("needletail_serve_predictions_total")
-            observation.frauds = page.sum("needletail_serve_predictions_total") { $0["result"] == "fraud" }
-            observation.degraded = page.sum("needletail_serve_degraded_total")
-            observation.logDropped = page.sum("needletail_serve_log_dropped_total")
-            observation.latency = page.buckets("needletail_serve_latency_seconds")
-        }
-    }
-
-    private func page(_ text: String) throws -> String {
-        guard let url = URL(string: text) else { throw URLError(.badURL) }
-        let answer = Answer()
-        let task = session.dataTask(with: url) { data, response, error in
-            let isFine = (response as? HTTPURLResponse)?.statusCode == 200
-            answer.give(isFine ? data : nil)
-        }
-        task.resume()
-        guard let data = answer.wait(seconds: 3) else { throw URLError(.cannotConnectToHost) }
-        return String(decoding: data, as: UTF8.self)
-    }
-
-    private func observeRedis() -> PartState {
-        do {
-            let connection = try redis ?? RedisConnection(RedisAddress(url: redisURL))
-            redis = connection
-            _ = try connection.command("PING")
-            return .up
-        } catch {
-            redis = nil
-            return .down("\(error)")
-        }
-    }
-
-    private func observeKafka(_ observation: inout Observation) -> PartState {
-        do {
-            let tail = try kafka ?? AlertTail(bootstrapServers: kafkaServers, repository: repository)
-            kafka = tail
-            observation.alerts = try tail.next()
-            return .up
-        } catch {
-            kafka = nil
-            return .down("\(error)")
-        }
-    }
-
-    private func observePostgres(_ observation: inout Observation) -> PartState {
-        do {
-            let connection = try postgres ?? PostgresConnection(url: databaseURL, connectTimeoutSeconds: 2)
-            postgres = connection
-            observation.champion = try DashboardQueries.champion(connection)
-            let positions = try DashboardQueries.positions(connection)
-            observation.lags = positions.map { position in
-                let end = kafka?.end(of: KafkaPartition(position.topic, Int32(position.partition)))
-                return PartitionLag(
-                    topic: position.topic, partition: position.partition,
-                    records: end.map { max(0, $0 - position.next) })
-            }
-            return .up
-        } catch {
-            postgres = nil
-            return .down("\(error)")
-        }
+    package init(status: Int, body: [UInt8]) {
+        self.status = status
+        self.body = body
     }
 }
 
-/// One answer handed from a callback's thread to a waiting one.
-private final class Answer: @unchecked Sendable {  // `data` is written before the signal and read after it.
-    private let arrived = DispatchSemaphore(value: 0)
-    private var data: Data?
+/// Whom the dashboard asks. `LiveSources` asks servers, tests answer from records.
+package protocol DashboardSources: AnyObject {
+    /// The answers of several addresses, all asked at once; nil for one that does not answer in time.
+    func pages(_ urls: [String]) -> [PageAnswer?]
+    /// Throws when the online store does not answer.
+    func pingOnlineStore() throws
+    /// The predictions called fraud since the call before, oldest first, and how many predictions were passed over.
+    func newAlerts() throws -> (alerts: [Alert], skipped: Int64)
+    /// The end of a partition's log, nil when the broker does not say.
+    func logEnd(topic: String, partition: Int32) -> Int64?
+    /// How far the tables are, and the champion of a service (nil: of the one that changed last). Throws when Postgres does not
+    /// answer.
+    func stored(service: String?) throws -> (positions: [StoredPosition], champion: Champion?)
+}
 
-    func give(_ data: Data?) {
-        self.data = data
-        arrived.signal()
+/// Asks every part for its state, one round at a time. Confined to the thread that calls `observe`, one at a time.
+package final class DashboardSampler: @unchecked Sendable {  // See above: never called twice at once.
+    package let project: String
+    private let sources: any DashboardSources
+    private let services: [(name: String, url: String)]
+
+    /// `services` are the addresses of `transform`, `api` and `produce`, in the order to show them.
+    package init(project: String, sources: any DashboardSources, services: [(name: String, url: String)]) {
+        self.project = project
+        self.sources = sources
+        self.services = services
     }
 
-    func wait(seconds: Double) -> Data? { arrived.wait(timeout: .now() + seconds) == .success ? data : nil }
+    /// One round at a moment. Whatever does not answer within about two seconds is down; the rest is shown nevertheless.
+    package func observe(timeMillis: Int64, clockMillis: Int64) -> Observation {
+        var observation = Observation(timeMillis: timeMillis, clockMillis: clockMillis)
+        observeServices(&observation)
+        let kafka = state { try observeKafka(&observation) }
+        let redis = state { try sources.pingOnlineStore() }
+        let postgres = state { try observePostgres(&observation, asksLog: kafka == .up) }
+        let stores: [(String, PartState)] = [("kafka", kafka), ("redis", redis), ("postgres", postgres)]
+        // The services that features and answers come from first: a narrow header ends behind them.
+        let last = observation.parts.filter { $0.name == "produce" }
+        observation.parts = observation.parts.filter { $0.name != "produce" } + stores + last
+        return observation
+    }
+
+    private func state(_ ask: () throws -> Void) -> PartState {
+        do {
+            try ask()
+            return .up
+        } catch {
+            return .down(Masking.digits(in: String("\(error)".unicodeScalars.prefix(300))))
+        }
+    }
+
+    private func observeServices(_ observation: inout Observation) {
+        let watched = services.filter { $0.name != "produce" }
+        let urls = services.map { $0.url + "/metrics" } + watched.map { $0.url + "/health/ready" }
+        let answers = sources.pages(urls)
+        for (index, service) in services.enumerated() {
+            guard let page = answers[index], page.status == 200 else {
+                let status = answers[index].map { "answers \($0.status) at" } ?? "no answer at"
+                observation.parts.append((service.name, .down("\(status) \(service.url)")))
+                continue
+            }
+            observation.read(service.name, PrometheusText(String(decoding: page.body, as: UTF8.self)))
+            observation.parts.append((service.name, .up))
+        }
+        for (index, service) in watched.enumerated() {
+            guard let page = answers[services.count + index] else { continue }
+            observation.readReadiness(service.name, status: page.status, page.body)
+        }
+        // An API that does not name its model among its metrics may still say it here, unless it wants a key.
+        if case .unknown = observation.served, observation.state(of: "api") == .up,
+            let api = services.first(where: { $0.name == "api" }),
+            let page = sources.pages([api.url + "/api/v1/model"]).first ?? nil
+        {
+            observation.readModel(status: page.status, page.body)
+        }
+    }
+
+    private func observeKafka(_ observation: inout Observation) throws {
+        let new = try sources.newAlerts()
+        observation.alerts = new.alerts
+        observation.skippedPredictions = new.skipped
+    }
+
+    private func observePostgres(_ observation: inout Observation, asksLog: Bool) throws {
+        var service: String?
+        if case .value(let served) = observation.served { service = served.service }
+        let stored = try sources.stored(service: service)
+        observation.champion = stored.champion.map { .value($0) } ?? .none
+        let lags = stored.positions.map { position in
+            let end = asksLog ? sources.logEnd(topic: position.topic, partition: position.partition) : nil
+            return PartitionLag(
+                topic: position.topic, partition: Int(position.partition),
+                records: end.map { end in
+                    let (difference, overflow) = end.subtractingReportingOverflow(position.next)
+                    return overflow ? 0 : max(0, difference)
+                })
+        }
+        observation.lags = lags.isEmpty ? .none : .value(lags)
+    }
 }

@@ -1,234 +1,189 @@
 import FeatureEngine
-public import TerminalUI
+package import TerminalUI
 
-/// Draws the dashboard at a size. Small windows lose panels from the bottom, never their order.
-public func view(_ model: DashboardModel, _ size: Size) -> Screen {
+/// Draws the dashboard at a size.
+///
+/// What matters most is never cut: the header keeps every part's light, dropping the date, the clock and its names first, and the
+/// alerts keep their table. A window too small for panels gets the same figures in three lines.
+package func view(_ model: DashboardModel, _ size: Size) -> Screen {
     var screen = Screen(size)
     if model.showsHelp {
         drawHelp(&screen)
         return screen
     }
     drawHeader(model, &screen)
-    let half = size.width / 2
-    if size.width >= 64 {
-        drawStream(model, &screen, x: 0, y: 1, width: half)
-        drawPredictions(model, &screen, x: half, y: 1, width: size.width - half)
-        let lagHeight = min(max(6, lagTopics(model).count + 2), 8)
-        drawLag(model, &screen, x: 0, y: 7, width: half, height: lagHeight)
-        drawChampion(model, &screen, x: half, y: 7, width: size.width - half, height: lagHeight)
-        drawAlerts(model, &screen, y: 7 + lagHeight, height: size.height - 8 - lagHeight)
+    let hasPanels = size.width >= 64 && size.height >= 20
+    let notices = model.notices
+    let room = hasPanels ? max(1, min(3, size.height - 21)) : size.height >= 10 ? 1 : 0
+    let shown = min(notices.count, room)
+    drawNotices(notices, rows: shown, &screen, y: 1)
+    var y = 1 + shown
+    if hasPanels {
+        let half = size.width / 2
+        drawStream(model, &screen, Panel(x: 0, y: y, width: half, height: 6))
+        drawPredictions(model, &screen, Panel(x: half, y: y, width: size.width - half, height: 6))
+        drawLag(model, &screen, Panel(x: 0, y: y + 6, width: half, height: 6))
+        drawModel(model, &screen, Panel(x: half, y: y + 6, width: size.width - half, height: 6))
+        y += 12
     } else {
-        drawStream(model, &screen, x: 0, y: 1, width: size.width)
-        drawPredictions(model, &screen, x: 0, y: 7, width: size.width)
-        drawAlerts(model, &screen, y: 13, height: size.height - 14)
+        drawSummary(model, &screen, y: y)
+        y += 3
     }
-    drawFooter(model, &screen)
+    drawAlerts(model, &screen, y: y, height: size.height - y - 1)
+    let keys = "q quit  p pause  ↑↓ alerts  Esc back  ? help"
+    screen.draw(keys, x: 0, y: size.height - 1, style: label)
     return screen
 }
 
-private let label = Style(.grey)
+let label = Style(.grey)
+
+/// A frame's place.
+struct Panel {
+    let x: Int, y: Int, width: Int, height: Int
+}
 
 private func drawHeader(_ model: DashboardModel, _ screen: inout Screen) {
-    var x = screen.draw("needletail", x: 0, y: 0, style: Style(.cyan, bold: true))
-    x += screen.draw(" \(model.project)", x: x, y: 0, style: Style(bold: true))
+    let name = "needletail"
+    let project = cleaned(model.project)
     guard let newest = model.newest else {
+        var x = screen.draw(name, x: 0, y: 0, style: Style(.cyan, bold: true))
+        x += screen.draw(" \(project)", x: x, y: 0, style: Style(bold: true))
         screen.draw("  asking every part …", x: x, y: 0, style: label)
         return
     }
-    x += screen.draw("  \(clock(newest.timeMillis)) UTC  ", x: x, y: 0, style: label)
+    let lights = newest.parts.reduce(0) { $0 + DisplayWidth.of($1.name) + 3 }
+    let time = clock(newest.timeMillis)
+    // The first that leaves room for the lights.
+    let heads = [
+        (name, " \(project)", "  \(time) UTC"), (name, " \(project)", "  \(time.suffix(8))"), (name, " \(project)", ""),
+        (name, "", ""), ("", project, ""), ("", "", ""),
+    ]
+    let width = screen.size.width
+    let head = heads.first { DisplayWidth.of($0.0 + $0.1 + $0.2) + 2 + lights <= width } ?? ("", "", "")
+    var x = screen.draw(head.0, x: 0, y: 0, style: Style(.cyan, bold: true))
+    x += screen.draw(head.1, x: x, y: 0, style: Style(bold: true))
+    x += screen.draw(head.2, x: x, y: 0, style: label)
+    if x > 0 { x += 2 }
     for part in newest.parts {
-        let style: Style =
+        let (light, style): (String, Style) =
             switch part.state {
-            case .unknown: label
-            case .up: Style(.green)
-            case .down: Style(.red, bold: true)
+            case .unknown: ("·", label)
+            case .up: ("●", Style(.green))
+            case .down: ("○", Style(.red, bold: true))
             }
-        x += screen.draw(part.state == .up ? "● " : "○ ", x: x, y: 0, style: style)
-        x += screen.draw("\(part.name) ", x: x, y: 0, style: part.state == .up ? .plain : style)
+        x += screen.draw("\(light) ", x: x, y: 0, style: style)
+        x += screen.draw(part.name, x: x, y: 0, style: part.state == .up ? .plain : style) + 1
     }
 }
 
-private func drawStream(_ model: DashboardModel, _ screen: inout Screen, x: Int, y: Int, width: Int) {
-    screen.drawBox("stream", x: x, y: y, width: width, height: 6)
-    drawRate("produced", model.producedRates, &screen, x: x + 2, y: y + 1, width: width - 4)
-    drawRate("transformed", model.transformedRates, &screen, x: x + 2, y: y + 2, width: width - 4)
-    let freshness = model.newest?.freshnessSeconds.map(duration) ?? "–"
-    drawFact("freshness", freshness, &screen, x: x + 2, y: y + 3, width: width - 4)
-    let deadLetters = model.newest?.deadLetters
-    drawFact(
-        "dead letters", deadLetters.map(count) ?? "–", &screen, x: x + 2, y: y + 4, width: width - 4,
-        style: (deadLetters ?? 0) > 0 ? Style(.yellow) : .plain)
-}
-
-private func drawPredictions(_ model: DashboardModel, _ screen: inout Screen, x: Int, y: Int, width: Int) {
-    screen.drawBox("predictions", x: x, y: y, width: width, height: 6)
-    drawRate("rate", model.predictionRates, &screen, x: x + 2, y: y + 1, width: width - 4)
-    let latency = "p50 \(model.medianLatency.map(duration) ?? "–")  p99 \(model.slowLatency.map(duration) ?? "–")"
-    drawFact("latency", latency, &screen, x: x + 2, y: y + 2, width: width - 4)
-    let newest = model.newest
-    let share =
-        if let predictions = newest?.predictions, predictions > 0, let frauds = newest?.frauds {
-            "\(count(frauds)) of \(count(predictions)) (\(decimal(frauds / predictions * 100, 2)) %)"
-        } else {
-            "–"
-        }
-    drawFact("frauds", share, &screen, x: x + 2, y: y + 3, width: width - 4)
-    let degraded = newest?.degraded
-    let dropped = newest?.logDropped.map { "  log dropped \(count($0))" } ?? ""
-    drawFact(
-        "degraded", (degraded.map(count) ?? "–") + dropped, &screen, x: x + 2, y: y + 4, width: width - 4,
-        style: (degraded ?? 0) > 0 ? Style(.yellow) : .plain)
-}
-
-private func lagTopics(_ model: DashboardModel) -> [(topic: String, partitions: [PartitionLag])] {
-    let lags = model.newest?.lags ?? []
-    return Set(lags.map(\.topic)).sorted().map { topic in
-        (topic, lags.filter { $0.topic == topic }.sorted { $0.partition < $1.partition })
-    }
-}
-
-private func drawLag(_ model: DashboardModel, _ screen: inout Screen, x: Int, y: Int, width: Int, height: Int) {
-    screen.drawBox("consumer lag by partition", x: x, y: y, width: width, height: height)
-    let topics = lagTopics(model)
-    if topics.isEmpty { screen.draw("not known", x: x + 2, y: y + 1, style: label, columns: width - 4) }
-    for (row, entry) in topics.prefix(max(0, height - 2)).enumerated() {
-        drawFact(
-            entry.topic, entry.partitions.map { $0.records.map { count(Double($0)) } ?? "?" }.joined(separator: "  "),
-            &screen, x: x + 2, y: y + 1 + row, width: width - 4,
-            style: entry.partitions.contains { ($0.records ?? 0) > 1_000 } ? Style(.yellow) : .plain)
-    }
-}
-
-private func drawChampion(_ model: DashboardModel, _ screen: inout Screen, x: Int, y: Int, width: Int, height: Int) {
-    screen.drawBox("champion", x: x, y: y, width: width, height: height)
-    guard let champion = model.newest?.champion else {
-        screen.draw("no champion is registered", x: x + 2, y: y + 1, style: label, columns: width - 4)
-        return
-    }
-    let since = String(CivilTime.iso8601(champion.createdMillis).prefix(16)).replacing("T", with: " ")
-    var rows: [(String, String, Style)] = [("version", "\(champion.version)  since \(since)", .plain)]
-    rows.append(
-        ("holdout", champion.metrics.map { "\($0.name) \(decimal($0.value, 3))" }.joined(separator: "  "), .plain))
-    if let drift = champion.drift {
-        let worst = drift.worst.map { "\($0.name) \(decimal($0.value, 2))" }.joined(separator: ", ")
-        rows.append(
-            ("drift", drift.isDrifted ? "yes" : "no", drift.isDrifted ? Style(.yellow, bold: true) : Style(.green)))
-        rows.append(("PSI", worst, .plain))
-    } else {
-        rows.append(("drift", "no report yet", label))
-    }
-    for (row, entry) in rows.prefix(max(0, height - 2)).enumerated() {
-        drawFact(entry.0, entry.1, &screen, x: x + 2, y: y + 1 + row, width: width - 4, style: entry.2)
+private func drawNotices(_ notices: [Notice], rows: Int, _ screen: inout Screen, y: Int) {
+    for row in 0..<rows {
+        let notice = notices[row]
+        let more = row == rows - 1 && notices.count > rows ? " (and \(notices.count - rows) more)" : ""
+        let room = screen.size.width - DisplayWidth.of(more)
+        let style = Style(notice.weight == .wrong ? .red : .yellow, bold: notice.weight == .wrong)
+        let x = screen.draw("! " + cleaned(notice.text), x: 0, y: y + row, style: style, columns: room)
+        screen.draw(more, x: x, y: y + row, style: label)
     }
 }
 
 private func drawAlerts(_ model: DashboardModel, _ screen: inout Screen, y: Int, height: Int) {
     guard height >= 3 else { return }
     let width = screen.size.width
-    screen.drawBox(model.isPaused ? "alerts (paused)" : "alerts", x: 0, y: y, width: width, height: height)
-    let room = width - 4
-    // Time, card, amount and probability have a fixed width; merchant and category share what is left.
-    let rest = max(0, room - 20 - 20 - 11 - 6)
-    let widths = [20, 20, rest - rest / 3, rest / 3, 11, 6]
-    func row(_ cells: [String]) -> String {
-        zip(cells, widths).enumerated().map { index, cell in
-            DisplayWidth.fit(cell.0, to: max(0, cell.1 - 1), alignRight: index >= 4) + (cell.1 > 0 ? " " : "")
-        }.joined()
+    var title = "alerts"
+    if case .value(let served)? = model.newest?.served, let threshold = served.threshold {
+        title += ", fraud ≥ \(decimal(threshold, 3))"
     }
-    screen.draw(
-        row(["event time", "card", "merchant", "category", "amount", "fraud"]), x: 2, y: y + 1,
-        style: Style(bold: true),
-        columns: room)
+    if model.isPaused {
+        let beyond = model.waitingBeyond > 0 ? "+" : ""
+        title += " (paused, \(model.waiting.count)\(beyond) wait)"
+    }
+    screen.drawBox(title, x: 0, y: y, width: width, height: height)
+    let table = AlertTable(model.columns, width: width - 4)
+    screen.draw(table.header, x: 2, y: y + 1, style: Style(bold: true), columns: width - 4)
     let rows = max(0, height - 3)
     let first = max(0, min(model.selected - rows + 1, model.alerts.count - rows))
-    if model.alerts.isEmpty { screen.draw("none yet", x: 2, y: y + 2, style: label, columns: room) }
+    if model.alerts.isEmpty {
+        screen.draw(noAlerts(model), x: 2, y: y + 2, style: label, columns: rows > 0 ? width - 4 : 0)
+    }
     for (index, alert) in model.alerts.dropFirst(first).prefix(rows).enumerated() {
-        let time = String(CivilTime.iso8601(alert.eventTimeMillis).prefix(19)).replacing("T", with: " ")
-        let text = row([
-            time, alert.entity, alert.merchant, alert.category, alert.amount,
-            decimal(alert.probability, 3),
-        ])
-        let isSelected = first + index == model.selected
+        let color: Color? = alert.isDegraded ? .yellow : alert.isStrong ? .red : nil
         screen.draw(
-            text, x: 2, y: y + 2 + index,
-            style: Style(alert.isDegraded ? .yellow : alert.probability >= 0.9 ? .red : nil, reversed: isSelected),
-            columns: room)
+            table.row(alert), x: 2, y: y + 2 + index,
+            style: Style(color, reversed: first + index == model.selected), columns: width - 4)
     }
 }
 
-private func drawFooter(_ model: DashboardModel, _ screen: inout Screen) {
-    let down = model.newest?.parts.compactMap { part -> String? in
-        if case .down(let reason) = part.state { "\(part.name): \(reason)" } else { nil }
+/// Why there is no alert to see: that there is none is only known from a log that was read.
+private func noAlerts(_ model: DashboardModel) -> String {
+    switch model.newest?.state(of: "kafka") ?? .unknown {
+    case .up: "none in the newest predictions"
+    case .unknown: "not known yet"
+    case .down: "not known: Kafka does not answer"
     }
-    let text = (down ?? []).isEmpty ? "q quit  p pause  ↑↓ alerts  ? help" : (down ?? []).joined(separator: " · ")
-    screen.draw(text, x: 0, y: screen.size.height - 1, style: (down ?? []).isEmpty ? label : Style(.red))
+}
+
+/// How wide the columns of the alerts are, and what stands in them.
+private struct AlertTable {
+    private let captions: [String]
+    private let widths: [Int]
+    private let textCount: Int
+
+    init(_ columns: AlertColumns, width: Int) {
+        textCount = columns.texts.count
+        // A narrow window has no room for the year, then none for the date; the texts share what the others leave.
+        let time = width >= 96 ? 20 : width >= 72 ? 15 : 9
+        let amount = columns.amount == nil ? 0 : width >= 72 ? 12 : 10
+        let key = columns.reveals ? 21 : 13  // A masked key has eleven characters.
+        let first = [time > 9 ? "event time" : "time", columns.keyCaption]
+        captions = first + columns.texts + [columns.amount ?? "", "fraud", ""]
+        let rest = max(0, width - time - key - amount - 6 - 2)
+        let texts =
+            switch textCount {
+            case 0: [Int]()
+            case 1: [rest]
+            default: [rest - rest / 3, rest / 3]
+            }
+        widths = [time, key] + texts + [amount, 6, 2]
+    }
+
+    var header: String { line(captions.map(cleaned)) }
+
+    func row(_ alert: Alert) -> String {
+        let time = clock(alert.eventTimeMillis)
+        // The marks say without colours what the colours say.
+        let mark = alert.isDegraded ? "~" : alert.isStrong ? "!" : ""
+        return line(
+            [String(time.suffix(widths[0] - 1)), cleaned(alert.entity)] + alert.texts.prefix(textCount).map(cleaned)
+                + [cleaned(alert.amount), decimal(alert.probability, 3), mark])
+    }
+
+    private func line(_ cells: [String]) -> String {
+        zip(cells, widths).enumerated().map { index, cell in
+            let (text, width) = cell
+            guard width > 0 else { return "" }
+            let isNumber = index == cells.count - 2 || index == cells.count - 3
+            return DisplayWidth.fit(text, to: width - 1, alignRight: isNumber) + " "
+        }.joined()
+    }
 }
 
 private func drawHelp(_ screen: inout Screen) {
+    let minutes = Int(CounterWindow.spanMillis / 60_000)
     let lines = [
-        "q, Esc, Ctrl-C   leave", "p, space         pause the alerts", "↑ ↓ k j          choose an alert",
-        "PgUp PgDn g G    by ten, to the newest, to the oldest", "Ctrl-Z           stop; fg brings it back",
-        "", "stream           events a second sent by produce and stored by transform",
-        "freshness        from producing to readable features", "lag              records not yet read, by partition",
-        "yellow alert     scored without its online features", "", "any key goes back",
+        "q, Ctrl-C        leave", "Esc              back: out of help, out of pause, to the newest alert",
+        "p, space         pause the alerts", "↑ ↓ k j          choose an alert",
+        "PgUp PgDn g G    by ten, to the newest, to the oldest", "Ctrl-Z           stop; fg brings it back", "",
+        "shares           of the last \(minutes) minutes; what is older is labelled \"since start\"",
+        "freshness        from producing to readable features",
+        "lag              records not yet stored, by partition",
+        "! red            an alert in the upper half between threshold and 1",
+        "~ yellow         an alert that was scored without all of its features", "", "any key goes back",
     ]
     screen.drawBox(
-        "keys and figures", x: 0, y: 0, width: min(screen.size.width, 74),
+        "keys and figures", x: 0, y: 0, width: min(screen.size.width, 78),
         height: min(screen.size.height, lines.count + 2))
     for (row, line) in lines.enumerated() where row + 2 < screen.size.height {
         screen.draw(line, x: 2, y: row + 1, columns: screen.size.width - 4)
     }
-}
-
-private func drawRate(_ name: String, _ rates: [Double], _ screen: inout Screen, x: Int, y: Int, width: Int) {
-    let newest = rates.last.flatMap { $0.isNaN ? nil : $0 }
-    let text = newest.map { "\(count($0.roundedToTenths))/s" } ?? "–"
-    drawFact(name, text, &screen, x: x, y: y, width: min(width, 27))
-    screen.drawSparkline(rates, x: x + 27, y: y, columns: max(0, width - 27), style: Style(.cyan))
-}
-
-private func drawFact(
-    _ name: String, _ value: String, _ screen: inout Screen, x: Int, y: Int, width: Int, style: Style = .plain
-) {
-    screen.draw(DisplayWidth.fit(name, to: min(13, max(0, width))), x: x, y: y, style: label)
-    screen.draw(value, x: x + 13, y: y, style: style, columns: width - 13)
-}
-
-private func clock(_ millis: Int64) -> String {
-    String(CivilTime.iso8601(millis).prefix(19)).replacing("T", with: " ")
-}
-
-/// A count in groups of three digits, one decimal where it is not whole.
-func count(_ value: Double) -> String {
-    guard value.isFinite, value.magnitude < 1e15 else { return "–" }
-    let text = value == value.rounded() ? String(Int64(value)) : decimal(value, 1)
-    let parts = text.split(separator: ".")
-    var digits = ""
-    for (index, digit) in parts[0].reversed().enumerated() {
-        if index > 0, index % 3 == 0, digit != "-" { digits.append(" ") }
-        digits.append(digit)
-    }
-    return String(digits.reversed()) + (parts.count > 1 ? "." + parts[1] : "")
-}
-
-/// A number with a fixed count of decimals.
-func decimal(_ value: Double, _ places: Int) -> String {
-    guard value.isFinite, value.magnitude < 1e12 else { return "–" }
-    var scale = 1.0
-    for _ in 0..<places { scale *= 10 }
-    return Decimals.text(minorUnits: Int64((value * scale).rounded()), places: places)
-}
-
-/// A duration in the unit that suits it: µs, ms, s, min.
-func duration(_ seconds: Double) -> String {
-    switch seconds {
-    case ..<0.001: "\(Int((seconds * 1e6).rounded())) µs"
-    case ..<1: "\(decimal(seconds * 1e3, seconds < 0.01 ? 1 : 0)) ms"
-    case ..<120: "\(decimal(seconds, 1)) s"
-    default: "\(Int(min(seconds, 1e9)) / 60) min"
-    }
-}
-
-extension Double {
-    fileprivate var roundedToTenths: Double { (self * 10).rounded() / 10 }
 }

@@ -1,37 +1,52 @@
 /// Samples of a `/metrics` page in the Prometheus text format: name and labels as written, and value.
-public struct PrometheusText: Sendable {
+package struct PrometheusText: Sendable {
     /// One sample.
-    public struct Sample: Hashable, Sendable {
+    package struct Sample: Hashable, Sendable {
         /// The metric's name.
-        public let name: String
+        package let name: String
         /// Its labels.
-        public let labels: [String: String]
+        package let labels: [String: String]
         /// Its value.
-        public let value: Double
+        package let value: Double
     }
 
     /// Every sample, in the page's order.
-    public let samples: [Sample]
+    package let samples: [Sample]
 
     /// Reads a page; lines that are no sample are passed over.
-    public init(_ text: String) {
+    package init(_ text: String) {
         samples = text.split(separator: "\n").compactMap(Self.sample)
     }
 
     /// The sum over all label sets of a name, or nil when the page does not have it.
-    public func sum(_ name: String, where matches: ([String: String]) -> Bool = { _ in true }) -> Double? {
+    package func sum(_ name: String, where matches: ([String: String]) -> Bool = { _ in true }) -> Double? {
         let values = samples.filter { $0.name == name && matches($0.labels) }.map(\.value)
         return values.isEmpty ? nil : values.reduce(0, +)
     }
 
-    /// A histogram's cumulative buckets, summed over label sets, ascending.
-    public func buckets(_ name: String) -> [(upperBound: Double, count: Double)] {
+    /// The largest number over all label sets of a name, or nil when the page has none.
+    package func largest(_ name: String) -> Double? {
+        samples.filter { $0.name == name && !$0.value.isNaN }.map(\.value).max()
+    }
+
+    /// The labels of the sample of a name that is not zero: how a metric tells a word.
+    package func labels(_ name: String) -> [String: String]? {
+        samples.first { $0.name == name && $0.value > 0 }?.labels
+    }
+
+    /// A histogram's cumulative buckets, summed over label sets, ascending. One that is damaged (a bound or count that is no
+    /// number, counts that fall) is empty.
+    package func buckets(_ name: String) -> [Bucket] {
         var counts: [Double: Double] = [:]
         for sample in samples where sample.name == name + "_bucket" {
-            guard let bound = sample.labels["le"].flatMap(Self.number) else { continue }
+            guard let bound = sample.labels["le"].flatMap(Self.number), !bound.isNaN, sample.value.isFinite,
+                sample.value >= 0
+            else { return [] }
             counts[bound, default: 0] += sample.value
         }
-        return counts.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+        let buckets = counts.sorted { $0.key < $1.key }.map { Bucket($0.key, $0.value) }
+        let isRising = zip(buckets, buckets.dropFirst()).allSatisfy { $0.count <= $1.count }
+        return isRising && buckets.allSatisfy { $0.count.isFinite } ? buckets : []
     }
 
     private static func number(_ text: some StringProtocol) -> Double? {

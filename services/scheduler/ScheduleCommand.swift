@@ -5,11 +5,8 @@ public import ServiceRuntime
 
 /// Runs the pipelines of a crontab.
 public struct ScheduleCommand: Command {
-    /// The word that calls it.
     public static let name = "schedule"
-    /// One sentence.
     public static let summary = "Run the pipelines of a crontab at their times, one run of a job at a time."
-    /// A command line that works.
     public static let example = "needletail schedule --crontab pipelines/crontab --list"
     /// More lines of help.
     public static let details = """
@@ -17,13 +14,15 @@ public struct ScheduleCommand: Command {
         this program's folder first in PATH. A job that fails is a metric and a log line, and is due again at its
         next time.
         """
-    /// What can be set.
     public static let settings: [any SettingProtocol] = [crontab, list, .adminPort]
 
     static let crontab = Setting<String>(
         "crontab", default: "pipelines/crontab", help: "The crontab to follow.", placeholder: "FILE")
     static let list = Setting<Bool>(
         "list", default: false, help: "Print the jobs and when they are due next, and leave.", flagOnly: true)
+
+    /// It runs until it is stopped.
+    public static func hasEnd(_ settings: Settings) -> Bool { settings[list] }
 
     /// A command to be run once.
     public init() {}
@@ -46,6 +45,12 @@ public struct ScheduleCommand: Command {
             }
             return
         }
+        // Held until the process ends. A second one would start every job twice.
+        let lock = open(path, O_RDONLY | O_CLOEXEC)
+        guard lock >= 0, flock(lock, LOCK_EX | LOCK_NB) == 0 else {
+            throw CommandError(.temporaryFailure, "another `needletail schedule` follows \(path) already.")
+        }
+        defer { close(lock) }
         let admin = try settings[.adminPort as Setting<Int?>].map { port in
             try AdminServer(port: port, metrics: runtime.metrics) { .ready }
         }

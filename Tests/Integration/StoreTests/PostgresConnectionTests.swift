@@ -116,4 +116,71 @@ import Testing
         #expect(!postgres.isOpen)
         #expect(try connect().execute("SELECT 1").integer(0, 0) == 1)
     }
+
+    /// Bytes that mean something to Postgres, with marks behind them that make Swift see other characters.
+    static let texts = ["\\", "\"", "'", "{", "}", ",", "NULL", " ", "\n", "é", "x"].flatMap { text in
+        ["", "\u{301}", "\u{20DD}", "\u{200D}"].flatMap { mark in ["\(text)\(mark)", "a\(text)\(mark)\(text)"] }
+    }
+
+    @Test func `texts are quoted by their bytes`() throws {
+        let postgres = try connect()
+        for text in Self.texts {
+            let bytes = Array(text.utf8)
+            #expect(
+                try postgres.execute("SELECT \(PostgresQuoting.literal(text))").text(0, 0).map { Array($0.utf8) }
+                    == bytes)
+            let name = try postgres.execute("SELECT 1 AS \(PostgresQuoting.identifier(text))").name(0)
+            #expect(Array(name.utf8) == bytes)
+        }
+        let result = try postgres.query("SELECT unnest($1::text[])", [.array(Self.texts)])
+        #expect((0..<result.count).map { Array((result.text($0, 0) ?? "").utf8) } == Self.texts.map { Array($0.utf8) })
+    }
+
+    @Test(arguments: [
+        Int64.min, Int64.min + 5, -210_866_803_200_001, -1, 0, 9_224_318_015_999_999, 9_224_318_016_000_000,
+        9_224_318_084_800_000, .max - 1, .max,
+    ])
+    func `any time can be stored, at the nearest that Postgres holds`(millis: Int64) throws {
+        let postgres = try connect()
+        try postgres.execute("CREATE TEMP TABLE w (at timestamptz NOT NULL)")
+        let rows = PostgresCopyBuffer()
+        rows.beginRow(columns: 1)
+        rows.add(millis: millis)
+        try postgres.copyIn(table: "w", columns: ["at"], rows: rows)
+        var stored: [Int64] = []
+        try postgres.copyOut("SELECT at FROM w") { stored.append($0.millis(0)) }
+        #expect(stored == [PostgresTime.clamped(millis)])
+        #expect(try postgres.execute("SELECT isfinite(at) FROM w").boolean(0, 0) == true)
+    }
+
+    @Test func `a COPY of many pieces arrives whole`() throws {
+        let postgres = try connect()
+        try postgres.execute("CREATE TEMP TABLE p (i int, b bytea)")
+        let rows = PostgresCopyBuffer()
+        for index in 0..<5 {
+            rows.beginRow(columns: 2)
+            rows.add(Int32(index))
+            rows.add(bytes: Array(repeating: UInt8(index), count: 1_500_000 + index))
+        }
+        #expect(try postgres.copyIn(table: "p", columns: ["i", "b"], rows: rows) == 5)
+        var sizes: [Int] = []
+        try postgres.copyOut("SELECT i, b FROM p ORDER BY i") { row in
+            #expect(row.bytes(1).allSatisfy { Int64($0) == row.integer(0) })
+            sizes.append(row.bytes(1).count)
+        }
+        #expect(sizes == [1_500_000, 1_500_001, 1_500_002, 1_500_003, 1_500_004])
+    }
+
+    @Test(arguments: [
+        ("22008", false), ("22021", false), ("22P02", false), ("23505", false), ("23514", false), ("54000", false),
+        ("21000", false), ("P0001", false), ("08006", true), ("25006", true), ("40001", true), ("40P01", true),
+        ("42P01", true), ("53100", true), ("53300", true), ("55P03", true), ("57014", true), ("57P01", true),
+        ("58030", true), ("XX000", true), ("28P01", true), ("3D000", true),
+    ])
+    func `a state says whether the server or a record is to blame`(state: String, isServer: Bool) {
+        #expect(PostgresError.server(sqlState: state, message: "").isServerInNeed == isServer)
+        #expect(PostgresError.connectionLost(reason: "").isServerInNeed)
+        #expect(PostgresError.connect(reason: "").isServerInNeed)
+        #expect(PostgresError.unexpectedResult("").isServerInNeed)
+    }
 }

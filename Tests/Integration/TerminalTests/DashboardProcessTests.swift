@@ -10,15 +10,19 @@ import Testing
 struct DashboardProcessTests {
     static let leave = "\u{1B}[?25h\u{1B}[?1049l"
 
-    static func start(columns: UInt16 = 100, rows: UInt16 = 30) throws -> PseudoTerminal {
+    static func start(
+        columns: UInt16 = 100, rows: UInt16 = 30, _ more: [String: String] = [:], once: Bool = false
+    ) throws -> PseudoTerminal {
         let nowhere = "127.0.0.1:1"
         let terminal = try PseudoTerminal(
-            [TestEnvironment.needletail ?? "", "dashboard", "--api-url", "http://\(nowhere)"], columns: columns,
-            rows: rows,
+            [TestEnvironment.needletail ?? "", "dashboard", "--api-url", "http://\(nowhere)"]
+                + (once ? ["--once"] : []),
+            columns: columns, rows: rows,
             environment: [
                 "KAFKA_BOOTSTRAP_SERVERS": nowhere, "REDIS_URL": "redis://\(nowhere)",
-                "DATABASE_URL": "postgresql://needletail@\(nowhere)/needletail",
-            ])
+                "DATABASE_URL": "postgresql://needletail@\(nowhere)/needletail", "NO_COLOR": "",
+            ].merging(more) { $1 })
+        if once { return terminal }
         #expect(terminal.waits { terminal.text.contains("[?1049h") }, "it drew nothing: \(terminal.text)")
         return terminal
     }
@@ -34,7 +38,73 @@ struct DashboardProcessTests {
         #expect(terminal.text.contains(Self.leave))
     }
 
-    @Test(arguments: ["q", "\u{3}", "\u{1B}"])
+    @Test func `killed without a chance to clean up, the terminal is put back nevertheless`() throws {
+        let terminal = try Self.start()
+        #expect(!terminal.isCooked)
+        terminal.signal(SIGKILL)
+        #expect(terminal.waits { terminal.isCooked && terminal.text.contains(Self.leave) }, "left as it was")
+    }
+
+    @Test func `Esc does not leave`() throws {
+        let terminal = try Self.start()
+        terminal.type("\u{1B}")
+        terminal.type("?")
+        usleep(200_000)
+        // Another size draws everything anew, so that the text is in one piece.
+        terminal.resize(101, 30)
+        terminal.signal(SIGWINCH)
+        #expect(terminal.waits { terminal.text.contains("keys and figures") })
+        terminal.type("\u{1B}")
+        #expect(!terminal.waits(seconds: 0.5) { !terminal.isRunning })
+        terminal.type("q")
+        #expect(terminal.waits { !terminal.isRunning })
+    }
+
+    @Test func `NO_COLOR is obeyed, live and once`() throws {
+        let colour = /\u{1B}\[[0-9;]*;?(3[0-7]|9[0-7])m/
+        let coloured = try Self.start()
+        #expect(coloured.waits { coloured.text.firstMatch(of: colour) != nil })
+        coloured.type("q")
+        let plain = try Self.start(["NO_COLOR": "1"])
+        #expect(plain.waits { plain.text.contains("Kafka does not answer") })
+        plain.type("q")
+        #expect(plain.waits { !plain.isRunning })
+        #expect(plain.text.firstMatch(of: colour) == nil)
+        let once = try Self.start(once: true)
+        #expect(once.waits(seconds: 20) { !once.isRunning })
+        once.drain()
+        #expect(once.text.contains("Kafka does not answer") && !once.text.contains("\u{1B}"))
+    }
+
+    @Test(.enabled(if: KafkaServer.isAvailable, "no broker"))
+    func `stores that are empty answer, and what they say is none`() throws {
+        let once = try Self.start(
+            columns: 120,
+            [
+                "DATABASE_URL": try TestServers.postgres().makeDatabase("dashboard"),
+                "KAFKA_BOOTSTRAP_SERVERS": try TestServers.kafka().bootstrapServers,
+            ], once: true)
+        #expect(once.waits(seconds: 20) { !once.isRunning })
+        once.drain()
+        for part in [
+            "● postgres", "● kafka", "○ api", "none is registered", "none in the newest predictions",
+            "nothing was ever stored",
+        ] { #expect(once.text.contains(part), "\(part) is not in\n\(once.text)") }
+    }
+
+    @Test func `a terminal that nobody reads does not hold up the end`() throws {
+        let terminal = try Self.start(columns: 500, rows: 200)
+        for round in 0..<40 {
+            terminal.resize(round % 2 == 0 ? 499 : 500, 200)
+            terminal.signal(SIGWINCH)
+            usleep(10_000)
+        }
+        terminal.signal(SIGTERM)
+        #expect(TestEnvironment.waits(seconds: 5) { !terminal.isRunning })
+        #expect(terminal.isCooked)
+    }
+
+    @Test(arguments: ["q", "\u{3}"])
     func `a key leaves`(key: String) throws {
         let terminal = try Self.start()
         terminal.type(key)
@@ -101,7 +171,7 @@ struct DashboardProcessTests {
         #expect(
             TestEnvironment.waits(seconds: 5) {
                 after += terminal.drain()
-                return after.contains("consumer lag by partition") && after.contains("alerts")
+                return after.contains("not yet stored, by partition") && after.contains("alerts")
             })
         terminal.type("q")
         #expect(terminal.waits { !terminal.isRunning })

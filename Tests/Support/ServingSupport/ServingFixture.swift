@@ -113,7 +113,7 @@ public enum ServingFixture {
             },
             scoreReference: ReferenceDistribution(numbers: [0.1, 0.2, 0.9]))
         return try ScoringModel(
-            ensemble: TreeEnsemble(BoosterModel(json: modelBytes(names), file: "model.json")), card: card,
+            BoosterModel(json: modelBytes(names), file: "model.json"), card: card,
             version: version)
     }
 
@@ -161,14 +161,8 @@ public enum ServingFixture {
     }
 
     /// A watermark's value.
-    public static func watermark(generation: UInt64 = 1, next: Int64) -> [UInt8] {
-        var bytes: [UInt8] = []
-        for value in [generation, UInt64(bitPattern: next)] {
-            for shift in stride(from: 56, through: 0, by: -8) {
-                bytes.append(UInt8(truncatingIfNeeded: value >> UInt64(shift)))
-            }
-        }
-        return bytes
+    public static func watermark(generation: UInt64 = 1, next: Int64, target: Int64 = 0) -> [UInt8] {
+        Watermark(generation: generation, nextOffset: next, target: target).bytes
     }
 
     /// The key of a partition's watermark.

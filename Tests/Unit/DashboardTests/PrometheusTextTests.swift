@@ -25,4 +25,27 @@ import Testing
         #expect(page.buckets("h").map(\.upperBound) == [0.1, .infinity])
         #expect(page.buckets("h").map(\.count) == [3, 9])
     }
+    @Test(arguments: [
+        "h_bucket{le=\"NaN\"} 1", "h_bucket{le=\"x\"} 1", "h_bucket{} 1", "h_bucket{le=\"1\"} NaN",
+        "h_bucket{le=\"1\"} -1",
+        "h_bucket{le=\"1\"} 5\nh_bucket{le=\"2\"} 4", "h_bucket{le=\"1\"} 1e308\nh_bucket{le=\"1\",a=\"b\"} 1e308",
+    ])
+    func `a damaged histogram is none`(page: String) {
+        #expect(PrometheusText(page).buckets("h").isEmpty)
+    }
+
+    @Test func `words are told by the labels of a sample that is not zero`() {
+        let page = PrometheusText(
+            "m{version=\"2\"} 0\nm{version=\"3\"} 1\nage{p=\"0\"} 3\nage{p=\"1\"} 7\nage{p=\"2\"} NaN")
+        #expect(page.labels("m") == ["version": "3"] && page.labels("n") == nil)
+        #expect(page.largest("age") == 7 && page.largest("m2") == nil)
+    }
+
+    @Test(arguments: [
+        "", "{", "a{", "a{b", "a{b=", "a{b=\"", "a{b=\"\\", "a{b=\"c\"", "a{b=\"c\"}", " 1", "{} 1", "a  2", "a{,} 1",
+    ])
+    func `a broken line is passed over`(line: String) {
+        #expect(PrometheusText(line).samples.count <= 1)
+        #expect(PrometheusText(line + "\nb 2").sum("b") == 2)
+    }
 }

@@ -121,7 +121,7 @@ import Testing
                 entity      customer 42
                 at          2019-01-01T00:00:00Z
                 events      3
-                last event  offset 41, generation 2
+                state as of offset 41, generation 2
                 log         payments/1, read up to offset 50
 
                 FEATURE                        VALUE
@@ -132,7 +132,9 @@ import Testing
         let json = OnlineAnswer.json("42", 1_546_300_800_000, [answer])
         #expect(json.hasPrefix(#"{"entity":"42","at":1546300800000,"views":{"customer":{"features":{"count_90s":0"#))
         #expect(json.contains(#""TX_AMOUNT_min_15m":null"#))
-        #expect(json.hasSuffix(#""generation":2,"topic":"payments","partition":1,"offset":41,"next_offset":50}}}"#))
+        #expect(
+            json.hasSuffix(
+                #""generation":2,"topic":"payments","partition":1,"offset":41,"next_offset":50,"degraded":false}}}"#))
     }
 
     @Test func `a moment is ISO 8601 or milliseconds, and now by default`() throws {

@@ -119,4 +119,56 @@ import Testing
             #expect(last == ("a\(count - 1)", count))
         }
     }
+
+    @Test(arguments: [1, 2, 3, 1_000])
+    func `a document of more values than allowed is refused at the first too many`(most: Int) throws {
+        let parser = JSONParser(maximumValues: most)
+        func outcome(_ text: String) -> JSONError? {
+            do throws(JSONError) {
+                try parser.parse(Array(text.utf8).span) { (_) throws(JSONError) in }
+                return nil
+            } catch {
+                return error
+            }
+        }
+        for shape in ["[", "[[],", #"{"a":1,"b":"#] {
+            // The container and what stands before the list count, too.
+            let before = shape == "[" ? 1 : shape == "[[]," ? 2 : 2
+            guard most >= before + 1 else { continue }
+            let fits = Array(repeating: "1", count: most - before).joined(separator: ",")
+            let open = shape.hasPrefix("{") ? "[" : ""
+            guard open.isEmpty || most >= 4 else { continue }
+            let room = open.isEmpty ? fits : Array(repeating: "1", count: most - 3).joined(separator: ",")
+            let end = open.isEmpty ? "]" : "]}"
+            #expect(outcome(shape + open + room + end) == nil)
+            #expect(outcome(shape + open + room + ",1" + end)?.reason == .tooManyValues)
+        }
+        #expect(outcome("7") == nil)
+        #expect(outcome("[" + String(repeating: "1,", count: 100_000) + "1]")?.reason == .tooManyValues)
+    }
+
+    @Test func `what a large document needed is given back`() throws {
+        let parser = JSONParser(maximumValues: 1 << 20)
+        for text in [
+            "[" + String(repeating: "1,", count: 4_000_000) + "1]",
+            "[" + String(repeating: "\"\\n\",", count: 500_000) + "1]",
+        ] {
+            _ = try? parser.parse(Array(text.utf8).span) { (_) throws(JSONError) in }
+            #expect(parser.heldBytes < 8 << 20)
+        }
+        try parser.parse(Array("[1]".utf8).span) { (root) throws(JSONError) in #expect(root.kind == .array) }
+    }
+
+    @Test func `containers tell where they lie in the document`() throws {
+        let document = Array(#" {"a" : [1, "é"] , "b": { }, "c": "x\u0041"} "#.utf8)
+        let texts = try JSONParser().parse(document.span) { (root) throws(JSONError) in
+            var texts: [String?] = [root.range(in: document.span).map { String(decoding: document[$0], as: UTF8.self) }]
+            var members = root.children
+            while let member = members.next() {
+                texts.append(member.range(in: document.span).map { String(decoding: document[$0], as: UTF8.self) })
+            }
+            return texts
+        }
+        #expect(texts == [#"{"a" : [1, "é"] , "b": { }, "c": "x\u0041"}"#, #"[1, "é"]"#, "{ }", nil])
+    }
 }

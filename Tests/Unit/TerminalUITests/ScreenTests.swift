@@ -5,7 +5,8 @@ import Testing
     @Test(arguments: [
         ("plain", 5), ("日本語のリスト", 14), ("😀😀", 4), ("🫡", 2), ("e\u{301}", 1), ("👨‍👩‍👧‍👦", 2), ("❤\u{FE0F}", 2), ("한글", 4),
         ("", 0),
-        ("é", 1), ("Ω", 1), ("\u{200B}", 0),
+        ("é", 1), ("Ω", 1), ("\u{200B}", 0), ("\t", 1), ("\r\n", 1), ("\u{9B}", 1), ("\u{202E}", 1), ("\u{2028}", 1),
+        ("a\u{1B}b", 3), ("a\u{202E}b", 3),
     ])
     func `counts columns`(text: String, columns: Int) {
         #expect(DisplayWidth.of(text) == columns)
@@ -30,10 +31,53 @@ import Testing
         #expect(screen.lines == [" hello …", "日本語…"])
     }
 
-    @Test func `a control character in data becomes a space`() {
+    @Test func `a control character in data becomes a mark in one cell`() {
         var screen = Screen(Size(10, 1))
         screen.draw("a\u{1B}[2Jb\tc", x: 0, y: 0)
-        #expect(screen.lines == ["a [2Jb c"])
+        #expect(screen.lines == ["a?[2Jb?c"])
+    }
+
+    /// Every scalar that a terminal may obey, and clusters that are awkward to measure.
+    @Test func `a cell of any text leaves what stands to its right in its column`() {
+        let controls =
+            Array(0..<0x20) + Array(0x7F..<0xA0) + [0x061C, 0x200E, 0x200F] + Array(0x2028...0x202E)
+            + Array(0x2066...0x2069)
+        let texts =
+            controls.compactMap { Unicode.Scalar(UInt32($0)) }.map { "x\($0)y" }
+            + [
+                "\r\n", "日本語のリスト", "😀😀", "🫡", "e\u{301}", "\u{301}", "👨‍👩‍👧‍👦", "1\u{FE0F}\u{20E3}", "\u{FE0F}", "\u{200B}",
+                "e" + String(repeating: "\u{301}", count: 5_000),
+                "🏴\u{E0067}\u{E0062}\u{E0065}\u{E006E}\u{E0067}\u{E007F}",
+            ]
+        for text in texts {
+            for width in 1...9 {
+                var screen = Screen(Size(20, 1))
+                screen.draw(DisplayWidth.fit(text, to: width) + "|", x: 0, y: 0)
+                var terminal = FakeTerminal(width: 20, height: 1)
+                terminal.feed(screen.escapes(after: nil))
+                #expect(terminal.rows[0][width] == "|", "\(Array(text.unicodeScalars).prefix(4)) in \(width) columns")
+                #expect(screen.escapes(after: nil).utf8.count < 300)
+            }
+        }
+    }
+
+    @Test func `without colours only bold and reversed are left`() {
+        var screen = Screen(Size(6, 1))
+        screen.draw("ab", x: 0, y: 0, style: Style(.red, bold: true))
+        screen.draw("cd", x: 2, y: 0, style: Style(.cyan, reversed: true))
+        #expect(screen.escapes(after: nil).contains("\u{1B}[0;1;31mab"))
+        let plain = screen.escapes(after: nil, usesColour: false)
+        #expect(plain.contains("\u{1B}[0;1mab") && plain.contains("\u{1B}[0;7mcd"))
+        #expect(plain.wholeMatch(of: /.*;3[0-9]m.*/) == nil)
+    }
+
+    @Test(
+        arguments: [
+            (nil, "xterm-256color", true), ("", "xterm", true), ("1", "xterm", false), ("0", "xterm", false),
+            (nil, "vt100", false), (nil, "vt220", false), (nil, "xterm-mono", false), (nil, "screen", true),
+        ] as [(String?, String, Bool)])
+    func `colours depend on NO_COLOR and the kind of terminal`(noColor: String?, kind: String, uses: Bool) {
+        #expect(Terminal.usesColour(noColor: noColor, kind: kind) == uses)
     }
 
     @Test(arguments: [(0, 0), (1, 1), (2, 1), (3, 2), (20, 5), (500, 200)])
@@ -119,6 +163,8 @@ private struct FakeTerminal {
         var rest = Substring(text)
         while let character = rest.popFirst() {
             guard character == "\u{1B}" else {
+                precondition(
+                    character.unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7F..<0xA0).contains($0.value) })
                 if x < width { rows[y][x] = character }
                 let columns = DisplayWidth.of(character)
                 if columns == 2, x + 1 < width { rows[y][x + 1] = nil }

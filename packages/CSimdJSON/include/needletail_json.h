@@ -33,6 +33,7 @@ enum nj_error {
     NJ_TRAILING = 11,
     NJ_TOO_LARGE = 12,
     NJ_MEMORY = 13,
+    NJ_TOO_MANY = 14,
 };
 
 /// One value in document order. `key` is the unescaped member name (null outside an object). `value` is the unescaped
@@ -49,12 +50,19 @@ typedef struct nj_node {
 
 typedef struct nj_parser nj_parser;
 
-/// A parser to be reused by one thread at a time; null when out of memory.
-nj_parser *nj_parser_create(uint32_t maximum_depth);
+/// A parser to be reused by one thread at a time; null when out of memory. A document of more values than `maximum_nodes` is
+/// refused when the first of them too many is met: a value takes 32 bytes here, and may be 2 in the document.
+nj_parser *nj_parser_create(uint32_t maximum_depth, size_t maximum_nodes);
 void nj_parser_destroy(nj_parser *parser);
 
 /// Validates the whole document and lists its values; returns an `nj_error`. Reads exactly `length` bytes: no padding.
 int32_t nj_parse(nj_parser *parser, const uint8_t *bytes, size_t length);
+
+/// Gives back what a large document needed; a small one's room is kept. The values of the last document are gone.
+void nj_trim(nj_parser *parser);
+
+/// Bytes the parser keeps for the next document.
+size_t nj_held_bytes(const nj_parser *parser);
 
 /// The values of the last document, `nj_node_count` of them, the root first.
 const nj_node *nj_nodes(const nj_parser *parser);

@@ -1,0 +1,134 @@
+import Dashboard
+import FeatureStore
+import Foundation
+import JSON
+import TestSupport
+import Testing
+
+@Suite struct AlertColumnsTests {
+    static func columns(_ files: [String: String], reveals: Bool = false) throws -> AlertColumns {
+        let folder = try TestEnvironment.temporaryFolder("alert-columns")
+        for (name, text) in files { try Data(text.utf8).write(to: URL(fileURLWithPath: "\(folder)/\(name).yaml")) }
+        return AlertColumns(try FeatureRepository.load(directory: folder, environment: [:]), reveals: reveals)
+    }
+
+    /// The definitions of the repository.
+    static func cards(reveals: Bool = false) throws -> AlertColumns {
+        AlertColumns(
+            try FeatureRepository.load(directory: TestEnvironment.packageRoot + "/feature_repo", environment: [:]),
+            reveals: reveals)
+    }
+
+    /// Cash machines: integer cents, an integer key, one text.
+    static let machines = [
+        "feature_store":
+            "project: cash\nonline_store: {type: redis, url: \"\"}\noffline_store: {type: postgres, url: \"\"}\n",
+        "source": """
+        kind: source
+        name: withdrawals
+        topic: withdrawals
+        event_id: slip
+        event_timestamp: {field: at, format: unix_seconds}
+        fields: {slip: string, at: integer, machine: integer, account: string, cents: integer, branch: string}
+        """,
+        "view": """
+        kind: stream_feature_view
+        name: account_activity
+        entity: {name: holder, join_key: account, type: string}
+        source: withdrawals
+        aggregations:
+          - {column: cents, functions: [count, sum], windows: [1h]}
+        """,
+        "service": "kind: feature_service\nname: cash_v1\nfeatures: [account_activity]\n",
+    ]
+
+    static func record(_ request: String, _ more: String = "") throws -> JSONTree {
+        try JSONTree.parse(
+            """
+            {"transaction_id":"x1","event_timestamp":1577836800000,"model_version":"3","threshold":0.5,"probability":0.9,
+             "is_fraud":true,"degraded":false,"request":\(request)\(more)}
+            """)
+    }
+
+    @Test func `captions are the names of the definitions`() throws {
+        let cards = try Self.cards()
+        #expect(cards.keyCaption == "card" && cards.texts == ["merchant", "category"] && cards.amount == "amt")
+        let machines = try Self.columns(Self.machines)
+        #expect(machines.keyCaption == "holder" && machines.texts == ["branch"] && machines.amount == "cents")
+    }
+
+    @Test func `integer amounts are shown`() throws {
+        let alert = try Self.columns(Self.machines).alert(
+            Self.record(#"{"slip":"x1","at":1577836800,"machine":7,"account":"AC-1","cents":12500,"branch":"north"}"#))
+        #expect(alert?.amount == "12500" && alert?.texts == ["north"] && alert?.entity == "AC-1")
+    }
+
+    @Test func `keys are masked unless they are asked for, wherever a card number stands`() throws {
+        let request =
+            #"{"cc_num":"4992346398065154184","merchant":"paid with 4111 1111 1111 1111","category":"a","amt":9.10}"#
+        let alert = try Self.cards().alert(Self.record(request))
+        #expect(alert?.entity == "499234…4184" && alert?.texts.first == "paid with 411111…1111")
+        let revealed = try Self.cards(reveals: true).alert(Self.record(request))
+        #expect(revealed?.entity == "4992346398065154184" && revealed?.texts.first == "paid with 4111 1111 1111 1111")
+    }
+
+    @Test(arguments: [
+        #""event_timestamp":1.5e300"#, #""event_timestamp":99999999999999999999"#, #""event_timestamp":"x""#,
+        #""event_timestamp":null"#, #""probability":1e308"#, #""probability":-1"#, #""probability":null"#,
+        #""threshold":2"#, #""threshold":"NaN""#,
+    ])
+    func `a record with an impossible number is shown without it`(member: String) throws {
+        let name = String(member.dropFirst().prefix { $0 != "\"" })
+        guard case .object(let members) = try Self.record("{}") else { return }
+        let changed = try JSONTree.parse("{\(member)}")[name] ?? .null
+        let record = JSONTree.object(members.map { $0.key == name ? .init(name, changed) : $0 })
+        let alert = try #require(try Self.cards().alert(record))
+        switch name {
+        case "event_timestamp": #expect(alert.eventTimeMillis == nil)
+        case "probability": #expect(alert.probability.isNaN)
+        default: #expect(alert.threshold.isNaN && !alert.isStrong)
+        }
+    }
+
+    @Test(arguments: [
+        "null", "1", "[]", "{}", #"{"is_fraud":false,"request":{}}"#, #"{"is_fraud":true}"#,
+        #"{"is_fraud":true,"request":{},"transaction_id":1,"model_version":"1"}"#,
+        #"{"is_fraud":true,"request":{},"transaction_id":"a"}"#, #"{"is_fraud":"true","request":{}}"#,
+    ])
+    func `what is no alert is passed over`(text: String) throws {
+        #expect(try Self.cards().alert(JSONTree.parse(text)) == nil)
+    }
+
+    @Test func `a text of a megabyte costs a row, not the screen`() throws {
+        let long = String(repeating: "x", count: 1 << 20)
+        let zalgo = "z" + String(repeating: "\u{301}", count: 100_000)
+        let alert = try Self.cards().alert(
+            Self.record(#"{"cc_num":"\#(long)","merchant":"\#(zalgo)","amt":"\#(long)"}"#))
+        #expect(
+            alert.map { $0.entity.utf8.count < 1_300 && $0.texts[0].utf8.count < 1_300 && $0.amount.utf8.count < 1_300 }
+                == true)
+    }
+}
+
+@Suite struct MaskingTests {
+    @Test(arguments: [
+        ("4992346398065154184", "499234…4184"), ("4111111111111111", "411111…1111"), ("123456789012", "123456…9012"),
+        ("C001", "C001"), ("1234567", "1234567"), ("12345678", "12…78"),
+        ("fd7af248-ce5c-46a5-93d7-1c0c9005b99d", "fd7af2…b99d"),
+        ("日本語のリスト日本語のリスト", "日本語のリス…のリスト"), ("", ""),
+    ])
+    func `a key shows at most its first six and last four`(key: String, shown: String) {
+        #expect(Masking.key(key) == shown)
+    }
+
+    @Test(arguments: [
+        ("no number", "no number"), ("a 4111-1111-1111-1111 b", "a 411111…1111 b"),
+        ("2026-11-28 23:10:11", "2026-11-28 23:10:11"),
+        ("41111111111", "41111111111"), ("4111 1111  1111 1111", "4111 1111  1111 1111"),
+        ("４１１１１１１１１１１１１１１１", "４１１１１１…１１１１"), ("x411111111111y 5555555555554444 ", "x411111…1111y 555555…4444 "),
+        ("offset 123456 of 99999999999", "offset 123456 of 99999999999"),
+    ])
+    func `runs of twelve digits and more are masked in any text`(text: String, shown: String) {
+        #expect(Masking.digits(in: text) == shown)
+    }
+}

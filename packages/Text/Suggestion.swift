@@ -1,0 +1,31 @@
+/// Finds what a misspelt name was meant to be.
+public enum Suggestion {
+    /// The candidate nearest to `name` by edit distance, or nil when none is near: about a third of the letters may differ.
+    public static func nearest(to name: String, among candidates: some Sequence<String>) -> String? {
+        let limit = max(1, (name.utf8.count + 1) / 3)
+        var best: (name: String, distance: Int)?
+        for candidate in candidates {
+            let distance = distance(name, candidate)
+            if distance <= limit, distance < best?.distance ?? .max { best = (candidate, distance) }
+        }
+        return best?.name
+    }
+
+    /// Levenshtein's distance in bytes, a swap of neighbours counting as one step. `row[j]` is the distance between the letters of
+    /// `left` read so far and the first j of `right`.
+    public static func distance(_ left: String, _ right: String) -> Int {
+        let (a, b) = (Array(left.utf8), Array(right.utf8))
+        var beforeLast: [Int] = []
+        var last = Array(0...b.count)
+        for (i, letter) in a.enumerated() {
+            var row = [i + 1]
+            for (j, other) in b.enumerated() {
+                var steps = min(last[j] + (letter == other ? 0 : 1), last[j + 1] + 1, row[j] + 1)
+                if i > 0, j > 0, letter == b[j - 1], a[i - 1] == other { steps = min(steps, beforeLast[j - 1] + 1) }
+                row.append(steps)
+            }
+            (beforeLast, last) = (last, row)
+        }
+        return last[b.count]
+    }
+}

@@ -9,7 +9,7 @@ INTEGRATION := 'BrokerTests|PipelineTests|ProgramTests|ServingTests|StoreTests|T
 ON_KAFKA := 'PipelineTests|LibrdkafkaTests|ServingTests'
 
 .PHONY: help packages build test test-apache test-unit test-integration bench format lint check docs up down status logs dashboard \
-	clean-data clean hooks conformance bench-broker fuzz settings
+	clean-data clean hooks conformance bench-broker fuzz settings test-up
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
@@ -39,6 +39,10 @@ test-integration: packages  ## run the tests on real servers
 	@swift build $(TESTS) --build-tests
 	@swift test $(TESTS) --skip-build --filter $(INTEGRATION)
 
+test-up:  ## break `make up` at three moments, or NEEDLETAIL_UP_MOMENTS=20, and see it come back
+	@[ -x .build/tests/release/needletail ] || $(MAKE) --no-print-directory build
+	@Tests/Up/run
+
 bench:  ## measure, beside peers of the same run: ARGS="case --json"
 	@scripts/install-packages --bench
 	@NEEDLETAIL_BENCHMARKS=1 swift run $(FLAVOUR) needletail-bench $(ARGS)
@@ -63,7 +67,7 @@ ifeq ($(MODE),compose)
 	@scripts/up-compose
 else
 	@$(MAKE) --no-print-directory build
-	@scripts/up
+	@setpriv --pdeathsig TERM scripts/up
 endif
 
 down:  ## stop everything and keep the data

@@ -71,7 +71,7 @@ let package = Package(
         // serving and broker
         wrapper("HTTPServer", ["CMicroHTTPD", "EventLoop", "Observability", "JSON"]),
         wrapper("KafkaProtocol", ["CCRC32C"]),
-        wrapper("KafkaBroker", ["KafkaProtocol", "EventLoop", "Observability", "JSON"]),
+        wrapper("KafkaBroker", ["KafkaProtocol", "EventLoop", "Observability", "Compression"]),
 
         // stores and data
         library("FeatureStore", depending: ["FeatureEngine", "YAML"]),
@@ -171,6 +171,7 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["FeatureEngine", "FeatureStore", "CAllocationCounter"],
             path: "Tests/Support/TestSupport", swiftSettings: common),
+        .target(name: "CDiskJournal", path: "Tests/Support/CDiskJournal", publicHeadersPath: "include"),
         .target(name: "CAllocationCounter", path: "Tests/Support/CAllocationCounter", publicHeadersPath: "include"),
         unitTests("FeatureEngine"),
         unitTests("FeatureStore", ["FeatureEngine", "YAML"]),
@@ -188,7 +189,7 @@ let package = Package(
         unitTests("FraudModel", ["GradientBoosting", "FeatureEngine", "FeatureStore", "JSON"], fixtures: true),
         unitTests("ServiceRuntime", ["Observability"]),
         unitTests("TerminalUI"),
-        unitTests("Dashboard", ["TerminalUI", "FeatureStore", "JSON"]),
+        unitTests("Dashboard", ["TerminalUI", "FeatureStore", "JSON", "KafkaClient"]),
         unitTests("KafkaProtocol"),
         unitTests("KafkaBroker", ["KafkaProtocol"]),
         unitTests("Scheduler", ["ServiceRuntime", "Observability"]),
@@ -214,12 +215,12 @@ let package = Package(
         ),
         integrationTests("TerminalTests", []),
         integrationTests("ProgramTests", ["needletail"]),
-        integrationTests("BrokerTests", ["KafkaClient", "KafkaBroker", "KafkaProtocol"]),
+        integrationTests("BrokerTests", ["KafkaClient", "KafkaBroker", "KafkaProtocol", "CDiskJournal"]),
         integrationTests(
             "ServingTests",
             [
                 "PredictionAPI", "ServingSupport", "ServiceRuntime", "Observability", "FraudModel", "RedisClient",
-                "KafkaClient", "JSON",
+                "KafkaClient", "JSON", "FeatureEngine", "FeatureStore",
             ]),
         integrationTests(
             "PipelineTests",

@@ -303,6 +303,10 @@ int32_t nj_parse(nj_parser *parser, const uint8_t *bytes, size_t length) { retur
 
 void nj_trim(nj_parser *parser) { parser->trim(); }
 
+size_t nj_held_bytes(const nj_parser *parser) {
+    return parser->nodes.size() * sizeof(nj_node) + parser->unescaped.size() + parser->stage1->capacity() * sizeof(uint32_t);
+}
+
 const nj_node *nj_nodes(const nj_parser *parser) { return parser->nodes.data(); }
 size_t nj_node_count(const nj_parser *parser) { return parser->node_count; }
 size_t nj_error_offset(const nj_parser *parser) { return parser->error_offset; }

@@ -10,6 +10,8 @@ public enum CompressionError: Error, Hashable, Sendable, CustomStringConvertible
     case truncated(path: String)
     /// The archive is damaged, or is none.
     case corrupt(path: String, reason: String)
+    /// It is a file of another kind; `cure` says what to do with it.
+    case otherFormat(path: String, what: String, cure: String)
     /// Nobody reads what is written: the pipe is closed.
     case closedPipe(path: String)
     /// Reading or writing failed on the way.
@@ -22,6 +24,7 @@ public enum CompressionError: Error, Hashable, Sendable, CustomStringConvertible
         case .notOpened(let path, let reason): "\(path): cannot be opened: \(reason)"
         case .truncated(let path): "\(path): truncated, the archive ends in the middle"
         case .corrupt(let path, let reason): "\(path): damaged: \(reason)"
+        case .otherFormat(let path, let what, let cure): "\(path): is \(what): \(cure)"
         case .closedPipe(let path): "\(path): closed by its reader"
         case .failed(let path, let reason): "\(path): \(reason)"
         }
@@ -56,6 +59,20 @@ public enum CompressionFormat: Sendable {
 }
 
 extension CompressionFormat {
+    /// What bytes that are no CSV begin with.
+    static func otherFormat(_ bytes: ArraySlice<UInt8>) -> String? {
+        let kinds: [(magic: [UInt8], name: String)] = [
+            (Array("PAR1".utf8), "a Parquet file"), (Array("BZh".utf8) + [0x31], "a bzip2 archive"),
+            (Array("BZh9".utf8), "a bzip2 archive"), ([0xFD, 0x37, 0x7A, 0x58, 0x5A, 0x00], "an xz archive"),
+            ([0x37, 0x7A, 0xBC, 0xAF, 0x27, 0x1C], "a 7-Zip archive"), (Array("PK\u{3}\u{4}".utf8), "a zip archive"),
+            (Array("SQLite format 3".utf8), "an SQLite database"), ([0xD0, 0xCF, 0x11, 0xE0], "an old Excel workbook"),
+            (Array("Obj\u{1}".utf8), "an Avro file"), (Array("ARROW1".utf8), "an Arrow file"),
+            (Array("%PDF".utf8), "a PDF"), (Array("<!DOCTYPE".utf8), "an HTML page"),
+            (Array("<html".utf8), "an HTML page"),
+        ]
+        return kinds.first { bytes.starts(with: $0.magic) }?.name
+    }
+
     /// Endings that promise a format which is not written here, with its name.
     private static let others: [(ending: String, name: String)] = [
         ("parquet", "Parquet"), ("xlsx", "Excel"), ("xls", "Excel"), ("ods", "OpenDocument"), ("json", "JSON"),

@@ -7,7 +7,6 @@ public enum EventLoopError: Error, Equatable, Sendable, CustomStringConvertible 
     /// The host has no address, or the port may not be bound.
     case cannotListen(host: String, port: Int, reason: String)
 
-    /// One sentence.
     public var description: String {
         switch self {
         case .system(let call, let reason): "\(call) failed: \(reason)"

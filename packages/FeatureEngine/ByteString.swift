@@ -2,6 +2,7 @@
 ///
 /// `String` compares by canonical equivalence, so "é" as one scalar and as "e" with a combining accent are one `String`,
 /// while Kafka, Redis, Postgres and a model's categories keep two. What is looked up by such text is keyed by this.
+/// See docs/design.md, The function F.
 public struct ByteString: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// The bytes, as they came.
     public let bytes: [UInt8]

@@ -10,7 +10,8 @@ public struct CivilTime: Hashable, Sendable {
     /// The civil time of a moment, ms UTC.
     public init(millis: Int64) {
         let days = Self.floorDivide(millis, 86_400_000)
-        let rest = Int(millis - days * 86_400_000)
+        // Wraps on purpose: the product may lie below Int64.min, the difference never leaves one day.
+        let rest = Int(millis &- days &* 86_400_000)
         let shifted = Int(days) + 719_468
         let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
         let dayOfEra = shifted - era * 146_097

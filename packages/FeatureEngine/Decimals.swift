@@ -58,6 +58,41 @@ public enum Decimals {
         return isNegative ? -units : units
     }
 
+    /// Minor units of a JSON number (`-?digits[.digits][e±digits]`, leading zeros allowed) rounded to `places` decimals, half to
+    /// even; nil for anything else, and past 10¹⁵ minor units.
+    ///
+    /// Exact decimal arithmetic on the text: `251.20000000000002` is 251.20, `0.125` is 0.12, `0.12500000000000001` is 0.13.
+    public static func roundedMinorUnits(_ text: Span<UInt8>, places: Int) -> Int64? {
+        guard let number = DecimalText(text) else { return nil }
+        // The first `kept` significant digits are minor units; one digit more decides, and whether any other is there.
+        let kept = number.pointPosition + places
+        var value: Int64 = 0
+        var (next, hasMore): (UInt8, Bool) = (0, false)
+        var position = 0
+        for index in number.digits where text[index] != 0x2E {
+            let digit = text[index] &- 0x30
+            if position < kept {
+                value = value * 10 + Int64(digit)
+                guard value <= largestMinorUnits else { return nil }
+            } else if position == kept {
+                next = digit
+            } else if digit != 0 {
+                hasMore = true
+            }
+            position += 1
+        }
+        // Zeros that are not written: before the point of 1e3, or before the digits of 1e-9, where all of them only decide.
+        if kept < 0 { return 0 }
+        while position < kept, value != 0 {
+            value *= 10
+            guard value <= largestMinorUnits else { return nil }
+            position += 1
+        }
+        if next > 5 || next == 5 && (hasMore || value % 2 != 0) { value += 1 }
+        guard value <= largestMinorUnits else { return nil }
+        return number.isNegative ? -value : value
+    }
+
     /// A finite double from JSON number grammar (`-?digits[.digits][e±digits]`), leading zeros allowed; nil when it overflows.
     ///
     /// Up to 15 digits and 22 decimals are exact doubles, so one division rounds correctly (Clinger's fast path); the
@@ -130,5 +165,46 @@ extension Decimals {
     static func isInteger(_ text: Span<UInt8>) -> Bool {
         let first = text.count > 0 && text[0] == 0x2D ? 1 : 0
         return first < text.count && (first..<text.count).allSatisfy { text[$0] &- 0x30 < 10 }
+    }
+}
+
+/// Where the parts of a JSON number lie in its text.
+private struct DecimalText {
+    let isNegative: Bool
+    /// Digits and the point between them.
+    let digits: Range<Int>
+    /// How many digits stand before the point once the exponent has moved it; bounded, for what lies beyond is 0 or too large.
+    let pointPosition: Int
+
+    init?(_ text: Span<UInt8>) {
+        let count = text.count
+        isNegative = count > 0 && text[0] == 0x2D
+        let first = isNegative ? 1 : 0
+        var index = first
+        while index < count, text[index] &- 0x30 < 10 { index += 1 }
+        let whole = index - first
+        guard whole > 0 else { return nil }
+        if index < count, text[index] == 0x2E {
+            index += 1
+            let start = index
+            while index < count, text[index] &- 0x30 < 10 { index += 1 }
+            guard index > start else { return nil }
+        }
+        digits = first..<index
+        var exponent = 0
+        if index < count, text[index] | 0x20 == 0x65 {
+            index += 1
+            let isMinus = index < count && text[index] == 0x2D
+            if isMinus || index < count && text[index] == 0x2B { index += 1 }
+            let start = index
+            while index < count, text[index] &- 0x30 < 10 {
+                exponent = min(1 << 32, exponent * 10 + Int(text[index] &- 0x30))
+                index += 1
+            }
+            guard index > start else { return nil }
+            if isMinus { exponent = -exponent }
+        }
+        guard index == count else { return nil }
+        pointPosition = whole + exponent
     }
 }

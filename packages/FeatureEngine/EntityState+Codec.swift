@@ -31,6 +31,12 @@ extension EntityState {
         return (generation, Int64(bitPattern: offset))
     }
 
+    /// How many events a blob says it has; 0 when it is too short to say.
+    public static func eventCount(ofBlob blob: Span<UInt8>) -> Int {
+        guard blob.count >= headerSize else { return 0 }
+        return Int(blob.bigEndian(at: 13) & 0xFFFF_FFFF)
+    }
+
     /// The state as a blob. `bytes` is emptied first and keeps its room.
     public func encode(into bytes: inout [UInt8]) {
         let stride = view.stride
@@ -111,10 +117,13 @@ extension EntityState {
         let count = Int(blob.bigEndian(at: 13) & 0xFFFF_FFFF)
         let newest = Int64(bitPattern: blob.bigEndian(at: 21))
         guard blob.bigEndian(at: Self.checksumStart) == Self.checksum(blob) else { throw .corrupt }
-        guard count <= blob.count - Self.headerSize else { throw .corrupt }  // An event is a byte at least.
-
+        // No position of a log or generation comes near these; arithmetic on them must not trap.
+        guard generation < 1 << 62, offset >= -1, offset < 1 << 62 else { throw .corrupt }
         let stride = view.stride
         let columns = view.columns
+        // An event is a byte for its time and one a column at least.
+        guard count <= (blob.count - Self.headerSize) / (1 + columns.count) else { throw .corrupt }
+
         // Taken out of the state while it is filled, so that its storage is known to have one owner.
         var stored = cells
         cells = []
@@ -124,7 +133,7 @@ extension EntityState {
         var time: Int64 = 0
         for row in Swift.stride(from: 0, to: count * stride, by: stride) {
             let (next, overflow) = time.addingReportingOverflow(Int64(bitPattern: try blob.varint(at: &cursor)))
-            guard !overflow, next >= time else { throw .corrupt }
+            guard !overflow, next >= time, PlausibleTime.range.contains(next) else { throw .corrupt }
             time = next
             cells[row] = time
             for column in columns {

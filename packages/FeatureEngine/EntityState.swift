@@ -5,6 +5,10 @@
 ///     events with position ≤ v  ──────┼── dropped ◀──┤ kept ─┼──── counted ───┼── newer than t: not counted
 ///
 /// Ties keep arrival order, because positions only grow. A value type with one owner; `evaluate` never changes it.
+///
+/// Raw events and never an aggregate: a stored sum is right at the moment of its last event and wrong from then on, because windows
+/// end at the time that is asked for. Retention is measured from the newest event and not from a clock, so that the same log gives
+/// the same state whenever it is read; S, two days, leaves events that come late their place. See docs/design.md, State.
 public struct EntityState: Sendable {
     /// What became of an inserted event.
     public enum Insertion: Hashable, Sendable {

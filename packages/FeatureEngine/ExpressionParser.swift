@@ -18,6 +18,20 @@ struct ExpressionLexer {
         }
     }
 
+    /// What other languages have, and how it is said here.
+    static let missing = [
+        "=": "Compare with ==", "**": "Multiply: x * x", "^": "Multiply: x * x", "//": "Divide with /",
+        "%": "There is no remainder; hour_of_day and day_of_week give parts of a time",
+        "&&": "Multiply the comparisons: (a > 1) * (b < 2)", "||": "Write max(a > 1, b < 2)", "!": "Write 1 - (a > 1)",
+        "?": "Write if(condition, then, otherwise)", "<>": "Compare with !=",
+    ]
+    static let missingWords = [
+        "and": "Multiply the comparisons: (a > 1) * (b < 2)", "or": "Write max(a > 1, b < 2)",
+        "not": "Write 1 - (a > 1)", "if": "Write if(condition, then, otherwise)",
+        "else": "Write if(condition, then, otherwise)", "then": "Write if(condition, then, otherwise)",
+        "is": "Compare with ==, or write is_missing(x)", "in": "Compare with each: max(x == \"a\", x == \"b\")",
+    ]
+
     private let characters: [Character]
     private var cursor = 0
 
@@ -50,6 +64,9 @@ struct ExpressionLexer {
         }
         if cursor + 1 < characters.count {
             let pair = String(characters[cursor...cursor + 1])
+            if let fix = Self.missing[pair] {
+                throw ExpressionError(column: column, message: "there is no operator `\(pair)`", fix: fix)
+            }
             if ["<=", ">=", "==", "!="].contains(pair) {
                 cursor += 2
                 return (.symbol(pair), column)
@@ -58,7 +75,7 @@ struct ExpressionLexer {
         guard "+-*/()<>,.".contains(character) else {
             throw ExpressionError(
                 column: column, message: "`\(character)` means nothing here",
-                fix: character == "=" ? "Compare with ==" : "Use + - * / < <= > >= == != ( ) and function names")
+                fix: Self.missing[String(character)] ?? "Use + - * / < <= > >= == != ( ) and function names")
         }
         cursor += 1
         return (.symbol(String(character)), column)
@@ -115,6 +132,7 @@ struct ExpressionParser {
     mutating func parse() throws(ExpressionError) -> Expression {
         let expression = try comparison()
         guard token == .end else {
+            if let error = missingOperator { throw error }
             throw ExpressionError(
                 column: column, message: "\(token.words) follows a complete expression",
                 fix: "Put an operator before it, or remove it")
@@ -201,6 +219,10 @@ struct ExpressionParser {
                 return Expression(.reference(view: name, name: feature), column: start)
             }
             try advance()
+            // `not a`: a word that could be a name, were it not followed by another operand.
+            if let fix = ExpressionLexer.missingWords[name], startsOperand {
+                throw ExpressionError(column: start, message: "there is no operator `\(name)`", fix: fix)
+            }
             guard try take("(") != nil else { return Expression(.reference(view: nil, name: name), column: start) }
             return try call(name, at: start)
         case .symbol("("):
@@ -212,6 +234,14 @@ struct ExpressionParser {
             throw ExpressionError(
                 column: column, message: "a number, a name or a function should stand where \(token.words) is",
                 fix: "Complete the expression")
+        }
+    }
+
+    /// Whether the token begins an operand that no operator precedes.
+    private var startsOperand: Bool {
+        switch token {
+        case .number, .text, .name: true
+        case .symbol, .end: false
         }
     }
 
@@ -240,9 +270,16 @@ struct ExpressionParser {
         return Expression(.call(function, arguments), column: start)
     }
 
+    /// The token as an operator of other languages.
+    private var missingOperator: ExpressionError? {
+        guard case .name(let word) = token, let fix = ExpressionLexer.missingWords[word] else { return nil }
+        return ExpressionError(column: column, message: "there is no operator `\(word)`", fix: fix)
+    }
+
     private func unclosed(_ start: Int) -> ExpressionError {
-        ExpressionError(
-            column: column, message: "a `)` should stand where \(token.words) is",
-            fix: "Close the parenthesis opened at character \(start)")
+        missingOperator
+            ?? ExpressionError(
+                column: column, message: "a `)` should stand where \(token.words) is",
+                fix: "Close the parenthesis opened at character \(start)")
     }
 }

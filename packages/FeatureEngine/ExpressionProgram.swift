@@ -15,6 +15,14 @@ public enum ExpressionOperand: Sendable {
 }
 
 /// An expression compiled against a schema: a short stack program, evaluated without allocating.
+///
+/// `amt / card_activity.amt_mean_7d` becomes `field 4 · feature (0, 6) · divide`: each step takes its operands from the top of a
+/// stack of doubles and leaves its result there. Missing is NaN, and NaN runs through arithmetic by itself, so a missing part
+/// makes a missing result without a test at each step; comparisons with NaN, division by zero and logarithms of what has none
+/// are made missing by their step. Text never enters the stack: the few steps that look at text name where it lies.
+///
+/// The depth is known when it is compiled, so the stack has a fixed size and lies in the caller's frame. Names are resolved once;
+/// an expression that uses another feature of the same view takes that feature's steps in its place.
 public struct ExpressionProgram: Sendable {
     enum Time: Hashable, Sendable {
         case event

@@ -26,6 +26,16 @@ public enum FieldType: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// Reads a declaration: a type, and whether a decimal rounds what has more places, half to even: `decimal(2, round)`.
+    public static func declaration(_ text: String) -> (type: FieldType, rounds: Bool)? {
+        if let type = FieldType(text) { return (type, false) }
+        guard text.hasPrefix("decimal("), text.hasSuffix(")"), let comma = text.firstIndex(of: ","),
+            text[comma...].dropFirst().drop(while: { $0 == " " }) == "round)",
+            let type = FieldType("\(text[..<comma]))")
+        else { return nil }
+        return (type, true)
+    }
+
     /// The YAML spelling.
     public var description: String {
         switch self {
@@ -46,12 +56,23 @@ public struct Field: Hashable, Sendable {
     public let type: FieldType
     /// Whether a row may lack it (declared with a `?` behind the type). Aggregated columns may not.
     public let isOptional: Bool
+    /// Whether a decimal with more places than declared, or with an exponent, is rounded half to even. Otherwise such a row is
+    /// refused.
+    public let rounds: Bool
 
     /// Declares a field.
-    public init(_ name: String, _ type: FieldType, isOptional: Bool = false) {
+    public init(_ name: String, _ type: FieldType, isOptional: Bool = false, rounds: Bool = false) {
         self.name = name
         self.type = type
         self.isOptional = isOptional
+        self.rounds = rounds
+    }
+
+    /// Type, rounding and whether it may be missing as YAML declares them: `decimal(2, round)?`.
+    public var declaration: String {
+        var text = type.description
+        if rounds { text = "\(text.dropLast()), round)" }
+        return isOptional ? text + "?" : text
     }
 }
 

@@ -1,5 +1,5 @@
 /// The one rule of what can be an event's time, for stream, file and request. A time outside it is a unit taken for another
-/// or a damaged field; one such event would push every other one of its entity out of the windows.
+/// or a damaged field; one such event would push every other one of its entity out of the windows. See docs/design.md, The function F.
 public enum PlausibleTime {
     /// 1970-01-01 to 2099-12-31, ms UTC.
     public static let range: Range<Int64> = 0..<4_102_444_800_000

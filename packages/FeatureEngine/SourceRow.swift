@@ -199,15 +199,27 @@ public struct SourceRow: Sendable {
         let value: Int64?
         switch schema.types[index] {
         case .integer: value = Decimals.integer(bytes)
-        case .decimal(let places): value = Decimals.minorUnits(bytes, places: places)
+        case .decimal(let places):
+            value =
+                schema.rounds[index]
+                ? Decimals.roundedMinorUnits(bytes, places: places) : Decimals.minorUnits(bytes, places: places)
         case .double: value = Decimals.double(bytes).map { Int64(bitPattern: $0.bitPattern) }
         case .string, .boolean: value = nil
         }
         guard let value else {
             let field = schema.fields[index]
-            throw FieldError(field.name, "is not \(field.type): \(Self.excerpt(bytes))")
+            throw FieldError(field.name, "is not \(field.type): \(Self.excerpt(bytes))\(Self.cure(field, bytes))")
         }
         slots[index] = .number(value)
+    }
+
+    /// What a number that was refused needs, where that can be said.
+    private static func cure(_ field: Field, _ bytes: Span<UInt8>) -> String {
+        guard case .decimal(let places) = field.type else { return "" }
+        if !field.rounds, Decimals.roundedMinorUnits(bytes, places: places) != nil {
+            return "; decimal(\(places), round) in the source rounds it, half to even"
+        }
+        return (0..<bytes.count).contains { bytes[$0] == 0x2C } ? "; decimals stand behind a point" : ""
     }
 
     private mutating func setText(_ index: Int, _ bytes: Span<UInt8>) throws(FieldError) {

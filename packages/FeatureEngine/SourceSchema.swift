@@ -36,6 +36,7 @@ public final class SourceSchema: Sendable {
 
     /// The types of `fields`, apart from their names: reading them copies nothing that is counted.
     let types: [FieldType]
+    let rounds: [Bool]
     private let indexes: [String: Int]
 
     /// Declares a source. The caller has validated the names; a duplicate is a mistake of ours.
@@ -47,6 +48,7 @@ public final class SourceSchema: Sendable {
         self.topic = topic
         self.fields = fields
         types = fields.map(\.type)
+        rounds = fields.map(\.rounds)
         self.eventIDIndex = eventIDIndex
         self.eventTimeIndex = eventTimeIndex
         self.eventTimeFormat = eventTimeFormat

@@ -11,7 +11,8 @@ enum CanonicalHash {
                 "source", source.name, source.topic, source.fields[source.eventIDIndex].name, time,
                 source.eventTimeFormat.name, source.fields[source.keyIndex].name)
             for field in source.fields.sorted(by: { $0.name < $1.name }) {
-                text += line("field", field.name, field.type.description, field.isOptional ? "optional" : "")
+                let type = Field(field.name, field.type, rounds: field.rounds).declaration
+                text += line("field", field.name, type, field.isOptional ? "optional" : "")
             }
             if let label = source.label { text += line("label", label.field, label.topic, String(label.delayMillis)) }
         }

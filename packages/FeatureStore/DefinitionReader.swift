@@ -112,7 +112,9 @@ struct Definition {
         fail(
             node, "\(what) is `\(word)`, which is unknown",
             fix: Suggestion.nearest(to: word, among: names).map { "Did you mean `\($0)`?" }
-                ?? "Write \(names.dropLast().joined(separator: ", ")) or \(names.last ?? "")")
+                ?? (names.count < 2
+                    ? "Write \(names.first ?? "")"
+                    : "Write \(names.dropLast().joined(separator: ", ")) or \(names.last ?? "")"))
         return nil
     }
 

@@ -48,6 +48,11 @@ public struct FeatureRepository: Sendable {
                 fix: "Run in the repository's folder, or give --feature-repo the right one")
         }
         let base = directory.hasSuffix("/") ? String(directory.dropLast()) : directory
+        if let other = names.sorted().first(where: { $0.hasSuffix(".yml") && !$0.hasPrefix(".") }) {
+            throw DefinitionError(
+                file: "\(base)/\(other)", message: "only *.yaml files are read, and this one ends in .yml",
+                fix: "Rename it to \(other.dropLast(4)).yaml")
+        }
         let files = names.filter { $0.hasSuffix(".yaml") && !$0.hasPrefix(".") }.sorted().map { "\(base)/\($0)" }
         guard !files.isEmpty else {
             throw DefinitionError(
@@ -187,9 +192,17 @@ struct RepositoryLoader {
         guard store.mapping(node, "`\(key)`", like: "`{type: \(type), url: \"${NAME}\"}`") != nil else { return nil }
         store.check(keys: ["type", "url"], in: node, of: "`\(key)`")
         if let typeNode = node["type"] { _ = store.choice(typeNode, "the type of `\(key)`", [(type, true)]) }
-        // A variable that is not set leaves the address to the command's own setting.
-        guard let text = node["url"]?.text else { return nil }
-        return reader.expand(text).text.flatMap { $0.isEmpty ? nil : $0 }
+        // The command's own variable, when it is not set, leaves the address to its setting.
+        guard let urlNode = node["url"], let text = urlNode.text else { return nil }
+        let (expanded, unset) = reader.expand(text)
+        let own = ["REDIS_URL", "DATABASE_URL"]
+        if let unset, !own.contains(unset) {
+            store.fail(
+                urlNode, "the environment variable `\(unset)` is not set",
+                fix: Suggestion.nearest(to: unset, among: own).map { "Did you mean `${\($0)}`?" }
+                    ?? "Set it, or write ${\(unset):-an address}")
+        }
+        return expanded.flatMap { $0.isEmpty ? nil : $0 }
     }
 
     /// Sources, views and services share tables and prefixes, so a name stands for one thing.
@@ -278,6 +291,7 @@ struct RepositoryLoader {
     private static func fix(_ error: YAMLError) -> String {
         switch error.reason {
         case .syntax: "Check indentation, quotes and brackets up to this place"
+        case .tab: "Put spaces in its place: YAML allows no tabs there"
         case .duplicateKey: "Remove one of them"
         case .complexKey: "Write `name: value`"
         case .unsupported: "Repeat the value"

@@ -127,6 +127,7 @@ struct FeatureServiceDefinition {
         }
         outputs.indices.forEach(visit)
 
+        let names = ExpressionNames(source: source, views: views, expression: expression)
         var columns: [(name: String, column: FeatureService.Column, kind: FeatureKind)] = []
         for (slot, output) in outputs.enumerated() {
             let name = "\(output.view)__\(output.feature)"
@@ -139,21 +140,16 @@ struct FeatureServiceDefinition {
             guard let own = expression(output.view, output.feature) else { return nil }
             let program = try? ExpressionProgram(own, scope: output.view, schema: source) {
                 scope, view, name, column throws(ExpressionError) in
-                if view == nil, name == "event_timestamp" { return .eventTime }
-                if view == nil || view == "request", let field = source.index(of: name) { return .field(field) }
-                let view = view ?? scope
-                if let index = views.firstIndex(where: { $0.name == view }),
-                    let feature = views[index].features.firstIndex(where: { $0.name == name })
-                {
-                    return .feature(view: index, index: feature, kind: views[index].kinds[feature])
-                }
-                if let other = outputs.firstIndex(where: { $0.view == view && $0.feature == name }), other != slot {
-                    return .output(other, kind: outputs[other].kind)
-                }
-                guard let other = expression(view, name) else {
+                guard let operand = names.operand(view, name, in: scope) else {
                     throw ExpressionError(column: column, message: "`\(name)` is unknown", fix: "Define it")
                 }
-                return .expression(other, scope: view)
+                // A feature that the service takes too is computed once, before.
+                if case .expression(_, let view) = operand,
+                    let other = outputs.firstIndex(where: { $0.view == view && $0.feature == name }), other != slot
+                {
+                    return .output(other, kind: outputs[other].kind)
+                }
+                return operand
             }
             guard let program else {
                 // Each expression was compiled when its view was read; only its size can differ here.

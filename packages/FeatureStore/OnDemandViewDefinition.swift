@@ -199,52 +199,30 @@ struct OnDemandResolver {
         return sources.count == 1 ? sources.first : nil
     }
 
+    /// What a name means, or why it means nothing here.
     private func operand(
         _ view: String?, _ name: String, _ column: Int, in scope: String, _ source: SourceSchema
     ) throws(ExpressionError) -> ExpressionOperand {
         guard let definition = definitions.first(where: { $0.name == scope }) else {
             throw ExpressionError(column: column, message: "there is no view `\(scope)`", fix: "Define it")
         }
-        let isRequested = definition.inputs.contains { $0.name == "request" }
-        if view == nil, name == "event_timestamp" { return .eventTime }
-        if view == nil || view == "request", let field = source.index(of: name) {
-            guard isRequested else {
-                throw ExpressionError(
-                    column: column, message: "`\(name)` is a field of the request, which is not among the inputs",
-                    fix: "Add `request` to `inputs`")
-            }
-            return .field(field)
+        let names = ExpressionNames(source: source, views: views) { view, name in
+            definitions.first { $0.name == view }?.feature(named: name)?.expression
+        }
+        let found = names.operand(view, name, in: scope)
+        if case .field = found, !definition.inputs.contains(where: { $0.name == "request" }) {
+            throw ExpressionError(
+                column: column, message: "`\(name)` is a field of the request, which is not among the inputs",
+                fix: "Add `request` to `inputs`")
         }
         guard let view, view != "request" else {
-            if view == nil, let other = definition.feature(named: name) {
-                return .expression(other.expression, scope: scope)
-            }
-            if name == source.label?.field {
-                throw ExpressionError(
-                    column: column, message: "`\(name)` is the label, which is not known when the request comes",
-                    fix: "Remove it; labels enter training only")
-            }
-            let names =
-                source.fields.map(\.name) + (view == nil ? definition.features.map(\.name) : []) + ["event_timestamp"]
-            let inView = views.first { candidate in
-                candidate.source === source && candidate.features.contains { $0.name == name }
-            }
-            throw ExpressionError(
-                column: column,
-                message: "`\(name)` is neither a field of the source `\(source.name)` nor a feature of this view",
-                fix: inView.map { "Write `\($0.name).\(name)`" }
-                    ?? Suggestion.nearest(to: name, among: names).map { "Did you mean `\($0)`?" }
-                    ?? "The fields are \(source.fields.map(\.name).joined(separator: ", "))")
+            if let found { return found }
+            throw unknownField(view, name, column, definition, source)
         }
-        let features: [String]
-        let found: ExpressionOperand?
-        if let index = views.firstIndex(where: { $0.name == view }) {
-            features = views[index].features.map(\.name)
-            found = features.firstIndex(of: name).map { .feature(view: index, index: $0, kind: views[index].kinds[$0]) }
-        } else if let other = definitions.first(where: { $0.name == view }) {
-            features = other.features.map(\.name)
-            found = other.feature(named: name).map { .expression($0.expression, scope: view) }
-        } else {
+        let features =
+            views.first { $0.name == view }?.features.map(\.name)
+            ?? definitions.first { $0.name == view }?.features.map(\.name)
+        guard let features else {
             let names = views.map(\.name) + definitions.map(\.name)
             throw ExpressionError(
                 column: column, message: "there is no view `\(view)`",
@@ -262,5 +240,27 @@ struct OnDemandResolver {
                     ?? "Its features are \(features.joined(separator: ", "))")
         }
         return found
+    }
+
+    /// Why a name without a view, or one of the request, means nothing.
+    private func unknownField(
+        _ view: String?, _ name: String, _ column: Int, _ definition: OnDemandViewDefinition, _ source: SourceSchema
+    ) -> ExpressionError {
+        if name == source.label?.field {
+            return ExpressionError(
+                column: column, message: "`\(name)` is the label, which is not known when the request comes",
+                fix: "Remove it; labels enter training only")
+        }
+        let names =
+            source.fields.map(\.name) + (view == nil ? definition.features.map(\.name) : []) + ["event_timestamp"]
+        let inView = views.first { candidate in
+            candidate.source === source && candidate.features.contains { $0.name == name }
+        }
+        return ExpressionError(
+            column: column,
+            message: "`\(name)` is neither a field of the source `\(source.name)` nor a feature of this view",
+            fix: inView.map { "Write `\($0.name).\(name)`" }
+                ?? Suggestion.nearest(to: name, among: names).map { "Did you mean `\($0)`?" }
+                ?? "The fields are \(source.fields.map(\.name).joined(separator: ", "))")
     }
 }

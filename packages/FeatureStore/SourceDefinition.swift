@@ -99,18 +99,22 @@ struct SourceDefinition {
                 continue
             }
             let isOptional = text.hasSuffix("?")
-            guard let type = FieldType(isOptional ? String(text.dropLast()) : text) else {
-                let names = ["string", "integer", "double", "decimal(2)", "boolean"]
+            guard let (type, rounds) = FieldType.declaration(isOptional ? String(text.dropLast()) : text) else {
+                let names = ["string", "integer", "double", "decimal(2)", "decimal(2, round)", "boolean"]
+                // In braces the comma of decimal(2, round) ends the value.
+                let isCut = text.hasPrefix("decimal(") && !text.contains(")")
                 definition.fail(
                     pair.value, "\(what) is `\(text)`, which is unknown",
-                    fix: text.hasPrefix("decimal(")
-                        ? "A decimal has 0 to 9 places, like decimal(2)"
-                        : Suggestion.nearest(to: text, among: names).map { "Did you mean `\($0)`?" }
-                            ?? "Write \(names.joined(separator: ", ")); with a ? behind it where a row may lack it")
+                    fix: isCut
+                        ? "Within braces put it in quotes: \"\(text), round)\""
+                        : text.hasPrefix("decimal(")
+                            ? "A decimal has 0 to 9 places, like decimal(2), or decimal(2, round) to round what has more"
+                            : Suggestion.nearest(to: text, among: names).map { "Did you mean `\($0)`?" }
+                                ?? "Write \(names.joined(separator: ", ")); with a ? behind it where a row may lack it")
                 isGood = false
                 continue
             }
-            fields.append(Field(pair.name, type, isOptional: isOptional))
+            fields.append(Field(pair.name, type, isOptional: isOptional, rounds: rounds))
         }
         if pairs.isEmpty { definition.fail(node, "\(definition.title) has no fields", fix: "Add `\(example)`") }
         return isGood ? fields : nil

@@ -218,25 +218,32 @@ struct AggregationDefinition {
         }
         let names = AggregateFunction.allCases.map(\.rawValue)
         var functions: [(AggregateFunction, YAMLNode)] = []
+        var isGood = true
         for item in items {
-            guard let name = definition.text(item, "a function") else { return nil }
+            guard let name = definition.text(item, "a function") else {
+                isGood = false
+                continue
+            }
             if let function = AggregateFunction(rawValue: name) {
                 functions.append((function, item))
             } else if name == "fraud_rate" {
                 definition.fail(
                     item, "\(what) uses fraud_rate, which does not exist yet",
                     fix: "Remove it; labels enter training only")
-                return nil
+                isGood = false
             } else {
-                let synonyms = ["avg": "mean", "average": "mean", "stddev": "std", "nunique": "distinct_count"]
+                let synonyms = [
+                    "avg": "mean", "average": "mean", "stddev": "std", "stdev": "std", "nunique": "distinct_count",
+                    "count_distinct": "distinct_count", "total": "sum", "minimum": "min", "maximum": "max",
+                ]
                 definition.fail(
                     item, "\(what) uses the function `\(name)`, which is unknown",
                     fix: (synonyms[name] ?? Suggestion.nearest(to: name, among: names)).map { "Did you mean `\($0)`?" }
                         ?? "The functions are \(names.joined(separator: ", "))")
-                return nil
+                isGood = false
             }
         }
-        return functions
+        return isGood ? functions : nil
     }
 
     private static func windows(
@@ -262,6 +269,13 @@ struct AggregationDefinition {
             guard let millis = definition.duration(item, "a window of \(definition.title)"),
                 let text = definition.text(item, "a window")
             else { return nil }
+            if let first = windows.first(where: { $0.1 == millis }) {
+                let other = first.0 == text ? "" : " as `\(first.0)`, which is as long"
+                definition.fail(
+                    item, "\(what) has the window `\(text)` twice\(other.isEmpty ? "" : ", first\(other)")",
+                    fix: "Remove one of them")
+                return nil
+            }
             windows.append((text, millis, item))
         }
         return windows

@@ -27,10 +27,47 @@ extension BoosterModel {
         do {
             tree = try JSONTree.parse(bytes)
         } catch {
-            throw .malformed(file, error.description)
+            let quoted = Self.quotingSpecialNumbers(bytes)
+            guard quoted.count > bytes.count, let reread = try? JSONTree.parse(quoted) else {
+                throw .malformed(file, error.description)
+            }
+            tree = reread
         }
         try self.init(tree, file: file)
     }
+
+    /// XGBoost 1.x writes `NaN`, `Infinity` and `-Infinity` where a float is one (a weight of a node that no row reached), which
+    /// no JSON reader takes. Here they become strings; `floats` reads them back, and the compiler refuses them where they count.
+    private static func quotingSpecialNumbers(_ bytes: [UInt8]) -> [UInt8] {
+        var quoted: [UInt8] = []
+        quoted.reserveCapacity(bytes.count + 64)
+        var (index, isInString) = (0, false)
+        while index < bytes.count {
+            let byte = bytes[index]
+            if isInString {
+                if byte == UInt8(ascii: "\\"), index + 1 < bytes.count {  // whatever it escapes ends nothing
+                    quoted.append(byte)
+                    index += 1
+                } else if byte == UInt8(ascii: "\"") {
+                    isInString = false
+                }
+            } else if byte == UInt8(ascii: "\"") {
+                isInString = true
+            } else if let word = specialNumbers.first(where: { bytes[index...].starts(with: $0) }) {
+                quoted += [UInt8(ascii: "\"")] + word + [UInt8(ascii: "\"")]
+                index += word.count
+                continue
+            }
+            quoted.append(bytes[index])
+            index += 1
+        }
+        return quoted
+    }
+
+    private static let specialNumbers = ["-Infinity", "Infinity", "-NaN", "NaN"].map { Array($0.utf8) }
+
+    /// Features a model may have: more than any service has, and few enough that a file's word alone takes no memory to speak of.
+    public static let mostFeatures = 65_536
 
     init(_ root: JSONTree, file: String) throws(ModelError) {
         guard let learner = root["learner"], let parameters = learner["learner_model_param"],
@@ -44,8 +81,8 @@ extension BoosterModel {
         guard classes <= 1, (Self.integer(parameters["num_target"]) ?? 1) <= 1 else {
             throw .unsupported("\(file) has more than one output; only one probability is scored")
         }
-        guard let count = Self.integer(parameters["num_feature"]), count > 0, count < 1_000_000 else {
-            throw .malformed(file, "num_feature is missing or out of range")
+        guard let count = Self.integer(parameters["num_feature"]), (1...Self.mostFeatures).contains(count) else {
+            throw .malformed(file, "num_feature is missing or not between 1 and \(Self.mostFeatures)")
         }
         featureCount = count
         baseScore = try Self.baseScore(parameters["base_score"], file)
@@ -131,7 +168,13 @@ extension BoosterModel {
 
     private static func floats(_ value: JSONTree?, _ name: String, _ file: String) throws(ModelError) -> [Float] {
         try elements(value, name, file) { element in
-            if case .number(let text) = element { Float(text) } else { nil }
+            switch element {
+            case .number(let text): Float(text)
+            case .string("NaN"), .string("-NaN"): .nan
+            case .string("Infinity"): .infinity
+            case .string("-Infinity"): -.infinity
+            default: nil
+            }
         }
     }
 

@@ -72,7 +72,6 @@ public enum ModelError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The directory could not be written: its path, then the reason.
     case unwritable(String, String)
 
-    /// One sentence.
     public var description: String {
         switch self {
         case .notFound(let path): "there is no model at \(path)"

@@ -1,10 +1,12 @@
+import FeatureEngine
 public import JSON
 
 /// Recent rows against what a model was trained on: how far each input and the score have moved.
 ///
-/// One has drifted when its stability index reaches 0.2 and, for a number, the Kolmogorov-Smirnov test also rejects "the same
-/// distribution" at 1 % after Benjamini and Hochberg's correction over all numbers: the index alone is noisy on few rows,
-/// the test alone rejects any difference on many. Missing values, and categories never seen in training, are bins of their own.
+/// One has drifted when its stability index reaches 0.2 or, for a number, its Kolmogorov-Smirnov distance 0.5, and the test also
+/// rejects "the same distribution" at 1 % after Benjamini and Hochberg's correction over all numbers: the index alone is noisy
+/// on few rows, the test alone rejects any difference on many. Missing values, categories never seen in training, and numbers
+/// below or above all of training are bins of their own.
 public struct DriftReport: Hashable, Sendable {
     /// One input, or the score.
     public struct Entry: Hashable, Sendable {
@@ -25,6 +27,8 @@ public struct DriftReport: Hashable, Sendable {
 
     /// The stability index from which on a distribution has moved.
     public static let stabilityLimit = 0.2
+    /// The Kolmogorov-Smirnov distance from which on a distribution has moved, whatever its bins say.
+    public static let distanceLimit = 0.5
     /// The corrected p-value below which two samples differ.
     public static let significance = 0.01
     /// Recent rows below which nothing is decided.
@@ -72,7 +76,9 @@ public struct DriftReport: Hashable, Sendable {
         for (index, p) in zip(tested, corrected) { entries[index].correctedP = p }
         guard isDecided else { return }
         for index in entries.indices {
-            let hasMoved = (entries[index].stability ?? 0) >= Self.stabilityLimit
+            let hasMoved =
+                (entries[index].stability ?? 0) >= Self.stabilityLimit
+                || (entries[index].distance ?? 0) >= Self.distanceLimit
             // A value that went missing moves the index and leaves the present values, which are all the test sees, as they were.
             let isMissing = abs(entries[index].missing - entries[index].missingBefore) >= 0.1
             let differs = entries[index].correctedP.map { $0 < Self.significance } ?? true
@@ -99,22 +105,23 @@ public struct DriftReport: Hashable, Sendable {
     ) -> Entry {
         var entry = Entry(name: name)
         guard case .category(let values, let counts, let missing) = reference else { return entry }
-        let known = Dictionary(uniqueKeysWithValues: values.enumerated().map { ($1, $0) })
+        let known = CategoryIndex(values)
+        let places = names.map { known?.place(of: $0) }
         var recent = Array(repeating: 0, count: values.count)
-        var unseen: [String: Int] = [:]
+        var unseen: [Int: Int] = [:]  // by code: the names of the recent rows differ in their bytes
         var absent = 0
         for code in codes {
             guard !code.isNaN else {
                 absent += 1
                 continue
             }
-            let text = names[Int(code)]
-            if let index = known[text] { recent[index] += 1 } else { unseen[text, default: 0] += 1 }
+            if let place = places[Int(code)] { recent[place] += 1 } else { unseen[Int(code), default: 0] += 1 }
         }
         entry.stability = PopulationStability.index(
             expected: counts + [0, missing], actual: recent + [unseen.values.reduce(0, +), absent])
-        let sorted = unseen.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
-        (entry.unseenNames, entry.unseenCounts) = (sorted.map(\.key), sorted.map(\.value))
+        let sorted = unseen.map { (name: ByteString(names[$0.key]), rows: $0.value) }
+            .sorted { ($1.rows, $0.name) < ($0.rows, $1.name) }
+        (entry.unseenNames, entry.unseenCounts) = (sorted.map(\.name.description), sorted.map(\.rows))
         setMissing(&entry, absent, of: codes.count, missing, of: counts.reduce(missing, +))
         return entry
     }

@@ -1,3 +1,5 @@
+import FeatureEngine
+
 /// Reads the cells of a table whose columns are a model's features.
 ///
 /// An empty cell, `NaN` and `null` are missing (in a category only the empty cell is, every other text is a value, unseen
@@ -10,22 +12,22 @@ public struct FeatureColumns: Sendable {
 
     /// Finds the features by name, in any order. Every one that is missing is named at once.
     public init(header: [String], of model: ScoringModel) throws(ModelError) {
-        var places: [String: Int] = [:]
-        var twice: Set<String> = []
-        for (index, name) in header.enumerated() {
+        var places: [ByteString: Int] = [:]
+        var twice: Set<ByteString> = []
+        for (index, name) in header.map({ ByteString($0) }).enumerated() {
             if places.updateValue(index, forKey: name) != nil { twice.insert(name) }
         }
-        let missing = model.featureNames.filter { places[$0] == nil }
+        let missing = model.featureNames.filter { places[ByteString($0)] == nil }
         guard missing.isEmpty else {
             throw .mismatch("the input lacks the model's feature\(missing.count == 1 ? "" : "s") \(Self.list(missing))")
         }
-        let doubled = model.featureNames.filter { twice.contains($0) }
+        let doubled = model.featureNames.filter { twice.contains(ByteString($0)) }
         guard doubled.isEmpty else {
             throw .mismatch("the input has more than one column \(Self.list(doubled))")
         }
-        columns = model.featureNames.map { places[$0] ?? 0 }
-        let wanted = Set(model.featureNames)
-        ignored = header.filter { !wanted.contains($0) }
+        columns = model.featureNames.map { places[ByteString($0)] ?? 0 }
+        let wanted = Set(model.featureNames.map { ByteString($0) })
+        ignored = header.filter { !wanted.contains(ByteString($0)) }
     }
 
     /// The number of a cell, NaN for missing; nil when it is no number.

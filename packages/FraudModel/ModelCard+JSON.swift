@@ -45,15 +45,14 @@ extension ModelCard {
         }
         var parameters: [String: String] = [:]
         for member in tree["parameters"]?.object ?? [] { parameters[member.key] = member.value.string }
-        guard case .number(let text)? = tree["threshold"], let threshold = Float(text) else {
-            throw .malformed(file, "threshold is no number")
-        }
+        guard case .number(let text)? = tree["threshold"], let threshold = Float(text), threshold >= 0, threshold <= 1
+        else { throw .malformed(file, "threshold is no number between 0 and 1") }
         let data = try reader.member("data", of: tree)
         self.init(
             serviceName: try reader.string("service", of: tree),
             definitionHash: try reader.string("definition_hash", of: tree),
             features: features, threshold: threshold, thresholdRule: try reader.string("threshold_rule", of: tree),
-            rounds: tree["rounds"]?.int ?? 0, parameters: parameters,
+            rounds: max(0, tree["rounds"]?.int ?? 0), parameters: parameters,
             fingerprint: try reader.string("fingerprint", of: data),
             fit: DataPart(data["fit"]), stopping: DataPart(data["stopping"]), holdout: DataPart(data["holdout"]),
             metrics: ModelMetrics(tree["metrics"]), reference: references,
@@ -116,8 +115,12 @@ extension DataPart {
     init(_ tree: JSONTree?) {
         rows = tree?["rows"]?.int ?? 0
         frauds = tree?["frauds"]?.int ?? 0
-        fromMillis = tree?["from"]?.int.map(Int64.init) ?? 0
-        toMillis = tree?["to"]?.int.map(Int64.init) ?? 0
+        // A moment that no calendar has would trap where it is printed: it is none.
+        func moment(_ name: String) -> Int64 {
+            let millis = tree?[name]?.int.map(Int64.init) ?? 0
+            return (-62_135_596_800_000..<253_402_300_800_000).contains(millis) ? millis : 0
+        }
+        (fromMillis, toMillis) = (moment("from"), moment("to"))
     }
 }
 
@@ -140,32 +143,88 @@ extension ReferenceDistribution {
         }
     }
 
+    /// What a card may say is what `init(numbers:)` and `init(indexes:values:)` make: bins and samples in order, categories sorted
+    /// by bytes and each there once, counts whose sum is a number.
     init(_ tree: JSONTree, file: String) throws(ModelError) {
-        let counts = (tree["counts"]?.array ?? []).compactMap(\.int)
-        let missing = tree["missing"]?.int ?? 0
-        // Read as float32, as they were written: the shortest text of a float32 is another double.
-        func floats(_ name: String) -> [Double] {
-            (tree[name]?.array ?? []).compactMap { element in
-                if case .number(let text) = element { Float(text).map(Double.init) } else { nil }
-            }
-        }
+        let reader = DistributionReader(tree: tree, file: file)
+        let counts = try reader.counts("counts")
+        let missing = try reader.count("missing")
+        try reader.require(
+            (counts + [missing]).reduce(into: 0) { $0 += $1 } <= DistributionReader.mostRows, "counts too many rows")
         switch tree["kind"]?.string {
         case "number":
-            let edges = floats("edges")
-            let values = floats("sample")
-            let sampleCounts = (tree["sample_counts"]?.array ?? []).compactMap(\.int)
-            guard counts.count == edges.count + 1, sampleCounts.count == values.count else {
-                throw .malformed(file, "a reference distribution has bins or samples without counts")
-            }
+            let edges = try reader.floats("edges")
+            let values = try reader.floats("sample")
+            let sampleCounts = try reader.counts("sample_counts")
+            try reader.require(
+                counts.count == edges.count + 1 && sampleCounts.count == values.count,
+                "has bins or samples without counts")
             self = .number(
                 sample: .init(values: values, counts: sampleCounts), edges: edges, counts: counts, missing: missing)
         case "category":
-            let values = (tree["values"]?.array ?? []).compactMap(\.string)
-            guard counts.count == values.count else {
-                throw .malformed(file, "a reference distribution has values without counts")
-            }
+            let values = try reader.texts("values")
+            try reader.require(counts.count == values.count, "has values without counts")
             self = .category(values: values, counts: counts, missing: missing)
         default: throw .malformed(file, "a reference distribution is of no known kind")
         }
+    }
+}
+
+/// Reads one reference distribution: everything that is not what was written is refused.
+private struct DistributionReader {
+    /// Rows a distribution may be of; so few that no sum of counts overflows.
+    static let mostRows = 1 << 48
+    /// Bins, samples or categories it may have.
+    static let mostElements = 1 << 20
+
+    let tree: JSONTree
+    let file: String
+
+    func require(_ isTrue: Bool, _ what: String) throws(ModelError) {
+        guard isTrue else { throw .malformed(file, "a reference distribution \(what)") }
+    }
+
+    func count(_ name: String) throws(ModelError) -> Int {
+        let count = tree[name]?.int ?? -1
+        try require((0...Self.mostRows).contains(count), "has no count \(name)")
+        return count
+    }
+
+    func counts(_ name: String) throws(ModelError) -> [Int] {
+        let elements = try array(name)
+        let counts = elements.compactMap(\.int)
+        try require(
+            counts.count == elements.count
+                && counts.allSatisfy { (0...Self.mostRows / Self.mostElements).contains($0) },
+            "has \(name) that count nothing")
+        return counts
+    }
+
+    /// Ascending, as float32: the shortest text of a float32 is another double.
+    func floats(_ name: String) throws(ModelError) -> [Double] {
+        let elements = try array(name)
+        let values = elements.compactMap { element in
+            if case .number(let text) = element { Float(text).map(Double.init) } else { nil }
+        }
+        try require(
+            values.count == elements.count && values.allSatisfy(\.isFinite)
+                && zip(values, values.dropFirst()).allSatisfy { $0 < $1 }, "has \(name) that are not ascending numbers")
+        return values
+    }
+
+    func texts(_ name: String) throws(ModelError) -> [String] {
+        let elements = try array(name)
+        let values = elements.compactMap(\.string)
+        try require(
+            values.count == elements.count
+                && zip(values, values.dropFirst()).allSatisfy { $0.utf8.lexicographicallyPrecedes($1.utf8) },
+            "has \(name) that are not sorted by their bytes, each once")
+        return values
+    }
+
+    private func array(_ name: String) throws(ModelError) -> [JSONTree] {
+        let elements = tree[name]?.array ?? []
+        try require(elements.count <= Self.mostElements, "has too many \(name)")
+        return elements
     }
 }

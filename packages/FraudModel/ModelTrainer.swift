@@ -155,14 +155,15 @@ public enum ModelTrainer {
         rounds: Int
     ) throws(TrainingError) -> TrainedModel {
         do throws(ModelError) {
-            let ensemble = try TreeEnsemble(BoosterModel(json: bytes, file: "model.json"))
+            let described = try BoosterModel(json: bytes, file: "model.json")
+            let predictor = try Predictor(described)
             let empty = ReferenceDistribution(numbers: [])
             var card = ModelCard(
                 serviceName: set.serviceName, definitionHash: set.definitionHash, features: features, threshold: 0.5,
                 thresholdRule: "0.5: the rows that should set it hold no fraud", rounds: rounds, parameters: named,
                 fingerprint: set.fingerprint(), fit: set.describe(split.fit), stopping: set.describe(split.stopping),
                 holdout: set.describe(split.holdout), metrics: ModelMetrics(), reference: [], scoreReference: empty)
-            let unmeasured = try ScoringModel(ensemble: ensemble, card: card, version: "new")
+            let unmeasured = try ScoringModel(predictor, names: described.featureNames, card: card, version: "new")
             let stopping = RankingCurve(
                 scores: try set.probabilities(split.stopping, of: unmeasured),
                 labels: split.stopping.map { set.labels[$0] })
@@ -182,7 +183,7 @@ public enum ModelTrainer {
                 return feature.categories.map { ReferenceDistribution(indexes: column, values: $0) }
                     ?? ReferenceDistribution(numbers: column)
             }
-            let model = try ScoringModel(ensemble: ensemble, card: card, version: "new")
+            let model = try ScoringModel(predictor, names: described.featureNames, card: card, version: "new")
             return TrainedModel(bytes: bytes, card: card, model: model, holdout: split.holdout)
         } catch {
             throw .model(error)

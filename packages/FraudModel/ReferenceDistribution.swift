@@ -1,7 +1,8 @@
 /// What one feature (or the score) looked like in training, small enough to travel with the model: a sample for the
 /// Kolmogorov-Smirnov test and bins for the stability index; for a category the counts of its values.
 public enum ReferenceDistribution: Hashable, Sendable {
-    /// A number. `edges` are the upper bounds of the bins but the last, `counts` one longer than them.
+    /// A number. `edges` are the upper bounds of the bins but the last, `counts` one longer than them. The outer bins are open and
+    /// empty in training: what lies below or above all of training is told from its extremes.
     case number(sample: KolmogorovSmirnov.Sample, edges: [Double], counts: [Int], missing: Int)
     /// A category, its values sorted by bytes.
     case category(values: [String], counts: [Int], missing: Int)
@@ -16,16 +17,37 @@ public enum ReferenceDistribution: Hashable, Sendable {
         let present = numbers.filter { !$0.isNaN }
         let step = max(1, (present.count + Self.sampleSize - 1) / Self.sampleSize)
         let sample = KolmogorovSmirnov.Sample(stride(from: 0, to: present.count, by: step).map { Double(present[$0]) })
-        let sorted = present.sorted()
-        var edges: [Double] = []
-        for bin in 1..<Self.binCount where !sorted.isEmpty {
-            let edge = Double(sorted[min(sorted.count - 1, sorted.count * bin / Self.binCount)])
-            // Values that occur often would end several bins: they make one.
-            if edge != edges.last, edge < Double(sorted[sorted.count - 1]) { edges.append(edge) }
-        }
+        let edges = Self.edges(present.sorted())
         self = .number(
             sample: sample, edges: edges, counts: Self.histogram(present, edges), missing: numbers.count - present.count
         )
+    }
+
+    /// The smallest value's lower neighbour, the deciles, the largest value. A decile that is a tenth of the values or more is a
+    /// bin of its own: beside others it would hide that all of them moved.
+    private static func edges(_ sorted: [Float]) -> [Double] {
+        guard let least = sorted.first, let largest = sorted.last else { return [] }
+        var edges = [least.nextDown]
+        for bin in 1...binCount {
+            let decile = bin == binCount ? largest : sorted[sorted.count * bin / binCount]
+            guard decile > edges[edges.count - 1] else { continue }
+            let ties = Self.end(of: decile, in: sorted) - Self.end(of: decile.nextDown, in: sorted)
+            if ties >= (sorted.count + binCount - 1) / binCount, decile.nextDown > edges[edges.count - 1] {
+                edges.append(decile.nextDown)
+            }
+            edges.append(decile)
+        }
+        return edges.map(Double.init)
+    }
+
+    /// How many values are at most `value`.
+    private static func end(of value: Float, in sorted: [Float]) -> Int {
+        var (low, high) = (0, sorted.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if sorted[middle] <= value { low = middle + 1 } else { high = middle }
+        }
+        return low
     }
 
     /// Describes a category by the indexes of its values, NaN for missing.

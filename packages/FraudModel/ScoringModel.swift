@@ -18,34 +18,43 @@ public final class ScoringModel: Sendable {
     public let categories: [[String]?]
     /// Everything else that is known about the model; nil for a bare model file.
     public let card: ModelCard?
-    /// The compiled trees.
-    public let ensemble: TreeEnsemble
+    /// What turns a row into a margin.
+    public let predictor: Predictor
 
-    let indexes: [[String: Float]?]  // by feature: category → input
+    let indexes: [CategoryIndex?]  // by feature
 
-    /// Puts a model together.
-    public init(ensemble: TreeEnsemble, card: ModelCard?, version: String) throws(ModelError) {
-        self.ensemble = ensemble
+    /// Compiles a model and puts it together with its card.
+    public convenience init(_ described: BoosterModel, card: ModelCard?, version: String) throws(ModelError) {
+        try self.init(Predictor(described), names: described.featureNames, card: card, version: version)
+    }
+
+    init(_ predictor: Predictor, names named: [String], card: ModelCard?, version: String) throws(ModelError) {
+        self.predictor = predictor
         self.card = card
         self.version = version
         serviceName = card?.serviceName ?? ""
         definitionHash = card?.definitionHash ?? ""
         threshold = card?.threshold ?? 0.5
-        let named = ensemble.featureNames
         if let card {
             featureNames = card.features.map(\.name)
-            guard featureNames.count == ensemble.featureCount, named.isEmpty || named == featureNames else {
+            guard featureNames.count == predictor.featureCount, named.isEmpty || named == featureNames else {
                 throw .mismatch(
                     "model.json and needletail.json do not name the same features: they are of different models")
             }
         } else {
             // The names XGBoost itself gives features without one.
-            featureNames = named.isEmpty ? (0..<ensemble.featureCount).map { "f\($0)" } : named
+            featureNames = named.isEmpty ? (0..<predictor.featureCount).map { "f\($0)" } : named
         }
-        categories = card?.features.map(\.categories) ?? Array(repeating: nil, count: ensemble.featureCount)
-        indexes = categories.map { values in
-            values.map { Dictionary($0.enumerated().map { ($1, Float($0)) }, uniquingKeysWith: { first, _ in first }) }
+        categories = card?.features.map(\.categories) ?? Array(repeating: nil, count: predictor.featureCount)
+        var indexes: [CategoryIndex?] = []
+        for (name, values) in zip(featureNames, categories) {
+            let index = values.map(CategoryIndex.init)
+            if let index, index == nil {
+                throw .malformed("the model's card", "the categories of \(name) are not sorted by bytes, each once")
+            }
+            indexes.append(index ?? nil)
         }
+        self.indexes = indexes
     }
 
     /// Reads a model directory, or a bare model file of XGBoost (JSON or UBJ). `version` is its name in the registry; without it the
@@ -54,8 +63,8 @@ public final class ScoringModel: Sendable {
         var isDirectory: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else { throw .notFound(path) }
         let name = URL(fileURLWithPath: path).lastPathComponent
-        let modelPath = isDirectory.boolValue ? path + "/" + modelFile(in: path) : path
-        let ensemble = try TreeEnsemble(BoosterModel(read(modelPath), file: modelPath))
+        let modelPath = isDirectory.boolValue ? path + "/" + (try modelFile(in: path)) : path
+        let described = try BoosterModel(read(modelPath), file: modelPath)
         var card: ModelCard?
         let cardPath = path + "/needletail.json"
         if isDirectory.boolValue, FileManager.default.fileExists(atPath: cardPath) {
@@ -69,23 +78,36 @@ public final class ScoringModel: Sendable {
             }
             card = try ModelCard(tree, file: cardPath)
         }
-        return try ScoringModel(ensemble: ensemble, card: card, version: version ?? name)
+        return try ScoringModel(described, card: card, version: version ?? name)
     }
 
-    /// The model's file in a directory: `model.json`, or what an MLmodel of another writer names as its data.
-    private static func modelFile(in directory: String) -> String {
+    /// The model's file in a directory: `model.json`, or what an MLmodel of another writer names as its data. That name is a
+    /// path below the directory; one that leads out of it is refused.
+    private static func modelFile(in directory: String) throws(ModelError) -> String {
         let usual = "model.json"
         guard !FileManager.default.fileExists(atPath: directory + "/" + usual),
             let description = FileManager.default.contents(atPath: directory + "/MLmodel")
         else { return usual }
-        for line in String(decoding: description, as: UTF8.self).split(separator: "\n") {
+        for line in String(decoding: description.prefix(1 << 20), as: UTF8.self).split(separator: "\n") {
             let words = line.split(separator: " ")
-            if words.count == 2, words[0] == "data:" { return String(words[1]) }
+            guard words.count == 2, words[0] == "data:" else { continue }
+            let parts = words[1].utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+            guard parts.allSatisfy({ !$0.isEmpty && !$0.elementsEqual("..".utf8) }) else {
+                throw .malformed(directory + "/MLmodel", "its data is not a file inside the model's folder")
+            }
+            return String(words[1])
         }
         return usual
     }
 
+    /// Bytes a file of a model may have: some ten thousand deep trees.
+    static let mostBytes = 1 << 30
+
     private static func read(_ path: String) throws(ModelError) -> [UInt8] {
+        let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+        guard (attributes?[.size] as? Int ?? 0) <= mostBytes else {
+            throw .malformed(path, "it is larger than \(mostBytes >> 20) MiB")
+        }
         guard let data = FileManager.default.contents(atPath: path) else { throw .notFound(path) }
         return [UInt8](data)
     }
@@ -111,34 +133,34 @@ public final class ScoringModel: Sendable {
 public struct Scorer: Sendable {
     /// The model.
     public let model: ScoringModel
-    private var inputs: TreeEnsemble.Inputs
+    private var inputs: ModelInputs
 
     init(_ model: ScoringModel) {
         self.model = model
-        inputs = model.ensemble.makeInputs()
+        inputs = model.predictor.makeInputs()
     }
 
     /// The probability of fraud. The vector is in the order of the model's features.
-    public mutating func probability(of vector: FeatureVector) -> Float { TreeEnsemble.logistic(margin(of: vector)) }
+    public mutating func probability(of vector: FeatureVector) -> Float { Predictor.logistic(margin(of: vector)) }
 
     /// The sum before the logistic function.
     public mutating func margin(of vector: FeatureVector) -> Float {
         load(vector)
-        return model.ensemble.margin(inputs)
+        return model.predictor.margin(inputs)
     }
 
     /// Exact SHAP values of the margin: one a feature into `contributions`, the bias as the result. They add up to the margin.
     public mutating func contributions(of vector: FeatureVector, into contributions: inout [Double]) -> Double {
         load(vector)
-        return model.ensemble.contributions(&inputs, into: &contributions)
+        return model.predictor.contributions(&inputs, into: &contributions)
     }
 
     private mutating func load(_ vector: FeatureVector) {
         precondition(vector.count == model.featureNames.count, "a vector of another service")
         for index in 0..<vector.count {
-            if let indexes = model.indexes[index] {
-                let input = vector.texts[index].flatMap { indexes[$0] }
-                inputs.set(index, input.map(Double.init) ?? .nan)
+            if let categories = model.indexes[index] {
+                let place = vector.texts[index].flatMap { categories.place(of: $0) }
+                inputs.set(index, place.map(Double.init) ?? .nan)
             } else {
                 inputs.set(index, vector.numbers[index])
             }

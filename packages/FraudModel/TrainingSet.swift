@@ -11,12 +11,14 @@ public struct TrainingSet: Sendable {
     public private(set) var labels: [Float] = []
     /// Event time of each row, ms UTC.
     public private(set) var timesMillis: [Int64] = []
+    /// A hash of each row's event id: what finds the same event in another set.
+    public private(set) var ids: [UInt64] = []
 
     /// Row after row; NaN is missing, a category is the number of its first occurrence.
     private(set) var values: [Float] = []
     /// By feature, for categories: the values in the order of their first occurrence.
     private(set) var occurring: [[String]?]
-    private var codes: [[String: Int]?]
+    private var codes: [[ByteString: Int]?]
 
     /// A set without rows.
     public init(_ service: FeatureService) {
@@ -34,29 +36,34 @@ public struct TrainingSet: Sendable {
         codes = kinds.map { $0 == .category ? [:] : nil }
     }
 
-    /// Adds a row. The vector is in the service's order, the label 0 or 1.
-    public mutating func append(_ vector: FeatureVector, label: UInt8, timeMillis: Int64) {
+    /// The hash that `ids` holds of an event's id.
+    public static func id(of row: borrowing SourceRow) -> UInt64 { FNV1a64.hash(row.bytes(row.schema.eventIDIndex)) }
+
+    /// Adds a row. The vector is in the service's order, the label 0 or 1, the time plausible.
+    public mutating func append(_ vector: FeatureVector, label: UInt8, timeMillis: Int64, id: UInt64 = 0) {
         precondition(vector.count == featureNames.count && label <= 1, "a row of another service")
         for index in 0..<vector.count {
             guard codes[index] != nil else {
-                values.append(TreeEnsemble.float(vector.numbers[index]))
+                values.append(ModelInputs.float(vector.numbers[index]))
                 continue
             }
             guard let text = vector.texts[index] else {
                 values.append(.nan)
                 continue
             }
-            if let code = codes[index]?[text] {
+            let value = ByteString(text)
+            if let code = codes[index]?[value] {
                 values.append(Float(code))
             } else {
                 let code = occurring[index]?.count ?? 0
-                codes[index]?[text] = code
+                codes[index]?[value] = code
                 occurring[index]?.append(text)
                 values.append(Float(code))
             }
         }
         labels.append(Float(label))
         timesMillis.append(timeMillis)
+        ids.append(id)
     }
 
     /// Takes out rows later than a moment; returns how many. For rows whose label has not arrived by then.
@@ -67,6 +74,7 @@ public struct TrainingSet: Sendable {
             if kept < row {
                 labels[kept] = labels[row]
                 timesMillis[kept] = timesMillis[row]
+                ids[kept] = ids[row]
                 for column in 0..<columns { values[kept * columns + column] = values[row * columns + column] }
             }
             kept += 1
@@ -74,8 +82,16 @@ public struct TrainingSet: Sendable {
         let removed = count - kept
         labels.removeLast(removed)
         timesMillis.removeLast(removed)
+        ids.removeLast(removed)
         values.removeLast(removed * columns)
         return removed
+    }
+
+    /// The places in another set of the same events, in the order of `rows`; nil where one is not there.
+    public func places(of rows: [Int], in other: TrainingSet) -> [Int]? {
+        let known = Dictionary(zip(other.ids, 0..<other.count), uniquingKeysWith: { first, _ in first })
+        let found = rows.compactMap { known[ids[$0]] }
+        return found.count == rows.count ? found : nil
     }
 
     /// Rows in the order of their event times; ties keep their order.
@@ -134,9 +150,8 @@ public struct TrainingSet: Sendable {
         let columns = featureNames.count
         let recoded: [[Float]?] = features.indices.map { index in
             guard let names = occurring[index] else { return nil }
-            let known = Dictionary(
-                uniqueKeysWithValues: (features[index].categories ?? []).enumerated().map { ($1, $0) })
-            return names.map { name in known[name].map(Float.init) ?? .nan }
+            let known = CategoryIndex(features[index].categories ?? [])
+            return names.map { name in known?.place(of: name).map(Float.init) ?? .nan }
         }
         var inputs: [Float] = []
         inputs.reserveCapacity(rows.count * columns)
@@ -160,13 +175,13 @@ public struct TrainingSet: Sendable {
         }
         let features = zip(model.featureNames, model.categories).map { ModelFeature(name: $0, categories: $1) }
         let columns = featureNames.count
-        var slots = model.ensemble.makeInputs()
+        var slots = model.predictor.makeInputs()
         var scores: [Float] = []
         scores.reserveCapacity(rows.count)
         let inputs = inputs(rows, for: features)
         for row in 0..<rows.count {
             for column in 0..<columns { slots.set(column, Double(inputs[row * columns + column])) }
-            scores.append(model.ensemble.probability(slots))
+            scores.append(model.predictor.probability(slots))
         }
         return scores
     }

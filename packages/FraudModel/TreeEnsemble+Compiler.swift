@@ -1,150 +1,159 @@
-import Glibc
-
 extension TreeEnsemble {
-    /// Compiles a model. What is not a tree (a loop, a child or feature out of range, a cover below zero) is refused.
-    public init(_ model: BoosterModel) throws(ModelError) {
-        guard model.baseScore > 0, model.baseScore < 1 else {
-            throw .malformed("the model", "its base_score is \(model.baseScore), not a probability between 0 and 1")
+    /// Compiles trees, with a weight each for `dart`. What is not a tree (a loop, a child or feature out of range, a path past
+    /// `mostDepth`, a cover below zero) is refused.
+    init(_ described: [DecisionTree], weights: [Float] = [], _ featureCount: Int, baseMargin: Float) throws(ModelError)
+    {
+        guard weights.isEmpty || weights.count == described.count else {
+            throw .malformed("the model", "it has \(weights.count) weights for \(described.count) trees")
         }
-        featureCount = model.featureCount
-        featureNames = model.featureNames
-        // The rounding of libxgboost: 1/p in float32, then its logarithm.
-        baseMargin = -logf(1 / model.baseScore - 1)
-        switch model.booster {
-        case .linear(let values):
-            guard values.count == model.featureCount + 1 else {
-                throw .malformed(
-                    "the model", "it has \(values.count) weights for \(model.featureCount) features and a bias")
-            }
-            linear = values
-            (nodes, edges, trees, weights) = ([], [], [], [])
-            expectedMargin = Double(values[model.featureCount] + baseMargin)
-        case .trees(let described):
-            (linear, weights) = ([], [])
-            let compiled = try TreeCompiler(described, weights: [], model.featureCount)
-            (nodes, edges, trees) = (compiled.nodes, compiled.edges, compiled.trees)
-            expectedMargin = Double(baseMargin) + compiled.expected
-        case .weightedTrees(let described, let factors):
-            guard factors.count == described.count else {
-                throw .malformed("the model", "it has \(factors.count) weights for \(described.count) trees")
-            }
-            (linear, weights) = ([], factors)
-            let compiled = try TreeCompiler(described, weights: factors, model.featureCount)
-            (nodes, edges, trees) = (compiled.nodes, compiled.edges, compiled.trees)
-            expectedMargin = Double(baseMargin) + compiled.expected
-        }
-    }
-}
-
-/// Lays trees out breadth first.
-private struct TreeCompiler {
-    var nodes: [TreeEnsemble.Node] = []
-    var edges: [TreeEnsemble.Edge] = []
-    var trees: [TreeEnsemble.Tree] = []
-    var expected = 0.0
-    let featureCount: Int
-
-    init(_ described: [DecisionTree], weights: [Float], _ featureCount: Int) throws(ModelError) {
-        self.featureCount = featureCount
+        var compiler = TreeCompiler(featureCount: featureCount)
+        var (expected, largest) = (Double(baseMargin), abs(Double(baseMargin)))
         for (index, tree) in described.enumerated() {
             let weight = weights.isEmpty ? 1 : Double(weights[index])
             do {
-                expected += weight * (try add(tree))
+                expected += weight * (try compiler.add(tree))
             } catch {
                 throw .malformed("tree \(index) of the model", error.reason)
             }
+            largest += abs(weight) * compiler.largestLeaf
         }
+        // Float32 sums of such size are infinite, and two of them of different signs no number.
+        guard largest < Double(Float.greatestFiniteMagnitude) else {
+            throw .malformed("the model", "its leaves or weights are no numbers, or too large to be added up")
+        }
+        self.featureCount = featureCount
+        self.baseMargin = baseMargin
+        self.weights = weights
+        nodes = compiler.nodes
+        trees = compiler.trees
+        expectedMargin = expected
+        explanation = compiler.explanation
     }
+}
+
+/// Lays trees out breadth first, for margins and for contributions.
+private struct TreeCompiler {
+    var nodes: [TreeEnsemble.Node] = []
+    var trees: [TreeEnsemble.Tree] = []
+    var explanation = TreeEnsemble.Explanation()
+    /// The largest leaf of the tree that was added last, without its sign.
+    var largestLeaf = 0.0
+    let featureCount: Int
+
+    init(featureCount: Int) { self.featureCount = featureCount }
 
     struct Refusal: Error {
         let reason: String
         init(_ reason: String) { self.reason = reason }
     }
 
-    /// A node on its way into the layout.
+    /// A node on its way into the layout, with the edge that leads to it.
     struct Pending {
         let source: Int  // in the description
-        let slot: Int  // in the layout
-        let depth: Int32
+        let place: Int  // in the layout, counted from the root
+        let depth: Int
         let weight: Double  // share of the cover that reaches it
-        let path: [Int32]  // by the last edge of each feature above it: its node in the layout
+        let parent: Int  // in the queue; −1 for the root
+        let feature: Int32  // of the edge
+        let share: Double  // of the cover, along all edges of the feature down to here
+        let features: Int  // different ones on the path
     }
 
     /// Adds a tree and returns its mean over the training cover.
-    private mutating func add(_ tree: DecisionTree) throws(Refusal) -> Double {
+    mutating func add(_ tree: DecisionTree) throws(Refusal) -> Double {
         let count = tree.left.count
         guard count > 0, tree.right.count == count, tree.feature.count == count, tree.condition.count == count,
             tree.defaultLeft.count == count, tree.cover.count == count
         else { throw Refusal("its arrays are empty or of different lengths") }
+        guard count <= Int(Int32.max) - nodes.count else { throw Refusal("it has too many nodes") }
         let root = nodes.count
-        var mean = 0.0
-        var (deepest, mostFeatures) = (Int32(0), 0)
-        appendPlace(share: 1, previous: -1, feature: -1)
-        var queue = [Pending(source: 0, slot: root, depth: 0, weight: 1, path: [])]
+        var (mean, deepest, mostFeatures) = (0.0, 0, 0)
+        var plan = TreeEnsemble.Explanation.Draft()
+        largestLeaf = 0
+        nodes.append(.init(threshold: 0, feature: 0, left: 0, value: 0))
+        var queue = [
+            Pending(source: 0, place: 0, depth: 0, weight: 1, parent: -1, feature: -1, share: 1, features: 0)
+        ]
+        var isPlaced = Array(repeating: false, count: count)
         var next = 0
         while next < queue.count {
             let pending = queue[next]
             next += 1
-            // A tree has each of its nodes once: more visits than nodes is a loop or a shared child.
-            guard queue.count <= count else { throw Refusal("its nodes do not form a tree") }
-            let node = pending.source
-            guard tree.condition[node].isFinite else { throw Refusal("node \(node) has a threshold that is no number") }
+            // A tree has each of its nodes once: a second visit is a loop or a shared child.
+            guard !isPlaced[pending.source] else { throw Refusal("its nodes do not form a tree") }
+            isPlaced[pending.source] = true
             deepest = max(deepest, pending.depth)
-            mostFeatures = max(mostFeatures, pending.path.count)
-            if tree.left[node] == -1 {
-                nodes[pending.slot] = .init(
-                    threshold: 1, feature: Int32(2 * featureCount), left: Int32(pending.slot),
-                    value: tree.condition[node])
-                mean += pending.weight * Double(tree.condition[node])
+            mostFeatures = max(mostFeatures, pending.features)
+            guard tree.cover[pending.source] >= 0, tree.cover[pending.source].isFinite else {
+                throw Refusal("node \(pending.source) has no valid cover")
+            }
+            guard tree.left[pending.source] != -1 else {
+                let value = tree.condition[pending.source]
+                guard value.isFinite else { throw Refusal("leaf \(pending.source) is no number") }
+                let slot = root + pending.place
+                nodes[slot] = .init(threshold: 1, feature: Int32(2 * featureCount), left: Int32(slot), value: value)
+                plan.leaf(at: pending.place, value)
+                largestLeaf = max(largestLeaf, abs(Double(value)))
+                mean += pending.weight * Double(value)
                 continue
             }
-            let (left, right, feature) = (Int(tree.left[node]), Int(tree.right[node]), tree.feature[node])
-            guard (1..<count).contains(left), (1..<count).contains(right), left != right else {
-                throw Refusal("node \(node) has a child that is not there")
-            }
-            guard feature >= 0, feature < featureCount else {
-                throw Refusal("node \(node) splits on feature \(feature) of \(featureCount)")
-            }
-            let first = nodes.count
-            nodes[pending.slot] = .init(
-                threshold: tree.condition[node], feature: feature + (tree.defaultLeft[node] ? Int32(featureCount) : 0),
-                left: Int32(first), value: 0)
-            let above = pending.path.first { edges[Int($0)].feature == feature }
-            for (side, child) in [left, right].enumerated() {
-                let share = try Self.share(of: child, beside: side == 0 ? right : left, under: node, in: tree)
-                let earlier = above.map { edges[Int($0)].share } ?? 1
-                appendPlace(share: share * earlier, previous: above ?? -1, feature: feature)
-                let path = pending.path.filter { $0 != above } + [Int32(first + side)]
-                queue.append(
-                    Pending(
-                        source: child, slot: first + side, depth: pending.depth + 1, weight: pending.weight * share,
-                        path: path))
-            }
+            try split(next - 1, of: &queue, tree, root, &plan)
         }
-        // n Gauss-Legendre points are exact up to degree 2n − 1; the product over the other features has one degree each.
-        let points = max(1, (mostFeatures + 1) / 2)
-        guard points <= 4 * Quadrature.mostBlocks else {
-            throw Refusal(
-                "one path splits on \(mostFeatures) different features, more than \(8 * Quadrature.mostBlocks)")
-        }
-        trees.append(.init(root: Int32(root), depth: deepest, blocks: Int32((points + 3) / 4)))
+        trees.append(.init(root: Int32(root), depth: Int32(deepest)))
+        explanation.add(plan, features: mostFeatures)
         return mean
     }
 
-    private mutating func appendPlace(share: Double, previous: Int32, feature: Int32) {
-        nodes.append(.init(threshold: 0, feature: 0, left: 0, value: 0))
-        edges.append(.init(share: share, previous: previous, feature: feature))
+    /// Lays out the split at a place of the queue and puts its children there.
+    private mutating func split(
+        _ index: Int, of queue: inout [Pending], _ tree: DecisionTree, _ root: Int,
+        _ plan: inout TreeEnsemble.Explanation.Draft
+    ) throws(Refusal) {
+        let pending = queue[index]
+        let (node, count) = (pending.source, tree.left.count)
+        let (left, right, feature) = (Int(tree.left[node]), Int(tree.right[node]), tree.feature[node])
+        guard (1..<count).contains(left), (1..<count).contains(right), left != right else {
+            throw Refusal("node \(node) has a child that is not there")
+        }
+        guard feature >= 0, feature < featureCount else {
+            throw Refusal("node \(node) splits on feature \(feature) of \(featureCount)")
+        }
+        guard pending.depth < TreeEnsemble.mostDepth else {
+            throw Refusal("it is deeper than \(TreeEnsemble.mostDepth) splits")
+        }
+        // +∞ parts the present values from the missing ones; with NaN or −∞ no missing value would go left.
+        let threshold = tree.condition[node]
+        guard threshold > -.infinity else { throw Refusal("node \(node) has a threshold that is no number") }
+        let place = nodes.count - root
+        let slot = feature + (tree.defaultLeft[node] ? Int32(featureCount) : 0)
+        nodes[root + pending.place] = .init(threshold: threshold, feature: slot, left: Int32(nodes.count), value: 0)
+        nodes += repeatElement(.init(threshold: 0, feature: 0, left: 0, value: 0), count: 2)
+
+        // The last edge of the same feature above, looked for on the way up: paths are short.
+        var above = index
+        while above >= 0, queue[above].feature != feature { above = queue[above].parent }
+        let previousShare = above >= 0 ? queue[above].share : 1
+        let features = pending.features + (above >= 0 ? 0 : 1)
+        guard features <= Quadrature.mostFeatures else {
+            throw Refusal("one path splits on more than \(Quadrature.mostFeatures) different features")
+        }
+        let share = Self.leftShare(left, right, tree)
+        plan.split(
+            at: pending.place, left: place, threshold: threshold, slot: slot, feature: feature, share: share,
+            previous: above >= 0 ? Int32(queue[above].place) : 0, previousShare: previousShare)
+        for (child, place, share) in [(left, place, share), (right, place + 1, 1 - share)] {
+            queue.append(
+                Pending(
+                    source: child, place: place, depth: pending.depth + 1, weight: pending.weight * share,
+                    parent: index, feature: feature, share: share * previousShare, features: features))
+        }
     }
 
-    /// The share of a split's cover that a child takes. A split that no training row reached gives each child a half: any
-    /// share adds up, and nothing is divided by zero.
-    private static func share(of child: Int, beside other: Int, under node: Int, in tree: DecisionTree) throws(Refusal)
-        -> Double
-    {
-        let (cover, all) = (tree.cover[child], tree.cover[node])
-        guard cover >= 0, cover.isFinite, all >= 0, all.isFinite else {
-            throw Refusal("node \(child) has no valid cover")
-        }
-        return all == 0 ? 0.5 : Double(cover) / Double(all)
+    /// The share of a split's cover that goes left. A split that no training row reached gives each child a half: any share adds
+    /// up, and nothing is divided by zero.
+    private static func leftShare(_ left: Int, _ right: Int, _ tree: DecisionTree) -> Double {
+        let all = Double(tree.cover[left]) + Double(tree.cover[right])
+        guard all > 0, all.isFinite else { return 0.5 }  // what is no number is refused when the child's turn comes
+        return Double(tree.cover[left]) / all
     }
 }

@@ -1,5 +1,3 @@
-import Glibc
-
 /// Exact SHAP values of trees.
 ///
 /// A feature's Shapley value is its marginal effect averaged over random coalitions: draw t uniformly from [0, 1] and let every
@@ -9,137 +7,213 @@ import Glibc
 ///
 ///     v · (takenᵢ − shareᵢ) · ∫ ∏ⱼ≠ᵢ (shareⱼ·(1 − t) + takenⱼ·t) dt        over [0, 1]
 ///
-/// a polynomial, which Gauss-Legendre quadrature integrates exactly with half as many points as the path has features. One
-/// walk over a tree carries the products at four points down and the sums over leaves back up: O(nodes), where the usual
-/// algorithm needs O(leaves · depth²). A feature that occurs twice on a path has its factor replaced, and the upper edge's
-/// part for that subtree is taken back.
+/// a polynomial, which Gauss-Legendre quadrature integrates exactly with half as many points as the path has features.
+///
+/// The factors of a split's two children add up to their parent's, since both the shares and the row's way do. So at a split
+/// with share s of the left child, where c says whether the row goes left, it is enough to know g = s + e·t, e = c − s:
+///
+///     down:  A_left = A·g      A_right = A − A_left           A: the product of the factors above
+///     up:    D = G_left − G_right      G = G_right + g·D      G: the sum over the leaves below, factors below included
+///            φ += w·e·A·D
+///
+/// Nothing calls itself: one pass over the splits from the root, one back, whatever the depth. Where the feature has split
+/// above already (the factor so far is 1/q = share·(1 − t) + t as long as the row took those edges), t becomes t·q and w
+/// becomes w·share·q², the only division there is; where the row did not take them, e is 0.
 extension TreeEnsemble {
-    /// The SHAP values of one row: one a feature, replacing what `contributions` held; returns the bias. Bias and contributions add up to the margin.
-    public func contributions(_ inputs: inout Inputs, into contributions: inout [Double]) -> Double {
-        contributions.removeAll(keepingCapacity: true)
-        contributions.append(contentsOf: repeatElement(0, count: featureCount))
-        guard linear.isEmpty else {
-            for index in 0..<featureCount where !inputs[index].isNaN {
-                contributions[index] = Double(inputs[index] * linear[index])
-            }
-            return expectedMargin
+    /// The splits of all trees in the order of the passes.
+    struct Explanation: Sendable {
+        struct Split: Sendable {
+            var threshold: Float
+            var slot: Int32  // of ModelInputs.slots
+            var share: Double  // of the cover that goes left
+            var previousShare: Double  // of the edges of the same feature above; 1 for none
+            var previous: Int32  // the place the last of these edges leads to; 0, the root, for none
+            var place: Int32, left: Int32  // counted from the tree's root; the right child stands behind the left
+            var feature: Int32
         }
-        if inputs.isTaken.count != nodes.count { inputs.isTaken = Array(repeating: true, count: nodes.count) }
-        inputs.slots.withUnsafeBufferPointer { slots in
-            inputs.isTaken.withUnsafeMutableBufferPointer { isTaken in
-                contributions.withUnsafeMutableBufferPointer { sums in
-                    nodes.withUnsafeBufferPointer { nodes in
-                        edges.withUnsafeBufferPointer { edges in
-                            for (index, tree) in trees.enumerated() {
-                                let weight = weights.isEmpty ? 1 : Double(weights[index])
-                                for block in Quadrature.blocks[Int(tree.blocks)] {
-                                    let walk = Walk(
-                                        slots: slots, nodes: nodes, edges: edges, points: block.points,
-                                        rest: 1 - block.points, weights: block.weights, isTaken: isTaken, sums: sums)
-                                    _ = walk.visit(tree.root, SIMD4(repeating: weight))
-                                }
+
+        struct Leaf: Sendable {
+            var place: Int32
+            var value: Double
+        }
+
+        struct Tree: Sendable {
+            var splits: Range<Int>, leaves: Range<Int>
+            var index: Int  // among all trees
+        }
+
+        /// One tree on its way in.
+        struct Draft {
+            fileprivate var splits: [Split] = []
+            fileprivate var leaves: [Leaf] = []
+
+            mutating func leaf(at place: Int, _ value: Float) {
+                leaves.append(Leaf(place: Int32(place), value: Double(value)))
+            }
+
+            mutating func split(
+                at place: Int, left: Int, threshold: Float, slot: Int32, feature: Int32, share: Double, previous: Int32,
+                previousShare: Double
+            ) {
+                splits.append(
+                    Split(
+                        threshold: threshold, slot: slot, share: share, previousShare: previousShare,
+                        previous: previous, place: Int32(place), left: Int32(left), feature: feature))
+            }
+        }
+
+        private(set) var splits: [Split] = []
+        private(set) var leaves: [Leaf] = []
+        /// By the blocks of four points that make their values exact.
+        private(set) var trees: [[Tree]] = Array(repeating: [], count: Quadrature.mostBlocks + 1)
+        private(set) var mostPlaces = 0
+        private var count = 0
+
+        /// Takes a tree whose longest path has so many different features.
+        mutating func add(_ draft: Draft, features: Int) {
+            // n points are exact up to degree 2n − 1; the product over the other features has one degree each.
+            let points = max(1, (features + 1) / 2)
+            let tree = Tree(
+                splits: splits.count..<splits.count + draft.splits.count,
+                leaves: leaves.count..<leaves.count + draft.leaves.count, index: count)
+            count += 1
+            guard !draft.splits.isEmpty else { return }
+            splits += draft.splits
+            leaves += draft.leaves
+            mostPlaces = max(mostPlaces, draft.splits.count + draft.leaves.count)
+            trees[(points + 3) / 4].append(tree)
+        }
+    }
+
+    /// Memory of one thread for the passes.
+    struct Scratch: Sendable {
+        fileprivate var factors: [SIMD4<Double>] = []  // A by place
+        fileprivate var sums: [SIMD4<Double>] = []  // G by place
+        fileprivate var ways: [SIMD4<Double>] = []  // g by split
+        fileprivate var effects: [SIMD4<Double>] = []  // e times what the feature's value is integrated with, by split
+        fileprivate var taken: [Double] = []  // by place: 1 where the row takes all edges of the feature down to it
+        fileprivate var values: [SIMD4<Double>] = []  // φ by feature
+
+        fileprivate mutating func fit(places: Int, features: Int) {
+            guard factors.count < places || values.count < features else { return }
+            factors = Array(repeating: .zero, count: places)
+            sums = factors
+            ways = factors
+            effects = factors
+            taken = Array(repeating: 0, count: places)
+            values = Array(repeating: .zero, count: features)
+        }
+    }
+
+    /// Adds the SHAP values of one row; returns the bias.
+    func addContributions(_ inputs: inout ModelInputs, to contributions: inout [Double]) -> Double {
+        inputs.scratch.fit(places: explanation.mostPlaces, features: featureCount)
+        for (blocks, trees) in explanation.trees.enumerated() where !trees.isEmpty {
+            for block in Quadrature.blocks[blocks] {
+                explain(trees, block, inputs.slots, &inputs.scratch)
+                for feature in 0..<featureCount {
+                    contributions[feature] += (block.weights * inputs.scratch.values[feature]).sum()
+                    inputs.scratch.values[feature] = .zero
+                }
+            }
+        }
+        return expectedMargin
+    }
+
+    /// Both passes over trees at four quadrature points; what they give is added to the scratch's values.
+    private func explain(
+        _ trees: [Explanation.Tree], _ block: Quadrature.Block, _ slots: [Float], _ scratch: inout Scratch
+    ) {
+        slots.withUnsafeBufferPointer { slots in
+            explanation.splits.withUnsafeBufferPointer { splits in
+                explanation.leaves.withUnsafeBufferPointer { leaves in
+                    scratch.withPasses(points: block.points, slots: slots) { passes in
+                        for tree in trees {
+                            let leaves = UnsafeBufferPointer(rebasing: leaves[tree.leaves])
+                            for leaf in leaves { passes.sums[Int(leaf.place)] = .init(repeating: leaf.value) }
+                            passes.factors[0] = .init(repeating: weights.isEmpty ? 1 : Double(weights[tree.index]))
+                            passes.taken[0] = 1
+                            let splits = UnsafeBufferPointer(rebasing: splits[tree.splits])
+                            passes.down(splits)
+                            passes.up(splits)
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+extension TreeEnsemble.Scratch {
+    fileprivate mutating func withPasses(
+        points: SIMD4<Double>, slots: UnsafeBufferPointer<Float>, _ body: (Passes) -> Void
+    ) {
+        factors.withUnsafeMutableBufferPointer { factors in
+            sums.withUnsafeMutableBufferPointer { sums in
+                ways.withUnsafeMutableBufferPointer { ways in
+                    effects.withUnsafeMutableBufferPointer { effects in
+                        taken.withUnsafeMutableBufferPointer { taken in
+                            values.withUnsafeMutableBufferPointer { values in
+                                body(
+                                    Passes(
+                                        points: points, slots: slots, factors: factors, sums: sums, ways: ways,
+                                        effects: effects, taken: taken, values: values))
                             }
                         }
                     }
                 }
             }
         }
-        return expectedMargin
     }
 }
 
-/// One walk over one tree at four quadrature points.
-private struct Walk {
-    let slots: UnsafeBufferPointer<Float>
-    let nodes: UnsafeBufferPointer<TreeEnsemble.Node>
-    let edges: UnsafeBufferPointer<TreeEnsemble.Edge>
+/// The passes over one tree at four quadrature points.
+private struct Passes {
     let points: SIMD4<Double>
-    let rest: SIMD4<Double>
-    let weights: SIMD4<Double>
-    let isTaken: UnsafeMutableBufferPointer<Bool>
-    let sums: UnsafeMutableBufferPointer<Double>
+    let slots: UnsafeBufferPointer<Float>
+    let factors: UnsafeMutableBufferPointer<SIMD4<Double>>
+    let sums: UnsafeMutableBufferPointer<SIMD4<Double>>
+    let ways: UnsafeMutableBufferPointer<SIMD4<Double>>
+    let effects: UnsafeMutableBufferPointer<SIMD4<Double>>
+    let taken: UnsafeMutableBufferPointer<Double>
+    let values: UnsafeMutableBufferPointer<SIMD4<Double>>
 
-    /// The factor of a feature whose edges down to a node take `share` of the cover.
+    /// From the root: the factors above each node.
     @inline(__always)
-    private func factor(_ share: Double, _ taken: Bool) -> SIMD4<Double> {
-        let absent = rest * share
-        return taken ? absent + points : absent
-    }
-
-    /// Walks the subtree of `node`; `product` holds the factors above it. Returns the sum over its leaves.
-    func visit(_ node: Int32, _ product: SIMD4<Double>) -> SIMD4<Double> {
-        let split = nodes[Int(node)]
-        guard split.left != node else { return product * Double(split.value) }
-        let goesLeft = slots[Int(split.feature)] < split.threshold
-        return follow(split.left, goesLeft, product) + follow(split.left + 1, !goesLeft, product)
-    }
-
-    @inline(__always)
-    private func follow(_ child: Int32, _ isRowsWay: Bool, _ product: SIMD4<Double>) -> SIMD4<Double> {
-        let edge = edges[Int(child)]
-        var taken = isRowsWay
-        var earlierShare = 1.0
-        var earlierTaken = true
-        if edge.previous >= 0 {
-            earlierShare = edges[Int(edge.previous)].share
-            earlierTaken = isTaken[Int(edge.previous)]
-            taken = taken && earlierTaken
-        }
-        isTaken[Int(child)] = taken
-        let effect = (taken ? 1 : 0) - edge.share
-        // Neither this row nor any training row comes here: the leaves below weigh nothing in any coalition.
-        guard taken || edge.share > 0 else { return .zero }
-        let factor = factor(edge.share, taken)
-        guard edge.previous >= 0 else {
-            let sum = visit(child, product * factor)
-            sums[Int(edge.feature)] += effect * (weights * (sum / factor)).sum()
-            return sum
-        }
-        let earlier = self.factor(earlierShare, earlierTaken)
-        let sum = visit(child, product / earlier * factor)
-        let earlierEffect = (earlierTaken ? 1 : 0) - earlierShare
-        sums[Int(edge.feature)] += (weights * sum * (effect / factor - earlierEffect / earlier)).sum()
-        return sum
-    }
-}
-
-/// Gauss-Legendre points and weights on [0, 1], four at a time.
-enum Quadrature {
-    struct Block: Sendable {
-        let points: SIMD4<Double>
-        let weights: SIMD4<Double>
-    }
-
-    /// Most blocks of four points a tree may need: paths of 128 different features.
-    static let mostBlocks = 16
-
-    /// By number of blocks: a rule of four times as many points.
-    static let blocks: [[Block]] = (0...mostBlocks).map { count in
-        let rule = gaussLegendre(4 * count)
-        return (0..<count).map { block in
-            var (points, weights) = (SIMD4<Double>(), SIMD4<Double>())
-            for lane in 0..<4 { (points[lane], weights[lane]) = rule[4 * block + lane] }
-            return Block(points: points, weights: weights)
-        }
-    }
-
-    /// The roots of the Legendre polynomial of degree `count` by Newton's method, moved from [−1, 1] to [0, 1].
-    static func gaussLegendre(_ count: Int) -> [(point: Double, weight: Double)] {
-        (0..<count).map { index in
-            var x = cos(Double.pi * (Double(index) + 0.75) / (Double(count) + 0.5))
-            var slope = 0.0
-            for _ in 0..<100 {
-                var (previous, value) = (0.0, 1.0)
-                for degree in 1...count {
-                    let next = (Double(2 * degree - 1) * x * value - Double(degree - 1) * previous) / Double(degree)
-                    (previous, value) = (value, next)
-                }
-                slope = Double(count) * (x * value - previous) / (x * x - 1)
-                let step = value / slope
-                x -= step
-                if abs(step) < 1e-15 { break }
+    func down(_ splits: UnsafeBufferPointer<TreeEnsemble.Explanation.Split>) {
+        for index in 0..<splits.count {
+            let split = splits[index]
+            let goesLeft = slots[Int(split.slot)] < split.threshold ? 1.0 : 0
+            let isTaken = taken[Int(split.previous)]
+            let effect = (goesLeft - split.share) * isTaken
+            var (way, weight) = (points, SIMD4(repeating: effect))
+            if split.previous != 0 {
+                let q = 1 / (points + (1 - points) * split.previousShare)
+                way *= q
+                weight *= q * q * split.previousShare
             }
-            return (point: (1 - x) / 2, weight: 1 / ((1 - x * x) * slope * slope))
+            way = way * effect + split.share
+            let (factor, left) = (factors[Int(split.place)], Int(split.left))
+            ways[index] = way
+            effects[index] = weight * factor
+            factors[left] = factor * way
+            factors[left + 1] = factor - factor * way
+            taken[left] = isTaken * goesLeft
+            taken[left + 1] = isTaken - isTaken * goesLeft
+        }
+    }
+
+    /// Back to the root: the sums over the leaves below each node, and what each split gives its feature.
+    @inline(__always)
+    func up(_ splits: UnsafeBufferPointer<TreeEnsemble.Explanation.Split>) {
+        var index = splits.count
+        while index > 0 {
+            index -= 1
+            let split = splits[index]
+            let (left, right) = (sums[Int(split.left)], sums[Int(split.left) + 1])
+            let difference = left - right
+            sums[Int(split.place)] = right + ways[index] * difference
+            values[Int(split.feature)] += effects[index] * difference
         }
     }
 }

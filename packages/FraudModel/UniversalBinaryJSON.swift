@@ -1,7 +1,9 @@
 import JSON
 
-/// Reads Universal Binary JSON, draft 12, which XGBoost writes as `model.ubj`. Every length is checked against what is left
-/// before it is trusted.
+/// Reads Universal Binary JSON, draft 12, which XGBoost writes as `model.ubj`.
+///
+/// A length is believed only when as many bytes are left: every element takes at least one byte of the file, so what is
+/// read never takes more than a small multiple of the file's size, however often containers announce large counts.
 struct UniversalBinaryJSON {
     /// Whether bytes are UBJ rather than text: an object whose first key begins with the marker of its length.
     static func isLikely(_ bytes: [UInt8]) -> Bool {
@@ -59,15 +61,14 @@ struct UniversalBinaryJSON {
     }
 
     private mutating func length(_ marker: UInt8) throws(Damage) -> Int {
-        guard let length = try integer(marker), length >= 0, length <= bytes.count else {
-            throw Damage("a length is out of range")
+        guard let length = try integer(marker), length >= 0, length <= Int64(bytes.count - cursor) else {
+            throw Damage("a length is larger than what is left")
         }
         return Int(length)
     }
 
     private mutating func text(_ marker: UInt8) throws(Damage) -> String {
         let count = try length(marker)
-        guard count <= bytes.count - cursor else { throw Damage("it ends in the middle") }
         defer { cursor += count }
         return String(decoding: bytes[cursor..<cursor + count], as: UTF8.self)
     }
@@ -90,7 +91,7 @@ struct UniversalBinaryJSON {
         }
     }
 
-    /// `$ type` and `# count`, where they are given.
+    /// `$ type` and `# count`, where they are given. The count's elements fit into the rest of the file.
     private mutating func header() throws(Damage) -> (type: UInt8?, count: Int?) {
         var type: UInt8?
         if cursor < bytes.count, bytes[cursor] == UInt8(ascii: "$") {
@@ -98,12 +99,27 @@ struct UniversalBinaryJSON {
             type = try byte()
         }
         guard cursor < bytes.count, bytes[cursor] == UInt8(ascii: "#") else {
-            guard type == nil else { throw Damage("a type comes without a count") }
+            guard type == nil else { throw Damage("a typed container has no count") }
             return (nil, nil)
         }
         cursor += 1
-        // An element of a type without content takes no bytes, so a count alone could ask for any amount of memory.
-        return (type, try length(try byte()))
+        let count = try length(try byte())
+        let size = type.map(Self.leastSize) ?? 1
+        // Elements without content would take memory for nothing; nobody has a use for an array of them.
+        guard size > 0 else { throw Damage("a container holds elements without content") }
+        guard count <= (bytes.count - cursor) / size else { throw Damage("a count is larger than what is left") }
+        return (type, count)
+    }
+
+    /// The bytes that a value of a type takes at least, its marker not counted.
+    private static func leastSize(_ type: UInt8) -> Int {
+        switch type {
+        case UInt8(ascii: "Z"), UInt8(ascii: "T"), UInt8(ascii: "F"), UInt8(ascii: "N"): 0
+        case UInt8(ascii: "I"): 2
+        case UInt8(ascii: "l"), UInt8(ascii: "d"): 4
+        case UInt8(ascii: "L"), UInt8(ascii: "D"): 8
+        default: 1
+        }
     }
 
     private mutating func array(_ depth: Int) throws(Damage) -> [JSONTree] {
@@ -120,10 +136,12 @@ struct UniversalBinaryJSON {
     private mutating func object(_ depth: Int) throws(Damage) -> [JSONTree.Member] {
         let (type, count) = try header()
         var members: [JSONTree.Member] = []
+        var names: Set<[UInt8]> = []
         while count.map({ members.count < $0 }) ?? true {
             let first = try marker()
             if count == nil, first == UInt8(ascii: "}") { break }
             let key = try text(first)
+            guard names.insert(Array(key.utf8)).inserted else { throw Damage("a member is there twice") }
             let marker = if let type { type } else { try marker() }
             members.append(.init(key, try value(marker, depth: depth + 1)))
         }

@@ -7,7 +7,6 @@ public enum BoostingError: Error, Hashable, Sendable, CustomStringConvertible {
     /// libxgboost refused; the first line of its reason.
     case library(String)
 
-    /// One sentence.
     public var description: String {
         switch self {
         case .invalidInput(let reason): reason

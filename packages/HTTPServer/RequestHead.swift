@@ -11,8 +11,8 @@ internal import Glibc
 ///     ▲ method  ▲ target  ▲ version     each name and value            ▲ head size
 ///
 /// A line that ended with a bare LF leaves a byte too few; a NUL, where strings of C end, one too many; a folded line was
-/// copied to another place. Only a NUL right before a bare LF looks like CR LF; it changes neither where the line ends nor
-/// what it says.
+/// copied to another place. What stays hidden is a bare LF whose missing CR is made up for by a NUL or by a colon without a
+/// name: no proxy passes those on.
 @safe struct RequestHead {
     /// The target as it was received.
     @safe struct Target {

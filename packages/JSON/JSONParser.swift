@@ -17,6 +17,9 @@ internal import CSimdJSON
         unsafe self.handle = handle
     }
 
+    /// Bytes kept for the next document.
+    package var heldBytes: Int { unsafe nj_held_bytes(handle) }
+
     deinit { unsafe nj_parser_destroy(handle) }
 
     /// Parses a document and lends its root to `body`. `onError` turns a refusal into the caller's own error.

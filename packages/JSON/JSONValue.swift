@@ -44,7 +44,7 @@ public enum JSONKind: UInt32, Sendable {
     public func range(in document: Span<UInt8>) -> Range<Int>? {
         guard kind == .array || kind == .object else { return nil }
         return unsafe document.withUnsafeBufferPointer { document in
-            guard let start = unsafe document.baseAddress, let value = unsafe node.pointee.value else { return nil }
+            guard let start = document.baseAddress, let value = unsafe node.pointee.value else { return nil }
             let first = unsafe value - start
             let end = first + Int(unsafe node.pointee.value_length)
             return first >= 0 && end <= document.count ? first..<end : nil

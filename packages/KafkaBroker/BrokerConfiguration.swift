@@ -1,10 +1,12 @@
 /// What a broker is told at its start.
 public struct BrokerConfiguration: Sendable, Equatable {
-    /// When records are on the disk rather than in the system's hands.
+    /// What a producer's acknowledgement says. Consumers see only what is on the disk whatever is chosen, so nothing that
+    /// was read, and acted upon, is lost by a power cut.
     public enum Flush: String, Sendable, CaseIterable {
-        /// Once a second, in the background: a killed process loses nothing, a lost machine at most a second.
+        /// The record is in the system's hands: a killed process loses nothing. It is on the disk, and may be read, a few
+        /// milliseconds later when a consumer waits, else within a second; a power cut before loses it.
         case background
-        /// Before each answer.
+        /// The record is on the disk.
         case always
     }
 

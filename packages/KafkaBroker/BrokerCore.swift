@@ -14,6 +14,7 @@ final class BrokerCore: Connection.Server, @unchecked Sendable {
     var catalog: TopicCatalog
     var groups: GroupCoordinator
     let fetches = FetchWaiters()
+    let commit: GroupCommit
     /// The port that clients are told.
     var port = 0
     private let lock: LogFile
@@ -23,8 +24,8 @@ final class BrokerCore: Connection.Server, @unchecked Sendable {
     private var unfinishedBytes = 0
     private var timers: [LoopTimer] = []
     var groupTimers: [String: LoopTimer] = [:]
-    /// Runs what can wait for the disk.
-    let background = DispatchQueue(label: "kafka-flush")
+    /// Writes checkpoints, and removes what was deleted.
+    let background = DispatchQueue(label: "kafka-checkpoint")
     private var isFlushing = false
     /// The next producer id, and the first one that has not been reserved on the disk.
     private var nextProducerID: Int64
@@ -35,6 +36,7 @@ final class BrokerCore: Connection.Server, @unchecked Sendable {
         self.configuration = configuration
         self.loop = loop
         self.log = log
+        commit = GroupCommit(loop: loop)
         let folder = configuration.dataFolder
         do throws(LogError) {
             try Files.makeFolder(folder)
@@ -62,7 +64,8 @@ final class BrokerCore: Connection.Server, @unchecked Sendable {
             let store = try OffsetStore(folder: folder)
             if store.bytesDropped > 0 { log.info("offsets recovered", ["bytes_dropped": store.bytesDropped]) }
             groups = GroupCoordinator(
-                store: store, initialDelayMillis: Int64(configuration.initialRebalanceDelayMillis), nowMillis: now)
+                store: store, initialDelayMillis: Int64(configuration.initialRebalanceDelayMillis),
+                nowMillis: EventLoop.monotonicMicros() / 1_000)
         } catch let error as LogError {
             throw BrokerError.dataFolder(path: folder, reason: "cannot be used: \(error.description)")
         }
@@ -82,6 +85,7 @@ final class BrokerCore: Connection.Server, @unchecked Sendable {
                 nowMillis: EventLoop.monotonicMicros() / 1_000)
             connections[ObjectIdentifier(connection)] = connection
         }
+        commit.committed = { [unowned self] log, error in committed(log, error) }
         every(configuration.flushIntervalMillis) { [unowned self] in flush() }
         every(configuration.retentionCheckMillis) { [unowned self] in applyRetention() }
         every(60_000) { [unowned self] in closeIdle() }
@@ -125,7 +129,10 @@ final class BrokerCore: Connection.Server, @unchecked Sendable {
         return unfinishedBytes <= configuration.maxUnfinishedBytes
     }
 
-    func closed(_ connection: Connection) { connections[ObjectIdentifier(connection)] = nil }
+    func closed(_ connection: Connection) {
+        fetches.forget(connection)
+        connections[ObjectIdentifier(connection)] = nil
+    }
 
     private func closeIdle() {
         let now = EventLoop.monotonicMicros() / 1_000
@@ -141,7 +148,12 @@ final class BrokerCore: Connection.Server, @unchecked Sendable {
     func takeProducerID() throws -> Int64 {
         if nextProducerID == reservedProducerIDs {
             var next = identity
-            next.nextProducerIDBlock = reservedProducerIDs + ClusterIdentity.producerIDBlock
+            // Past 2⁶³ ids the broker gives none, rather than one twice.
+            let (end, isOverflow) = reservedProducerIDs.addingReportingOverflow(ClusterIdentity.producerIDBlock)
+            guard !isOverflow else {
+                throw BrokerError.dataFolder(path: configuration.dataFolder, reason: "has no producer ids left")
+            }
+            next.nextProducerIDBlock = end
             try next.save(folder: configuration.dataFolder)
             identity = next
             reservedProducerIDs = next.nextProducerIDBlock
@@ -154,37 +166,83 @@ final class BrokerCore: Connection.Server, @unchecked Sendable {
 
     // MARK: The disk
 
-    /// Synchronises what was appended since the last time, on the background queue.
+    /// More of a log may be read, or nothing any more.
+    private func committed(_ log: PartitionLog, _ error: LogError?) {
+        if let error {
+            self.log.error("synchronising failed", ["folder": log.folder, "reason": error.description])
+            fetches.abandon(log, core: self)
+        } else {
+            fetches.grew(log, by: log.takeNewlyReadable(), core: self)
+        }
+    }
+
+    /// Brings everything to the disk that nobody asked for: records, checkpoints, positions.
     private func flush() {
+        commit.request()
         guard !isFlushing else { return }
-        let jobs = flushJobs()
-        let offsets = groups.takeDirtyFile()
-        guard !jobs.isEmpty || offsets != nil else { return }
         isFlushing = true
+        checkpoint(catalog.topics.values.flatMap(\.partitions)) { [self] _ in isFlushing = false }
+        if let (file, hasNewName) = groups.takeDirtyFile() {
+            background.async { [self, folder = configuration.dataFolder] in
+                do throws(LogError) {
+                    try file.synchronize()
+                    if hasNewName { try Files.synchronizeFolder(folder) }
+                } catch {
+                    loop.submit { [self, error] in
+                        log.error("synchronising failed", ["file": file.path, "reason": error.description])
+                    }
+                }
+            }
+        }
+        if let job = groups.beginRewrite() {
+            background.async { [self] in
+                let isWritten = (try? job.run()) != nil
+                loop.submit { [self] in groups.endRewrite(job, isWritten: isWritten) }
+            }
+        }
+    }
+
+    /// What checkpoints carry to another thread and back. `@unchecked Sendable`: only the jobs are touched there.
+    private final class Checkpoints: @unchecked Sendable {
+        let work: [(log: PartitionLog, job: PartitionLog.CheckpointJob)]
+        let done: (Set<ObjectIdentifier>) -> Void
+
+        init(_ logs: [PartitionLog], _ done: @escaping (Set<ObjectIdentifier>) -> Void) {
+            work = logs.compactMap { log in log.checkpointJob().map { (log, $0) } }
+            self.done = done
+        }
+
+        func run() -> [LogError?] {
+            work.map { entry in
+                do throws(LogError) { try entry.job.run() } catch { return error }
+                return nil
+            }
+        }
+    }
+
+    /// Puts these logs into checkpoints on the background queue, and then calls `done` with those that could not be. One that
+    /// does not fit on a full disk is tried again with the next.
+    func checkpoint(_ logs: [PartitionLog], _ done: @escaping (Set<ObjectIdentifier>) -> Void) {
+        let checkpoints = Checkpoints(logs, done)
+        guard !checkpoints.work.isEmpty else { return done([]) }
         background.async { [self] in
-            var failures: [(folder: String, error: LogError)] = []
-            for job in jobs {
-                do throws(LogError) { try job.run() } catch { failures.append((job.folder, error)) }
-            }
-            do throws(LogError) { try offsets?.synchronize() } catch { failures.append(("offsets", error)) }
-            loop.submit { [self, failures] in
-                isFlushing = false
-                for failure in failures { flushFailed(folder: failure.folder, failure.error) }
+            let failures = checkpoints.run()
+            loop.submit { [self] in
+                var failed: Set<ObjectIdentifier> = []
+                for (index, (log, job)) in checkpoints.work.enumerated() {
+                    if let error = failures[index] {
+                        self.log.error("synchronising failed", ["folder": log.folder, "reason": error.description])
+                        log.checkpointFailed(error)
+                        if log.failure != nil { fetches.abandon(log, core: self) }
+                        failed.insert(ObjectIdentifier(log))
+                    } else {
+                        log.checkpointed(job)
+                        fetches.grew(log, by: log.takeNewlyReadable(), core: self)
+                    }
+                }
+                checkpoints.done(failed)
             }
         }
-    }
-
-    /// After a failed synchronisation nobody knows what is on the disk: the partition is closed until a restart looks. A
-    /// checkpoint that does not fit on a full disk is tried again with the next one.
-    private func flushFailed(folder: String, _ error: LogError) {
-        log.error("synchronising failed", ["folder": folder, "reason": error.description])
-        for topic in catalog.topics.values {
-            for partition in topic.partitions where partition.folder == folder { partition.flushFailed(error) }
-        }
-    }
-
-    private func flushJobs() -> [PartitionLog.FlushJob] {
-        catalog.topics.values.flatMap { $0.partitions.compactMap { $0.flushJob() } }
     }
 
     private func applyRetention() {
@@ -196,7 +254,9 @@ final class BrokerCore: Connection.Server, @unchecked Sendable {
                 } catch { log.error("retention failed", ["folder": partition.folder, "reason": error.description]) }
             }
         }
-        groups.forgetOld(nowMillis: now, retentionMillis: configuration.offsetRetentionMillis)
+        let gone = groups.forgetOld(
+            nowMillis: monotonicMillis, wallMillis: now, retentionMillis: configuration.offsetRetentionMillis)
+        for name in gone { groupTimers[name] = nil }
     }
 
     /// Ends everything in order and leaves the folder so that the next start has nothing to scan.
@@ -204,12 +264,15 @@ final class BrokerCore: Connection.Server, @unchecked Sendable {
         for timer in timers { timer.cancel() }
         timers = []
         for connection in Array(connections.values) { connection.close() }
+        commit.finish()
         background.sync {}
-        for job in flushJobs() {
-            do throws(LogError) {
-                try job.run()
-            } catch { log.error("synchronising failed", ["folder": job.folder, "reason": error.description]) }
+        for topic in catalog.topics.values {
+            for partition in topic.partitions {
+                do throws(LogError) {
+                    try partition.flushNow()
+                } catch { log.error("synchronising failed", ["folder": partition.folder, "reason": error.description]) }
+            }
         }
-        try? groups.takeDirtyFile()?.synchronize()
+        try? groups.takeDirtyFile()?.file.synchronize()
     }
 }

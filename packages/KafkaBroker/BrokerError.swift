@@ -7,7 +7,6 @@ public enum BrokerError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The address cannot be listened on.
     case listen(reason: String)
 
-    /// One sentence.
     public var description: String {
         switch self {
         case .folderInUse(let path): "\(path) is in use by another broker"

@@ -17,7 +17,6 @@ public enum KafkaError: Error, Hashable, Sendable, CustomStringConvertible {
     /// This client is finished: stop the service.
     case fatal(code: Int32, reason: String)
 
-    /// One sentence.
     public var description: String {
         switch self {
         case .configuration(let key, let reason): "Kafka setting \(key): \(reason)"

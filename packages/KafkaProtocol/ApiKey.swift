@@ -7,9 +7,9 @@ public enum ApiKey: Int16, CaseIterable, Sendable {
     /// Groups, versions, topics.
     case describeGroups = 15, listGroups = 16, apiVersions = 18, createTopics = 19, deleteTopics = 20
     /// Records, producers, configurations and the rest of administration.
-    case deleteRecords = 21, initProducerID = 22, describeConfigs = 32, createPartitions = 37, deleteGroups = 42
+    case deleteRecords = 21, initProducerID = 22, describeConfigs = 32, alterConfigs = 33
     /// Later administration.
-    case incrementalAlterConfigs = 44, offsetDelete = 47
+    case createPartitions = 37, deleteGroups = 42, incrementalAlterConfigs = 44, offsetDelete = 47
 
     /// Versions advertised. Produce starts at 0 because librdkafka 2.0.2 stops compressing otherwise; 0–2 are refused.
     public var advertised: ClosedRange<Int16> {
@@ -22,7 +22,7 @@ public enum ApiKey: Int16, CaseIterable, Sendable {
         case .findCoordinator, .listGroups: 0...2
         case .heartbeat, .leaveGroup, .syncGroup, .deleteTopics, .describeConfigs: 0...3
         case .apiVersions, .describeGroups, .createTopics: 0...4
-        case .initProducerID, .deleteRecords, .createPartitions, .deleteGroups: 0...1
+        case .initProducerID, .deleteRecords, .createPartitions, .deleteGroups, .alterConfigs: 0...1
         case .incrementalAlterConfigs, .offsetDelete: 0...0
         }
     }
@@ -40,7 +40,7 @@ public enum ApiKey: Int16, CaseIterable, Sendable {
         case .findCoordinator, .apiVersions, .listGroups: 3
         case .heartbeat, .leaveGroup, .syncGroup, .deleteTopics, .describeConfigs: 4
         case .describeGroups, .createTopics: 5
-        case .initProducerID, .deleteRecords, .createPartitions, .deleteGroups: 2
+        case .initProducerID, .deleteRecords, .createPartitions, .deleteGroups, .alterConfigs: 2
         case .incrementalAlterConfigs: 1
         case .offsetDelete: nil
         }

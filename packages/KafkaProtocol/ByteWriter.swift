@@ -5,6 +5,9 @@ public struct ByteWriter: MessageCoder {
     /// Whether lengths are compact and structures end in tagged fields.
     public var flexible: Bool
 
+    /// Most bytes of one message: an answer that would be larger is none, and its request is hung up on.
+    public static let maxBytes = 256 << 20
+
     /// An empty writer.
     public init(flexible: Bool = false) { self.flexible = flexible }
 
@@ -44,13 +47,14 @@ public struct ByteWriter: MessageCoder {
 
     /// Appends the length before bytes of a file that the caller sends itself.
     public mutating func bytesLength(_ count: Int) {
-        if flexible { varuint(UInt32(count + 1)) } else { write(Int32(count)) }
+        if flexible { varuint(UInt32(truncatingIfNeeded: count + 1)) } else { write(Int32(truncatingIfNeeded: count)) }
     }
 
     private mutating func length(_ count: Int?, short: Bool) throws(ProtocolError) {
         guard count ?? 0 <= (short && !flexible ? Int(Int16.max) : Int(Int32.max) - 1) else {
             throw .badLength(count ?? 0)
         }
+        guard (count ?? 0) <= Self.maxBytes - output.count else { throw .badLength(output.count) }
         if flexible {
             varuint(UInt32((count ?? -1) + 1))
         } else if short {

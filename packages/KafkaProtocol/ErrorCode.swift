@@ -14,6 +14,8 @@ public enum ErrorCode: Int16, Sendable, Equatable {
     case messageTooLarge = 10
     /// Offset metadata above 4096 bytes.
     case offsetMetadataTooLarge = 12
+    /// The coordinator cannot take more groups now.
+    case coordinatorNotAvailable = 15
     /// Not a legal topic name, or one that collides.
     case invalidTopic = 17
     /// `acks` is not −1, 0 or 1.
@@ -30,6 +32,8 @@ public enum ErrorCode: Int16, Sendable, Equatable {
     case invalidSessionTimeout = 26
     /// The group is rebalancing: join again.
     case rebalanceInProgress = 27
+    /// More positions than the coordinator keeps.
+    case invalidCommitOffsetSize = 28
     /// A magic that is not served.
     case unsupportedForMessageFormat = 43
     /// A record too far in the future.
@@ -66,6 +70,8 @@ public enum ErrorCode: Int16, Sendable, Equatable {
     case unknownLeaderEpoch = 75
     /// Join again with the member id of this answer.
     case memberIDRequired = 79
+    /// More members, or more bytes of theirs, than a group may have.
+    case groupMaxSizeReached = 81
     /// Another member took this static identity.
     case fencedInstanceID = 82
     /// The group is consuming that topic.

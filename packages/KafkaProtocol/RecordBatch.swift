@@ -19,7 +19,7 @@ public enum CRC32C {
     }
 }
 
-/// The fixed head of a record batch of magic 2: what the broker needs to know about records that it never opens.
+/// The fixed head of a record batch of magic 2.
 ///
 /// ```
 ///  0 baseOffset i64   8 batchLength i32   12 leaderEpoch i32   16 magic i8   17 crc u32   21 attributes i16
@@ -93,7 +93,8 @@ public struct RecordBatch: Sendable, Equatable {
         bytes.count >= headSize && CRC32C.checksum(bytes.dropFirst(checkedFrom)) == checksum
     }
 
-    /// Checks what a producer sent, as Kafka does short of opening the records: exactly one sound batch.
+    /// Checks the head and the framing of what a producer sent: exactly one batch with a sound checksum. What the checksum
+    /// covers may still be anything; `walkRecords` looks at that.
     public static func validate(_ records: ArraySlice<UInt8>, maxBytes: Int) -> Result<RecordBatch, BatchFault> {
         guard records.count > 16 else { return .failure(BatchFault(.invalidRecord, "no record batch")) }
         guard records[records.startIndex + 16] == 2 else {
@@ -117,6 +118,9 @@ public struct RecordBatch: Sendable, Equatable {
         guard batch.recordCount > 0, Int64(batch.recordCount) == Int64(batch.lastOffsetDelta) + 1 else {
             return .failure(BatchFault(.invalidRecord, "record count does not fit the offsets"))
         }
+        guard batch.recordCount <= maxRecords else {
+            return .failure(BatchFault(.invalidRecord, "more records than a batch may have"))
+        }
         guard !batch.isControl, !batch.isTransactional, !batch.isLogAppendTime, batch.codec <= 4 else {
             return .failure(BatchFault(.invalidRecord, "record batch's flags are not a producer's"))
         }
@@ -124,6 +128,18 @@ public struct RecordBatch: Sendable, Equatable {
             return .failure(BatchFault(.invalidRecord, "idempotent batch without a sequence number"))
         }
         return .success(batch)
+    }
+
+    /// The same batch with another latest time in its head, and the checksum that goes with it; `bytes` is all of it.
+    public static func bytes(_ bytes: ArraySlice<UInt8>, withMaxTimestamp time: Int64) -> [UInt8] {
+        var changed = ByteWriter()
+        changed.write(time)
+        var result = Array(bytes)
+        result.replaceSubrange(35..<43, with: changed.output)
+        var checksum = ByteWriter()
+        checksum.write(CRC32C.checksum(result.dropFirst(checkedFrom)))
+        result.replaceSubrange(17..<21, with: checksum.output)
+        return result
     }
 
     /// The sixteen bytes in front of the magic, as the broker stores them.
@@ -141,7 +157,8 @@ public struct BatchFault: Error, Equatable, Sendable {
     /// The code to answer with, and why in words.
     public var code: ErrorCode, reason: String
 
-    init(_ code: ErrorCode, _ reason: String) {
+    /// A fault.
+    public init(_ code: ErrorCode, _ reason: String) {
         self.code = code
         self.reason = reason
     }

@@ -1,3 +1,5 @@
+public import Glibc
+
 /// How important a log line is.
 public enum LogLevel: String, CaseIterable, Comparable, Sendable {
     case debug, info, warning, error
@@ -17,10 +19,25 @@ public enum LogLevel: String, CaseIterable, Comparable, Sendable {
 
 /// How log lines look.
 public enum LogFormat: Sendable {
-    /// One JSON object a line: `ts`, `level`, `message`, then the fields.
+    /// One JSON object a line: `ts`, `level`, who wrote it (`service`, `pid`, `version`), `message`, then the fields.
     case json
     /// Time, level, message and `key=value` fields, for a person at a terminal.
     case text(colour: Bool)
+}
+
+/// Which program writes a log. JSON lines carry it, so that the lines of several files can be read as one.
+public struct LogOrigin: Equatable, Sendable {
+    /// The command: `transform`.
+    public let service: String
+    /// The process.
+    public let pid: Int32
+    /// The program's version.
+    public let version: String
+
+    /// This process under the name of a command.
+    public init(service: String, version: String, pid: Int32 = getpid()) {
+        (self.service, self.version, self.pid) = (service, version, pid)
+    }
 }
 
 /// A value that can be a field of a log line.
@@ -72,28 +89,41 @@ extension Array: LogValue where Element: LogValue {
 public struct Log: Sendable {
     /// Lines below this level are not written.
     public var level: LogLevel
-    private let format: LogFormat
+    /// How lines look.
+    public let format: LogFormat
+    private let origin: String
     private let nowMillis: @Sendable () -> Int64
     private let write: @Sendable (String) -> Void
 
     /// A log that gives each finished line, without its newline, to `write`.
     public init(
-        level: LogLevel = .info, format: LogFormat = .json,
+        level: LogLevel = .info, format: LogFormat = .json, origin: LogOrigin? = nil,
         nowMillis: @escaping @Sendable () -> Int64 = { WallClock.nowMillis() },
         write: @escaping @Sendable (String) -> Void
     ) {
         self.level = level
         self.format = format
+        self.origin = origin.map(Self.rendered) ?? ""
         self.nowMillis = nowMillis
         self.write = write
     }
 
     /// A log on standard error: JSON lines, or plain text when it is a terminal.
-    public static func standardError(level: LogLevel = .info, format: LogFormat? = nil) -> Log {
+    public static func standardError(
+        level: LogLevel = .info, format: LogFormat? = nil, origin: LogOrigin? = nil
+    ) -> Log {
         let console = Console.standardError
         return Log(
             level: level, format: format ?? (console.isTerminal ? .text(colour: console.usesColour) : .json),
-            write: { console.writeLine($0) })
+            origin: origin, write: { console.writeLine($0) })
+    }
+
+    private static func rendered(_ origin: LogOrigin) -> String {
+        var text = #","service":"#
+        appendQuoted(origin.service, to: &text)
+        text += #","pid":\#(origin.pid),"version":"#
+        appendQuoted(origin.version, to: &text)
+        return text
     }
 
     /// A log that writes nothing, for tests.
@@ -114,14 +144,22 @@ public struct Log: Sendable {
         record(.error, message, fields)
     }
 
+    /// Writes a line that another process of ours has finished already.
+    public func pass(_ line: String) { write(line) }
+
     private func record(_ level: LogLevel, _ message: StaticString, _ fields: [String: any LogValue]) {
         guard level >= self.level else { return }
+        writeAlways(level, message, fields)
+    }
+
+    /// Writes a line whatever the level: the figures of a progress report, which were asked for.
+    func writeAlways(_ level: LogLevel, _ message: StaticString, _ fields: [String: any LogValue]) {
         let time = WallClock.iso8601(millis: nowMillis())
         let sorted = fields.sorted { $0.key < $1.key }
         var line = ""
         switch format {
         case .json:
-            line += #"{"ts":"\#(time)","level":"\#(level.rawValue)","message":"#
+            line += #"{"ts":"\#(time)","level":"\#(level.rawValue)"\#(origin),"message":"#
             appendQuoted("\(message)", to: &line)
             for (name, value) in sorted {
                 line += ","

@@ -83,11 +83,12 @@ public final class MetricsRegistry: Sendable {
         case counter(Counter)
         case gauge(Gauge)
         case computed(@Sendable () -> Double)
+        case computedCounter(@Sendable () -> Double)
         case histogram(Histogram)
 
         var type: String {
             switch self {
-            case .counter: "counter"
+            case .counter, .computedCounter: "counter"
             case .gauge, .computed: "gauge"
             case .histogram: "histogram"
             }
@@ -128,6 +129,15 @@ public final class MetricsRegistry: Sendable {
         _ = instrument(name, help, labels, { .computed(compute) })
     }
 
+    /// A counter that is computed when it is asked for. `compute` must not block, and never goes down.
+    public func counter(
+        _ name: String, help: String, labels: KeyValuePairs<String, String> = [:],
+        compute: @escaping @Sendable () -> Double
+    ) {
+        remove(name, labels: labels)
+        _ = instrument(name, help, labels, { .computedCounter(compute) })
+    }
+
     /// The histogram of this name and these labels.
     public func histogram(
         _ name: String, help: String, labels: KeyValuePairs<String, String> = [:],
@@ -156,7 +166,8 @@ public final class MetricsRegistry: Sendable {
                 switch instrument {
                 case .counter(let counter): text += "\(name)\(braces) \(counter.value)\n"
                 case .gauge(let gauge): text += "\(name)\(braces) \(Self.number(gauge.value))\n"
-                case .computed(let compute): text += "\(name)\(braces) \(Self.number(compute()))\n"
+                case .computed(let compute), .computedCounter(let compute):
+                    text += "\(name)\(braces) \(Self.number(compute()))\n"
                 case .histogram(let histogram):
                     let prefix = labels.isEmpty ? "" : labels + ","
                     let cumulative = histogram.cumulative

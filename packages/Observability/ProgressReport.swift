@@ -1,7 +1,7 @@
 import Synchronization
 
 /// Shows how far a long step is: a bar on a terminal; elsewhere plain lines, the first after a few seconds and then ever rarer,
-/// up to one every five minutes, so that a service's log does not fill with them.
+/// up to one every five minutes, so that a service's log does not fill with them. Where the log is JSON they are log lines.
 public final class ProgressReport: Sendable {
     private struct State {
         var done = 0
@@ -14,12 +14,16 @@ public final class ProgressReport: Sendable {
     }
     private let title: String
     private let console: Console
+    private let log: Log?
     private let state: Mutex<State>
 
-    /// Starts a report. Without a `total` it counts only.
+    /// Starts a report. Without a `total` it counts only. Where `log` writes JSON the lines are lines of that log, so that its
+    /// file holds nothing but JSON.
     public init(
-        _ title: String, total: Int? = nil, console: Console = .standardError, lineEverySeconds: Int = 5
+        _ title: String, total: Int? = nil, console: Console = .standardError, log: Log? = nil,
+        lineEverySeconds: Int = 5
     ) {
+        if let log, case .json = log.format, !console.isTerminal { self.log = log } else { self.log = nil }
         self.title = TerminalText.visible(title)
         self.console = console
         let now = WallClock.monotonicNanos()
@@ -43,8 +47,11 @@ public final class ProgressReport: Sendable {
             guard !state.isFinished else { return }
             state.isFinished = true
             if let note { state.note = TerminalText.visible(note) }
-            let text = Self.text(title, state.done, state.total, state.note, seconds: seconds(state))
-            if console.isTerminal { console.keepBar(text) } else { console.writeLine(text) }
+            if console.isTerminal {
+                console.keepBar(Self.text(title, state.done, state.total, state.note, seconds: seconds(state)))
+            } else {
+                writeLine(state)
+            }
         }
     }
 
@@ -64,9 +71,22 @@ public final class ProgressReport: Sendable {
                         colour: console.usesColour))
             } else {
                 state.lineEveryNanos = min(300_000_000_000, state.lineEveryNanos * 5 / 4)
-                console.writeLine(Self.text(title, state.done, state.total, state.note, seconds: seconds(state)))
+                writeLine(state)
             }
         }
+    }
+
+    private func writeLine(_ state: borrowing State) {
+        let seconds = seconds(state)
+        guard let log else {
+            return console.writeLine(Self.text(title, state.done, state.total, state.note, seconds: seconds))
+        }
+        var fields: [String: any LogValue] = [
+            "title": title, "done": state.done, "seconds": (seconds * 10).rounded() / 10,
+        ]
+        if let total = state.total { fields["total"] = total }
+        if !state.note.isEmpty { fields["note"] = state.note }
+        log.writeAlways(.info, "progress", fields)
     }
 
     private func seconds(_ state: borrowing State) -> Double {

@@ -20,6 +20,8 @@ public enum PostgresError: Error, Hashable, Sendable, CustomStringConvertible {
     /// Whether what is missing is the server's, not the record's: the same statement may succeed later, so it is tried again and no
     /// record is blamed. Everything else is some record's doing, and a batch is halved until that record is found.
     ///
+    /// Why the list is of this kind: docs/design.md, When a record cannot be stored.
+    ///
     /// No state at all (the connection), and the classes 08 connection, 25 transaction state (25006: read-only now), 28 and 42
     /// (rights, or a table that is not there: no value causes either), 3D and 3F (no such database or schema), 40 rollback, 53
     /// resources, 55 not in the needed state (locked), 57 operator (shutdown, cancelled), 58 the system, XX internal.
@@ -36,7 +38,6 @@ public enum PostgresError: Error, Hashable, Sendable, CustomStringConvertible {
 
     private static let serverClasses = ["08", "25", "28", "3D", "3F", "40", "42", "53", "55", "57", "58", "XX"]
 
-    /// One sentence.
     public var description: String {
         switch self {
         case .connect(let reason): "cannot connect to Postgres: \(reason)"

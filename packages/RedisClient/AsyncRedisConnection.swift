@@ -6,6 +6,14 @@ public import EventLoop
 ///
 /// hiredis has no deadline of its own and queues without an end while a server hangs, so both limits are kept here. All reads
 /// of one turn of the loop go out in one write.
+///
+///     read ──▶ sent ──▶ answered in time ──▶ values
+///                └────▶ deadline: the caller gets a failure now; the answer that comes later is dropped
+///     no answer at all for `silenceMillis`: the connection is dead; all that wait fail, and it is made anew
+///
+/// A read that was given up still counts against `readsMax` until its answer or the end of the connection: Redis works on it, and
+/// so does memory. Beyond the limit a read fails at once, which is the right answer to an overloaded store. Deadlines are in the
+/// order of the reads, so one timer for the first is enough.
 @safe public final class AsyncRedisConnection {
     /// What it may wait for.
     public struct Limits: Sendable {
@@ -45,10 +53,10 @@ public import EventLoop
     private var lastReason: String?
 
     private final class Read {
-        let keys: Int
+        let keys: Int?
         let startMicros: Int64
         var body: ((borrowing RedisValues) -> Void)?
-        init(keys: Int, startMicros: Int64, body: @escaping (borrowing RedisValues) -> Void) {
+        init(keys: Int?, startMicros: Int64, body: @escaping (borrowing RedisValues) -> Void) {
             self.keys = keys
             self.startMicros = startMicros
             self.body = body
@@ -82,16 +90,21 @@ public import EventLoop
         deadlines?.cancel()
     }
 
-    /// Sends an MGET of `keys` keys, which `command` holds alone, and calls back once: with the values, or with a failure, at
-    /// once or at the deadline at the latest. The command is emptied and keeps its room.
+    /// Sends one command, which `command` holds alone, and calls back once: with the values, or with a failure, at once or at
+    /// the deadline at the latest. The command is emptied and keeps its room.
+    ///
+    /// An MGET of `keys` keys brings as many values; a command that answers with one value, not an array, is sent with nil.
+    /// The deadline counts from `sinceMicros` of the monotonic clock where that is given, as for the second read of a request.
     public func read(
-        _ command: inout RedisPipeline, keys: Int, _ body: @escaping (borrowing RedisValues) -> Void
+        _ command: inout RedisPipeline, keys: Int?, sinceMicros: Int64? = nil,
+        _ body: @escaping (borrowing RedisValues) -> Void
     ) {
         precondition(command.isComplete && command.count == 1, "one whole command")
         defer { command.removeAll() }
         guard isConnected, let context = unsafe context else { return body(RedisValues(.notConnected)) }
         guard readsOut < limits.readsMax else { return body(RedisValues(.tooManyReads)) }
-        let read = Read(keys: keys, startMicros: EventLoop.monotonicMicros(), body: body)
+        let now = EventLoop.monotonicMicros()
+        let read = Read(keys: keys, startMicros: min(now, sinceMicros ?? now), body: body)
         let held = unsafe Unmanaged.passRetained(read)
         let code = unsafe command.bytes.withUnsafeBytes { bytes in
             unsafe redisAsyncFormattedCommand(
@@ -109,10 +122,12 @@ public import EventLoop
             unsafe held.release()
             return body(RedisValues(.notConnected))
         }
-        if readsOut == 0 { silentSinceMicros = read.startMicros }
+        if readsOut == 0 { silentSinceMicros = now }
         readsOut += 1
-        waiting.append(read)
-        if waiting.count == first + 1 { setDeadline() }
+        var place = waiting.count
+        while place > first, waiting[place - 1].startMicros > read.startMicros { place -= 1 }
+        waiting.insert(read, at: place)
+        if place == first { setDeadline() }
     }
 
     // MARK: Answers
@@ -123,10 +138,14 @@ public import EventLoop
         silentSinceMicros = EventLoop.monotonicMicros()
         if unsafe reply.pointee.type == REDIS_REPLY_ERROR {
             read.finish(RedisValues(.reply(unsafe AsyncRedisConnection.text(reply))))
-        } else if unsafe reply.pointee.type != REDIS_REPLY_ARRAY || reply.pointee.elements != read.keys {
-            read.finish(RedisValues(.unexpectedReply))
+        } else if let keys = read.keys {
+            if unsafe reply.pointee.type == REDIS_REPLY_ARRAY && reply.pointee.elements == keys {
+                read.finish(unsafe RedisValues(reply))
+            } else {
+                read.finish(RedisValues(.unexpectedReply))
+            }
         } else {
-            read.finish(unsafe RedisValues(reply))
+            read.finish(unsafe RedisValues(single: reply))
         }
         // Answers come in the order of the reads, so those at the front are done.
         while first < waiting.count, waiting[first].body == nil { first += 1 }

@@ -1,4 +1,6 @@
-/// Where a Redis server is, read from `redis://[user][:password@]host[:port][/database]`.
+import Glibc
+
+/// Where a Redis server is, read from `redis://[user][:password@]host[:port][/database][?passfile=FILE]`.
 public struct RedisAddress: Hashable, Sendable {
     /// Host name or address, without brackets.
     public var host: String
@@ -16,13 +18,23 @@ public struct RedisAddress: Hashable, Sendable {
         (self.host, self.port, user, password, database) = (host, port, nil, nil, 0)
     }
 
-    /// Reads a URL.
+    /// Reads a URL. `passfile` names a file whose first line is the password, so that none stands in a command line; as with
+    /// Postgres, a file that is not there is no password.
     public init(url: String) throws(RedisError) {
         guard url.hasPrefix("redis://") else { throw .invalidURL(Self.withoutPassword(url)) }
         let error = RedisError.invalidURL(Self.withoutPassword(url))
         var rest = url.dropFirst("redis://".count)
-        if let query = rest.firstIndex(where: { $0 == "?" || $0 == "#" }) { rest = rest[..<query] }
-        (user, password, database, port) = (nil, nil, 0, 6379)
+        if let fragment = rest.firstIndex(of: "#") { rest = rest[..<fragment] }
+        var filed: String?
+        if let query = rest.firstIndex(of: "?") {
+            for parameter in rest[rest.index(after: query)...].split(separator: "&")
+            where parameter.hasPrefix("passfile=") {
+                guard let path = Self.percentDecoded(parameter.dropFirst("passfile=".count)) else { throw error }
+                filed = Self.firstLine(of: path)
+            }
+            rest = rest[..<query]
+        }
+        (user, password, database, port) = (nil, filed, 0, 6379)
         if let slash = rest.firstIndex(of: "/") {
             let text = rest[rest.index(after: slash)...]
             if !text.isEmpty {
@@ -39,7 +51,7 @@ public struct RedisAddress: Hashable, Sendable {
                 let secret = Self.percentDecoded(credentials[credentials.index(after: colon)...])
             else { throw error }
             user = name.isEmpty ? nil : name
-            password = secret.isEmpty ? nil : secret
+            if !secret.isEmpty { password = secret }
         }
         if rest.first == "[" {
             guard let close = rest.firstIndex(of: "]") else { throw error }
@@ -60,6 +72,19 @@ public struct RedisAddress: Hashable, Sendable {
 
     /// `host:port`, for messages.
     public var name: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+
+    /// The first line of a small file, without its end; nil when there is none.
+    private static func firstLine(of path: String) -> String? {
+        guard let file = unsafe fopen(path, "re") else { return nil }
+        defer { unsafe fclose(file) }
+        var bytes: [UInt8] = []
+        while bytes.count < 4_096 {
+            let byte = unsafe fgetc(file)
+            if byte == EOF || byte == 0x0A || byte == 0x0D { break }
+            bytes.append(UInt8(truncatingIfNeeded: byte))
+        }
+        return bytes.isEmpty ? nil : String(validating: bytes, as: UTF8.self)
+    }
 
     private static func withoutPassword(_ url: String) -> String {
         guard let at = url.lastIndex(of: "@") else { return url }

@@ -11,7 +11,6 @@ public enum RedisError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The answer is not of the shape this command has.
     case unexpectedReply(command: String)
 
-    /// One sentence.
     public var description: String {
         switch self {
         case .invalidURL(let text): "\"\(text)\" is not a Redis URL: write redis://[:password@]host:port[/database]"

@@ -32,6 +32,13 @@ public enum RedisReadFailure: Error, Hashable, Sendable {
         copies = []
     }
 
+    /// The value of a reply that is no array.
+    init(single reply: UnsafeMutablePointer<redisReply>) {
+        let isText = unsafe reply.pointee.type == REDIS_REPLY_STRING
+        let bytes = unsafe UnsafeRawBufferPointer(start: reply.pointee.str, count: isText ? reply.pointee.len : 0)
+        self.init([isText ? unsafe Array(bytes) : nil])
+    }
+
     /// A failure.
     public init(_ failure: RedisReadFailure) {
         self.failure = failure

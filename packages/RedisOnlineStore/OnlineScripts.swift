@@ -3,6 +3,7 @@
 ///
 /// What is stored is not trusted. A key of another type, a value too short to be ours or a position that no rebuild can have
 /// reached is damage: it is written over, as if it were not there. `SET` replaces a value of any type.
+/// See docs/design.md, Formats.
 enum OnlineScript: CaseIterable {
     /// KEYS[1] blob, ARGV[1] new blob. 1 written, 2 the same position is there, 0 a newer one is.
     case blob

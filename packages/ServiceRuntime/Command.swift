@@ -12,6 +12,10 @@ public protocol Command: Sendable {
     static var arguments: String { get }
     /// More lines of help, shown below the options.
     static var details: String { get }
+    /// Whether it changes nothing outside of its output. A misspelt word is taken for such a command more freely.
+    static var isReadOnly: Bool { get }
+    /// Whether it ends by itself. TERM before that end exits 75; a command that runs until it is stopped exits 0.
+    static func hasEnd(_ settings: Settings) -> Bool
     /// A command is made to be run once.
     init()
     /// Does the work. Returning is exit 0; a `CommandError` chooses its own code.
@@ -23,6 +27,10 @@ extension Command {
     public static var arguments: String { "" }
     /// No more help.
     public static var details: String { "" }
+    /// It may write.
+    public static var isReadOnly: Bool { false }
+    /// It does its work and ends.
+    public static func hasEnd(_ settings: Settings) -> Bool { true }
 }
 
 /// Commands that belong together in help.

@@ -3,10 +3,10 @@ import Observability
 
 /// A program made of commands: finds the one that was asked for, reads its settings, runs it, and exits with its code.
 public struct CommandLineProgram: Sendable {
-    private let name: String
-    private let version: String
-    private let summary: String
-    private let groups: [CommandGroup]
+    let name: String
+    let version: String
+    let summary: String
+    let groups: [CommandGroup]
 
     /// A program. `settings` is added to its commands: it prints all settings.
     public init(name: String, version: String, summary: String, groups: [CommandGroup]) {
@@ -16,7 +16,7 @@ public struct CommandLineProgram: Sendable {
         self.groups = groups
     }
 
-    private var commands: [any Command.Type] { groups.flatMap(\.commands) }
+    var commands: [any Command.Type] { groups.flatMap(\.commands) }
 
     /// What a command line asks for.
     package enum Request: Sendable {
@@ -42,6 +42,14 @@ public struct CommandLineProgram: Sendable {
         case "settings": return .print(try settingsText(Array(words.dropFirst())))
         default: break
         }
+        let family = commands.filter { $0.name.hasPrefix(first + " ") }
+        if !family.isEmpty {
+            if words.count == 1 { return .print(help(of: family, called: first)) }
+            if words[1] == "--help" || words[1] == "-h" {
+                return words.count == 2
+                    ? .print(help(of: family, called: first)) : try request([first] + words.dropFirst(2) + ["--help"])
+            }
+        }
         if let command = longestMatch(words) {
             let rest = Array(words.dropFirst(command.name.split(separator: " ").count))
             if rest.prefix(while: { $0 != "--" }).contains(where: { $0 == "--help" || $0 == "-h" }) {
@@ -49,17 +57,38 @@ public struct CommandLineProgram: Sendable {
             }
             return .run(command, rest)
         }
+        throw unknown(words)
+    }
+
+    /// What to say of words that are no command.
+    private func unknown(_ words: [String]) -> CommandError {
+        let first = words.first ?? ""
         let family = commands.filter { $0.name.hasPrefix(first + " ") }
-        if !family.isEmpty {
-            if words.count == 1 || words[1].hasPrefix("-") { return .print(help(of: family, called: first)) }
-            let known = family.map { $0.name }
-            let typed = words.prefix(2).joined(separator: " ")
-            let guess = Suggestion.nearest(to: typed, in: known).map { " Did you mean `\(name) \($0)`?" } ?? ""
-            throw CommandError(.usage, "`\(typed)` is not a command.\(guess) See `\(name) \(first) --help`.")
+        guard !family.isEmpty else {
+            let named = commands.map { (word: String($0.name.prefix { $0 != " " }), isReadOnly: $0.isReadOnly) }
+            let guess = guess(first, among: named + [("help", true), ("settings", true)])
+            return CommandError(.usage, "`\(first)` is not a command.\(guess) See `\(name) --help`.")
         }
-        let known = commands.map { String($0.name.prefix { $0 != " " }) } + ["help", "settings"]
-        let guess = Suggestion.nearest(to: first, in: known).map { " Did you mean `\(name) \($0)`?" } ?? ""
-        throw CommandError(.usage, "`\(first)` is not a command.\(guess) See `\(name) --help`.")
+        if words[1].hasPrefix("-") {
+            return CommandError(
+                .usage,
+                "\(words[1]) is no option of `\(first)`, which is a family of commands; see `\(name) \(first) --help`.")
+        }
+        let named = family.map { (word: String($0.name.dropFirst(first.count + 1)), isReadOnly: $0.isReadOnly) }
+        let guess = guess(words[1], among: named, after: first + " ")
+        return CommandError(
+            .usage, "`\(first) \(words[1])` is not a command.\(guess) See `\(name) \(first) --help`.")
+    }
+
+    /// A suggestion. A command that may write is suggested only for its own name with one slip or its beginning: whoever mistypes
+    /// `verify` does not want to `apply`.
+    private func guess(
+        _ word: String, among named: [(word: String, isReadOnly: Bool)], after prefix: String = ""
+    ) -> String {
+        let near = named.filter {
+            $0.isReadOnly || Suggestion.distance(word, $0.word) <= 1 || (word.count >= 3 && $0.word.hasPrefix(word))
+        }.map(\.word)
+        return Suggestion.nearest(to: word, in: near).map { " Did you mean `\(name) \(prefix)\($0)`?" } ?? ""
     }
 
     private func longestMatch(_ words: [String]) -> (any Command.Type)? {
@@ -82,22 +111,21 @@ public struct CommandLineProgram: Sendable {
                 return .success
             case .run(let command, let rest):
                 title += " " + command.name
+                let dotEnv = try Self.dotEnv(environment)
                 let settings = try Settings(
                     rest, declared: command.settings, takesArguments: !command.arguments.isEmpty,
-                    environment: environment,
-                    dotEnv: try Self.dotEnv(environment))
-                let runtime = ServiceRuntime(
-                    log: Self.log(settings), metrics: MetricsRegistry(), serverWaitSeconds: settings[.serverWaitSeconds]
-                )
-                Signals.install { runtime.stop() }
-                try await command.init().run(settings, runtime)
+                    environment: environment, dotEnv: dotEnv)
+                let runtime = runtime(of: command, settings)
+                warnOfTypingErrors(dotEnv, runtime.log)
+                Signals.install { runtime.interrupt() }
+                do { try await command.init().run(settings, runtime) } catch is CancellationError {
+                    if runtime.isInterrupted, command.hasEnd(settings) { throw runtime.stopped("its work was cut off") }
+                }
                 return .success
             }
         } catch let error as CommandError {
             if !error.message.isEmpty { console.writeLine(Self.shown("\(title): \(error.message)")) }
             return error.exitCode
-        } catch is CancellationError {
-            return .success
         } catch {
             console.writeLine(Self.shown("\(title): \(error)"))
             return .software
@@ -107,12 +135,28 @@ public struct CommandLineProgram: Sendable {
     /// A message may quote what a file, a topic or a server held.
     private static func shown(_ message: String) -> String { TerminalText.visible(message, keepingNewlines: true) }
 
-    private static func log(_ settings: Settings) -> Log {
+    private func runtime(of command: any Command.Type, _ settings: Settings) -> ServiceRuntime {
         let level = LogLevel(rawValue: settings[.logLevel].rawValue) ?? .info
-        switch settings[.logFormat] {
-        case .auto: return .standardError(level: level)
-        case .json: return .standardError(level: level, format: .json)
-        case .text: return .standardError(level: level, format: .text(colour: Console.standardError.usesColour))
+        let format: LogFormat? =
+            switch settings[.logFormat] {
+            case .auto: nil
+            case .json: .json
+            case .text: .text(colour: Console.standardError.usesColour)
+            }
+        let origin = LogOrigin(service: command.name, version: version)
+        let metrics = MetricsRegistry()
+        ProcessMetrics.register(in: metrics, version: version, command: command.name)
+        return ServiceRuntime(
+            log: .standardError(level: level, format: format, origin: origin), metrics: metrics,
+            serverWaitSeconds: settings[.serverWaitSeconds], hasEnd: command.hasEnd(settings))
+    }
+
+    /// `.env` may hold what a definition or another program reads; a name close to one of ours is a slip.
+    private func warnOfTypingErrors(_ dotEnv: [String: String], _ log: Log) {
+        let known = knownVariables
+        for name in dotEnv.keys.sorted() where !known.contains(name) {
+            guard let meant = Suggestion.nearest(to: name, in: known.sorted()) else { continue }
+            log.warning("unknown name in .env", ["name": name, "did_you_mean": meant])
         }
     }
 
@@ -125,126 +169,4 @@ public struct CommandLineProgram: Sendable {
         }
         return DotEnv.parse(String(decoding: data, as: UTF8.self))
     }
-
-    // MARK: - Help
-
-    /// The list of commands.
-    package func help() -> String {
-        var text = "\(name) \(version): \(summary)\n\nUsage: \(name) COMMAND [options]\n"
-        let width = max("help COMMAND".count, commands.map { $0.name.count }.max() ?? 0) + 2
-        func row(_ name: String, _ summary: String) -> String {
-            "  " + name + String(repeating: " ", count: max(1, width - name.count)) + summary + "\n"
-        }
-        for group in groups where !group.commands.isEmpty {
-            text += "\n\(group.title)\n"
-            for command in group.commands { text += row(command.name, command.summary) }
-        }
-        text +=
-            "\nMore\n" + row("settings", "Print all settings, as a table or as .env.example (--format markdown|env).")
-        text += row("help COMMAND", "Explain one command; so does COMMAND --help.")
-        return text + "\nSettings come from flags, then variables, then .env, then defaults."
-    }
-
-    private func help(of family: [any Command.Type], called first: String) -> String {
-        var text = "Usage: \(name) \(first) COMMAND [options]\n"
-        let width = (family.map { $0.name.count }.max() ?? 0) + 2
-        for command in family {
-            text += "\n  " + command.name + String(repeating: " ", count: width - command.name.count) + command.summary
-        }
-        return text + "\n\nSee `\(name) \(first) COMMAND --help`."
-    }
-
-    /// One command's help.
-    package func help(of command: any Command.Type) -> String {
-        let arguments = command.arguments.isEmpty ? "" : " " + command.arguments
-        var text = "\(command.summary)\n\nUsage: \(name) \(command.name) [options]\(arguments)\n"
-        let own = command.settings
-        let common = Settings.common.filter { common in !own.contains { $0.name == common.name } }
-        let width = ((own + common).map { Self.flag($0).count }.max() ?? 0) + 2
-        for (title, settings) in [("Options", own), ("Common options", common)] where !settings.isEmpty {
-            text += "\n\(title)\n"
-            for setting in settings {
-                let flag = Self.flag(setting)
-                text += "  " + flag + String(repeating: " ", count: width - flag.count) + setting.help
-                var facts: [String] = []
-                if setting.isRequired {
-                    facts.append("required")
-                } else if let initial = setting.defaultText, setting.valueName != nil, !setting.isSecret,
-                    !initial.isEmpty
-                {
-                    facts.append("default \(initial)")
-                }
-                if let range = setting.allowed.firstRange(of: " from ") {
-                    facts.append(String(setting.allowed[range.lowerBound...].dropFirst()))
-                }
-                if let variable = setting.environmentName { facts.append(variable) }
-                text += facts.isEmpty ? "\n" : " [" + facts.joined(separator: "; ") + "]\n"
-            }
-        }
-        if !command.details.isEmpty { text += "\n\(command.details)\n" }
-        return text + "\nExample\n  \(command.example)"
-    }
-
-    private static func flag(_ setting: any SettingProtocol) -> String {
-        "--\(setting.name)" + (setting.valueName.map { " " + $0 } ?? "")
-    }
-
-    // MARK: - All settings
-
-    private func settingsText(_ words: [String]) throws(CommandError) -> String {
-        let format = Setting<SettingsFormat>(
-            "format", default: .markdown, help: "A table for the README, or .env.example.", flagOnly: true)
-        if words.contains("--help") || words.contains("-h") {
-            return "Print all settings.\n\nUsage: \(name) settings [--format markdown|env]\n\nExample\n"
-                + "  \(name) settings --format env > .env.example"
-        }
-        let settings = try Settings(words, declared: [format])
-        return allSettings(settings[format])
-    }
-
-    /// Every setting that has a variable, once, with the commands that read it.
-    package func allSettings(_ format: SettingsFormat) -> String {
-        var order: [String] = []
-        var entries: [String: (setting: any SettingProtocol, commands: [String])] = [:]
-        func add(_ setting: any SettingProtocol, _ command: String) {
-            guard let variable = setting.environmentName else { return }
-            if entries[variable] == nil { order.append(variable) }
-            entries[variable, default: (setting, [])].commands.append(command)
-        }
-        for setting in Settings.common { add(setting, "all") }
-        for command in commands {
-            for setting in command.settings where !Settings.common.contains(where: { $0.name == setting.name }) {
-                add(setting, command.name)
-            }
-        }
-        // Widely used settings first; the order of declaration within.
-        let sorted = order.enumerated().sorted { left, right in
-            let counts = [left, right].map { entries[$0.element]?.commands.count ?? 0 }
-            return counts[0] != counts[1] ? counts[0] > counts[1] : left.offset < right.offset
-        }.map(\.element)
-        var lines: [String] = []
-        if format == .markdown {
-            lines = ["| variable | flag | default | what it is | used by |", "|---|---|---|---|---|"]
-        } else {
-            lines = ["# Copy to .env and change what you need. A flag wins over a variable, a variable over this file."]
-        }
-        for variable in sorted {
-            guard let (setting, users) = entries[variable] else { continue }
-            let initial = setting.isSecret ? nil : setting.defaultText
-            switch format {
-            case .markdown:
-                let flag = Self.flag(setting).replacing("|", with: "\\|")
-                lines.append(
-                    "| `\(variable)` | `\(flag)` | \(initial.map { $0.isEmpty ? "" : "`\($0)`" } ?? "") | \(setting.help) | "
-                        + "\(users.joined(separator: ", ")) |")
-            case .env:
-                let bounds = setting.allowed == "text" ? "" : " (\(setting.allowed))"
-                lines += ["", "# \(setting.help)\(bounds)", "#\(variable)=\(initial ?? "")"]
-            }
-        }
-        return lines.joined(separator: "\n")
-    }
 }
-
-/// How all settings are printed.
-package enum SettingsFormat: String, SettingChoice { case markdown, env }

@@ -29,7 +29,9 @@ public final class ServiceRuntime: Sendable {
     public let metrics: MetricsRegistry
     /// How long `waiting` waits for a server.
     public let serverWaitSeconds: Int
+    private let hasEnd: Bool
     private let stopping = Atomic<Bool>(false)
+    private let interrupted = Atomic<Bool>(false)
     private struct Waiters {
         var handlers: [@Sendable () -> Void] = []
         var continuations: [Int: CheckedContinuation<Void, Never>] = [:]
@@ -38,17 +40,36 @@ public final class ServiceRuntime: Sendable {
     }
     private let waiters = Mutex(Waiters())
 
-    /// A runtime. Tests make one with a silent log.
-    public init(log: Log = .silent, metrics: MetricsRegistry = MetricsRegistry(), serverWaitSeconds: Int = 30) {
+    /// A runtime; `hasEnd` as `Command.hasEnd` says. Tests make one with a silent log.
+    public init(
+        log: Log = .silent, metrics: MetricsRegistry = MetricsRegistry(), serverWaitSeconds: Int = 30,
+        hasEnd: Bool = true
+    ) {
         self.log = log
         self.metrics = metrics
         self.serverWaitSeconds = serverWaitSeconds
+        self.hasEnd = hasEnd
     }
 
     /// Whether the program was asked to stop. One relaxed load: loops may ask for every batch.
     public var isStopping: Bool { stopping.load(ordering: .relaxed) }
 
-    /// Asks the program to stop, as TERM does.
+    /// Whether TERM or Ctrl-C asked it to stop. `isStopping` is true as well once a command's own work is done.
+    public var isInterrupted: Bool { interrupted.load(ordering: .relaxed) }
+
+    /// What TERM and Ctrl-C do.
+    public func interrupt() {
+        interrupted.store(true, ordering: .sequentiallyConsistent)
+        stop()
+    }
+
+    /// How a command that was stopped before its end says so: exit 75, because running it again may do what is missing, so that
+    /// `first && second` and a script do not take a part for the whole. `missing` is a clause: "3 of 10 rows are sent".
+    public func stopped(_ missing: String) -> CommandError {
+        CommandError(.temporaryFailure, "stopped before its end: \(missing).")
+    }
+
+    /// Asks the program to stop.
     public func stop() {
         let (handlers, continuations) = waiters.withLock { waiters in
             guard !waiters.isStopped else {
@@ -107,7 +128,9 @@ public final class ServiceRuntime: Sendable {
     }
 
     /// Shows how far a long step is.
-    public func progress(_ title: String, total: Int? = nil) -> ProgressReport { ProgressReport(title, total: total) }
+    public func progress(_ title: String, total: Int? = nil) -> ProgressReport {
+        ProgressReport(title, total: total, log: log)
+    }
 
     /// Writes to standard output. A reader that has gone ends the command without a word, as other tools do.
     public func print(_ text: String, terminator: String = "\n") throws(CommandError) {
@@ -140,7 +163,7 @@ public final class ServiceRuntime: Sendable {
             } catch let error as CommandError {
                 throw error
             } catch {
-                guard !isStopping else { throw CommandError(.success, "") }
+                guard !isStopping else { throw stoppedWaiting(for: server) }
                 guard WallClock.monotonicNanos() < deadline else {
                     throw CommandError(
                         .unavailable,
@@ -149,9 +172,13 @@ public final class ServiceRuntime: Sendable {
                 if isFirst { log.info("waiting for a server", ["server": server, "error": "\(error)"]) }
                 isFirst = false
             }
-            guard await sleep(millis: pauseMillis) else { throw CommandError(.success, "") }
+            guard await sleep(millis: pauseMillis) else { throw stoppedWaiting(for: server) }
             pauseMillis = min(2000, pauseMillis * 2)
         }
+    }
+
+    private func stoppedWaiting(for server: String) -> CommandError {
+        hasEnd ? stopped("\(server) did not answer yet") : CommandError(.success, "")
     }
 
     /// Starts services in order, runs them, and stops those that started in reverse order: on TERM or Ctrl-C, when one's `run`
@@ -166,7 +193,7 @@ public final class ServiceRuntime: Sendable {
                 if isStopping { break }
                 try await service.start()
                 started.append((name, service))
-                log.debug("service started", ["service": name])
+                log.debug("service started", ["part": name])
             }
         } catch {
             failure = error
@@ -180,11 +207,11 @@ public final class ServiceRuntime: Sendable {
                 try await runs[index].value
             }
             switch ended {
-            case .success: log.debug("service stopped", ["service": entry.name])
+            case .success: log.debug("service stopped", ["part": entry.name])
             case .failure(let error):
                 if failure == nil, !(error is CancellationError) { failure = error }
             case nil:
-                log.error("service did not stop in time", ["service": entry.name, "deadline_ms": stopDeadlineMillis])
+                log.error("service did not stop in time", ["part": entry.name, "deadline_ms": stopDeadlineMillis])
                 runs[index].cancel()
             }
         }

@@ -104,6 +104,8 @@ public protocol SettingProtocol: Sendable {
     var isRequired: Bool { get }
     /// The default as text, or nil.
     var defaultText: String? { get }
+    /// The port that the default follows, or nil.
+    var port: PortVariable? { get }
     /// The word for the value in help; nil for a flag without one.
     var valueName: String? { get }
     /// What is allowed, in words.
@@ -128,6 +130,8 @@ public struct Setting<Value: SettingValue>: SettingProtocol {
     public let allowed: String
     /// The word for the value in help.
     public let valueName: String?
+    /// The port that the default follows, or nil.
+    public private(set) var port: PortVariable?
     private let initial: Value?
     private let accepts: @Sendable (Value) -> Bool
 
@@ -204,6 +208,14 @@ public struct Setting<Value: SettingValue>: SettingProtocol {
             accepts: { $0.map(range.contains) ?? true })
     }
 
+    /// The same setting with a default that moves with a port of `make up`: its number in the default is replaced.
+    public func following(_ port: PortVariable) -> Setting {
+        precondition(defaultText?.contains(String(port.initial)) == true, "the default of \(name) has no \(port.name)")
+        var copy = self
+        copy.port = port
+        return copy
+    }
+
     /// Whether the user must give it.
     public var isRequired: Bool { initial == nil }
     /// The default as text.
@@ -223,20 +235,25 @@ extension SettingProtocol where Self == Setting<String> {
         Setting(
             "kafka-bootstrap-servers", default: "127.0.0.1:19092",
             help: "Kafka brokers, host:port, separated by commas.",
-            placeholder: "HOSTS")
+            placeholder: "HOSTS"
+        ).following(.kafka)
     }
     /// The online store.
     public static var redisURL: Setting<String> {
         Setting(
-            "redis-url", default: "redis://127.0.0.1:16379",
-            help: "The online store: redis://[:password@]host:port[/database].",
-            placeholder: "URL")
+            "redis-url", default: "redis://127.0.0.1:16379?passfile=var/redis.pass",
+            help: "The online store: redis://[:password@]host:port[/database][?passfile=FILE].",
+            placeholder: "URL"
+        ).following(.redis)
     }
     /// The offline store.
     public static var databaseURL: Setting<String> {
         Setting(
-            "database-url", default: "postgresql://needletail@127.0.0.1:15432/needletail",
-            help: "The offline store: postgresql://user[:password]@host:port/database.", placeholder: "URL")
+            "database-url",
+            default: "postgresql://needletail@127.0.0.1:15432/needletail?passfile=var/postgres.pass",
+            help: "The offline store: postgresql://user[:password]@host:port/database[?passfile=FILE].",
+            placeholder: "URL"
+        ).following(.postgres)
     }
     /// The folder of definitions.
     public static var featureRepo: Setting<String> {

@@ -22,20 +22,50 @@ public struct Settings: Sendable {
         environment process: [String: String] = [:], dotEnv: [String: String] = [:]
     ) throws(CommandError) {
         let all = declared + Self.common.filter { common in !declared.contains { $0.name == common.name } }
-        let byName = Dictionary(all.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        let (flags, arguments) = try Self.flags(words, all)
+        guard takesArguments || arguments.isEmpty else {
+            throw CommandError(.usage, "\"\(arguments[0])\" is not expected here; see --help.")
+        }
+        let variables = Variables(process: process, dotEnv: dotEnv)
+        var values: [String: any Sendable] = [:]
+        var given: Set<String> = []
+        var texts = dotEnv.merging(process) { _, ours in ours }
+        for setting in all {
+            let text: String?
+            if let (typed, origin, code) = Self.typed(setting, flags, variables) {
+                guard let value = setting.parseAny(typed) else {
+                    let shown = setting.isSecret ? "the value" : "\"\(typed)\""
+                    throw CommandError(code, "\(origin): \(shown) is not \(setting.allowed).")
+                }
+                values[setting.name] = value
+                given.insert(setting.name)
+                text = typed
+            } else {
+                (values[setting.name], text) = try Self.initial(setting, variables)
+            }
+            if let variable = setting.environmentName, let text { texts[variable] = text }
+        }
+        self.values = values
+        self.given = given
+        self.declared = Set(all.map(\.name))
+        self.arguments = arguments
+        self.environment = texts
+    }
+
+    /// The flags and the words without a flag.
+    private static func flags(
+        _ words: [String], _ settings: [any SettingProtocol]
+    ) throws(CommandError) -> (flags: [String: String], arguments: [String]) {
+        let byName = Dictionary(settings.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         var flags: [String: String] = [:]
         var arguments: [String] = []
         var index = words.startIndex
-        var onlyArguments = false
         while index < words.endIndex {
             let word = words[index]
             index += 1
-            if onlyArguments || !word.hasPrefix("-") || word == "-" || word.dropFirst().first?.isNumber == true {
+            if word == "--" { return (flags, arguments + words[index...]) }
+            if !word.hasPrefix("-") || word == "-" || word.dropFirst().first?.isNumber == true {
                 arguments.append(word)
-                continue
-            }
-            if word == "--" {
-                onlyArguments = true
                 continue
             }
             guard word.hasPrefix("--") else {
@@ -61,48 +91,42 @@ public struct Settings: Sendable {
                 index += 1
             }
         }
-        guard takesArguments || arguments.isEmpty else {
-            throw CommandError(.usage, "\"\(arguments[0])\" is not expected here; see --help.")
-        }
+        return (flags, arguments)
+    }
 
-        var values: [String: any Sendable] = [:]
-        var given: Set<String> = []
-        var texts = dotEnv.merging(process) { _, ours in ours }
-        for setting in all {
-            var source: (text: String, origin: String)?
-            if let text = flags[setting.name] {
-                source = (text, "the flag --\(setting.name)")
-            } else if let variable = setting.environmentName {
-                // An empty variable is one that was unset the way shells and compose files can.
-                if let text = process[variable], !text.isEmpty {
-                    source = (text, "the variable \(variable)")
-                } else if let text = dotEnv[variable], !text.isEmpty {
-                    source = (text, "\(variable) in .env")
-                }
-            }
-            if let (text, origin) = source {
-                guard let value = setting.parseAny(text) else {
-                    let shown = setting.isSecret ? "the value" : "\"\(text)\""
-                    let code: ExitCode = flags[setting.name] != nil ? .usage : .configuration
-                    throw CommandError(code, "\(origin): \(shown) is not \(setting.allowed).")
-                }
-                values[setting.name] = value
-                given.insert(setting.name)
-                if let variable = setting.environmentName { texts[variable] = text }
-            } else if let value = setting.defaultAny {
-                values[setting.name] = value
-                if let variable = setting.environmentName, let text = setting.defaultText { texts[variable] = text }
-            } else {
-                let variable = setting.environmentName.map { " (or the variable \($0))" } ?? ""
-                throw CommandError(
-                    .usage, "--\(setting.name) \(setting.valueName ?? "") is needed\(variable): \(setting.help)")
-            }
+    /// What somebody set, where, and how a fault in it ends the command.
+    private static func typed(
+        _ setting: any SettingProtocol, _ flags: [String: String], _ variables: Variables
+    ) -> (text: String, origin: String, code: ExitCode)? {
+        if let text = flags[setting.name] { return (text, "the flag --\(setting.name)", .usage) }
+        return setting.environmentName.flatMap(variables.value).map { ($0.text, $0.origin, .configuration) }
+    }
+
+    /// The value of a setting that nobody set, and its text.
+    private static func initial(
+        _ setting: any SettingProtocol, _ variables: Variables
+    ) throws(CommandError) -> (any Sendable, String?) {
+        guard let value = setting.defaultAny else {
+            let variable = setting.environmentName.map { " (or the variable \($0))" } ?? ""
+            throw CommandError(
+                .usage, "--\(setting.name) \(setting.valueName ?? "") is needed\(variable): \(setting.help)")
         }
-        self.values = values
-        self.given = given
-        self.declared = Set(all.map(\.name))
-        self.arguments = arguments
-        self.environment = texts
+        guard let port = setting.port, let text = setting.defaultText else { return (value, setting.defaultText) }
+        let moved = try port.moved(text, by: variables)
+        return (setting.parseAny(moved) ?? value, moved)
+    }
+
+    /// The process's variables and those of `.env`.
+    struct Variables {
+        let process: [String: String]
+        let dotEnv: [String: String]
+
+        /// A variable and where it is from. An empty one is one that was unset the way shells and compose files can.
+        func value(_ name: String) -> (text: String, origin: String)? {
+            if let text = process[name], !text.isEmpty { return (text, "the variable \(name)") }
+            if let text = dotEnv[name], !text.isEmpty { return (text, "\(name) in .env") }
+            return nil
+        }
     }
 
     /// The value of a setting that the command declares.
@@ -118,67 +142,4 @@ public struct Settings: Sendable {
 
     /// Whether the user gave the setting, by flag, variable or `.env`.
     public func isGiven<Value>(_ setting: Setting<Value>) -> Bool { given.contains(setting.name) }
-}
-
-/// Finds what somebody meant to type.
-enum Suggestion {
-    /// The nearest word within about a third of its letters.
-    static func nearest(to word: String, in words: [String]) -> String? {
-        let scored = words.map { (word: $0, distance: distance(Array(word), Array($0))) }
-        guard let best = scored.min(by: { $0.distance < $1.distance }) else { return nil }
-        if best.distance <= max(1, word.count / 3) { return best.word }
-        return word.count >= 3 ? words.first { $0.hasPrefix(word) } : nil
-    }
-
-    /// Levenshtein's distance, with a swap of two neighbours as one step.
-    private static func distance(_ left: [Character], _ right: [Character]) -> Int {
-        var beforeLast: [Int] = []
-        var last = Array(0...right.count)
-        for (i, a) in left.enumerated() {
-            var row = [i + 1]
-            for (j, b) in right.enumerated() {
-                var best = min(last[j + 1] + 1, row[j] + 1, last[j] + (a == b ? 0 : 1))
-                if i > 0, j > 0, a == right[j - 1], left[i - 1] == b { best = min(best, beforeLast[j - 1] + 1) }
-                row.append(best)
-            }
-            beforeLast = last
-            last = row
-        }
-        return last[right.count]
-    }
-}
-
-/// Reads `.env` files.
-public enum DotEnv {
-    /// The variables of a file: `NAME=value` lines, `#` comments, an optional `export`, single or double quotes.
-    public static func parse(_ text: String) -> [String: String] {
-        var variables: [String: String] = [:]
-        for line in text.split(whereSeparator: \.isNewline) {
-            var rest = line.drop(while: \.isWhitespace)
-            if rest.hasPrefix("export ") { rest = rest.dropFirst(7).drop(while: \.isWhitespace) }
-            guard !rest.hasPrefix("#"), let equals = rest.firstIndex(of: "=") else { continue }
-            let name = rest[..<equals].filter { !$0.isWhitespace }
-            var value = rest[rest.index(after: equals)...].drop(while: \.isWhitespace)
-            if let quote = value.first, quote == "\"" || quote == "'" {
-                value = value.dropFirst()
-                if let end = value.firstIndex(of: quote) { value = value[..<end] }
-                variables[String(name)] = String(value)
-                continue
-            }
-            // A comment starts at a # after white space: a # inside a value (a password) belongs to it.
-            var end = value.endIndex
-            var previous: Character = " "
-            for position in value.indices {
-                if value[position] == "#", previous.isWhitespace {
-                    end = position
-                    break
-                }
-                previous = value[position]
-            }
-            value = value[..<end]
-            while value.last?.isWhitespace == true { value = value.dropLast() }
-            variables[String(name)] = String(value)
-        }
-        return variables
-    }
 }

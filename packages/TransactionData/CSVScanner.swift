@@ -4,6 +4,8 @@ internal import FeatureEngine
 /// The state machine behind `CSVReader`: a value with one owner, so that the hot loop works on its own memory.
 struct CSVScanner {
     let source: ByteSource
+    /// What stands between cells: a comma unless the file begins with a line such as `sep=;`.
+    private(set) var separator: UInt8 = 0x2C
     private(set) var line = 0
     private(set) var cells: [Cell] = []
     private(set) var defect: String?
@@ -33,12 +35,26 @@ struct CSVScanner {
     init(_ source: ByteSource) throws(CSVError) {
         self.source = source
         cells.reserveCapacity(32)
-        while end < 4, !isSourceAtEnd { try fill() }
+        while end < 10, !isSourceAtEnd { try fill() }
         if buffer[..<end].starts(with: [0xEF, 0xBB, 0xBF]) {
             (cursor, store, recordStart) = (3, 3, 3)
         } else if buffer[..<end].starts(with: [0xFF, 0xFE]) || buffer[..<end].starts(with: [0xFE, 0xFF]) {
             throw .encoding(file: source.name, found: "UTF-16")
         }
+        takeSeparatorLine()
+    }
+
+    /// `sep=;`, as spreadsheets write it before the header.
+    private mutating func takeSeparatorLine() {
+        let line = buffer[cursor..<end].prefix(7)
+        guard line.starts(with: Array("sep=".utf8)), line.count >= 6 else { return }
+        let (mark, after) = (line[line.startIndex + 4], line.dropFirst(5))
+        guard mark != 0x22, mark != 0x0A, mark != 0x0D, after.first == 0x0A || after.starts(with: [0x0D, 0x0A]) else {
+            return
+        }
+        separator = mark
+        cursor += after.first == 0x0A ? 6 : 7
+        (store, recordStart, currentLine) = (cursor, cursor, 2)
     }
 
     /// Goes to the next record; false behind the last.
@@ -87,14 +103,14 @@ struct CSVScanner {
 
     /// Looks at the bytes in the buffer until a record ends (true) or they do.
     private mutating func scan(_ state: inout State) -> Bool {
-        let (limit, first, keepsCells) = (end, recordStart, !isSkipping)
+        let (limit, first, keepsCells, separator) = (end, recordStart, !isSkipping, separator)
         var place = Place(
             at: cursor, to: store, start: cellStart, line: currentLine, quoteLine: quoteLine, quotedSince: quotedSince)
         var found: [Cell] = []
         swap(&found, &cells)
         let isRecord = buffer.withUnsafeMutableBytes { bytes in
             guard let base = bytes.baseAddress else { return false }
-            return Self.scan(base, limit, first, keepsCells, &state, &place, &found)
+            return Self.scan(base, limit, first, keepsCells, separator, &state, &place, &found)
         }
         swap(&found, &cells)
         (cursor, store, cellStart) = (place.at, place.to, place.start)
@@ -115,10 +131,10 @@ struct CSVScanner {
     }
 
     private static func scan(
-        _ bytes: UnsafeMutableRawPointer, _ limit: Int, _ first: Int, _ keepsCells: Bool, _ state: inout State,
-        _ place: inout Place, _ found: inout [Cell]
+        _ bytes: UnsafeMutableRawPointer, _ limit: Int, _ first: Int, _ keepsCells: Bool, _ mark: UInt8,
+        _ state: inout State, _ place: inout Place, _ found: inout [Cell]
     ) -> Bool {
-        let (comma, quote, lineFeed, carriageReturn): (UInt8, UInt8, UInt8, UInt8) = (0x2C, 0x22, 0x0A, 0x0D)
+        let (quote, lineFeed, carriageReturn): (UInt8, UInt8, UInt8) = (0x22, 0x0A, 0x0D)
         var (at, to, start) = (place.at, place.to, place.start)
         defer { (place.at, place.to, place.start) = (at, to, start) }
         func byte(_ index: Int) -> UInt8 { bytes.load(fromByteOffset: index, as: UInt8.self) }
@@ -136,7 +152,7 @@ struct CSVScanner {
                 }
             case .unquoted:
                 let from = at
-                at = Self.endOfCell(UnsafeRawPointer(bytes), at, limit)
+                at = Self.endOfCell(UnsafeRawPointer(bytes), at, limit, mark)
                 if from == to {
                     to = at
                 } else {
@@ -177,7 +193,7 @@ struct CSVScanner {
                     at += 1
                     to += 1
                     state = .quoted
-                case comma, lineFeed:
+                case mark, lineFeed:
                     if keepsCells { found.append(Cell(start: start, end: to - first)) }
                     put(next, to)
                     at += 1
@@ -204,24 +220,25 @@ struct CSVScanner {
         return false
     }
 
-    /// The first comma or line feed, or `limit`. Eight bytes at a time: `x - 0x01…` borrows into a byte's high bit where the
+    /// The first separator or line feed, or `limit`. Eight bytes at a time: `x - 0x01…` borrows into a byte's high bit where the
     /// byte is zero; the lowest such bit is exact.
     @inline(__always)
-    private static func endOfCell(_ bytes: UnsafeRawPointer, _ from: Int, _ limit: Int) -> Int {
+    private static func endOfCell(_ bytes: UnsafeRawPointer, _ from: Int, _ limit: Int, _ mark: UInt8) -> Int {
         var at = from
+        let marks = UInt64(mark) &* 0x0101_0101_0101_0101
         while at + 8 <= limit {
             let word = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self))
-            let commas = word ^ 0x2C2C_2C2C_2C2C_2C2C
+            let separators = word ^ marks
             let lineFeeds = word ^ 0x0A0A_0A0A_0A0A_0A0A
             let found =
-                ((commas &- 0x0101_0101_0101_0101) & ~commas | (lineFeeds &- 0x0101_0101_0101_0101) & ~lineFeeds)
+                ((separators &- 0x0101_0101_0101_0101) & ~separators | (lineFeeds &- 0x0101_0101_0101_0101) & ~lineFeeds)
                 & 0x8080_8080_8080_8080
             if found != 0 { return at + (found.trailingZeroBitCount >> 3) }
             at += 8
         }
         while at < limit {
             let byte = bytes.load(fromByteOffset: at, as: UInt8.self)
-            if byte == 0x2C || byte == 0x0A { break }
+            if byte == mark || byte == 0x0A { break }
             at += 1
         }
         return at

@@ -4,6 +4,8 @@ public struct YAMLError: Error, Hashable, Sendable, CustomStringConvertible {
     public enum Reason: Hashable, Sendable {
         /// The text is not YAML; the words are libyaml's.
         case syntax(String)
+        /// A tab stands where only spaces may: in indentation, or before a value.
+        case tab
         /// A key stands twice in one mapping; the first is on the given line.
         case duplicateKey(String, firstLine: Int)
         /// A key is a list or a mapping.
@@ -29,6 +31,7 @@ public struct YAMLError: Error, Hashable, Sendable, CustomStringConvertible {
     public var message: String {
         switch reason {
         case .syntax(let words): "is not YAML: \(words)"
+        case .tab: "a tab stands in the indentation"
         case .duplicateKey(let key, let firstLine): "the key `\(key)` stands twice, first on line \(firstLine)"
         case .complexKey: "a key must be plain text"
         case .unsupported(let what): "\(what) are not supported: write the value out where it is used"

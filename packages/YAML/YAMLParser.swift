@@ -20,7 +20,19 @@ extension YAMLNode {
                 return .failure(error)
             }
         }
-        return try result.get()
+        do { return try result.get() } catch { throw tab(behind: error, in: utf8) ?? error }
+    }
+
+    /// The tab that made libyaml stop, which it does not name: in the indentation of the line it stopped at, or of the one before.
+    private static func tab(behind error: YAMLError, in text: [UInt8]) -> YAMLError? {
+        guard case .syntax = error.reason else { return nil }
+        let lines = text.split(separator: 0x0A, omittingEmptySubsequences: false)
+        for number in [error.line, error.line - 1] where lines.indices.contains(number - 1) {
+            let indentation = lines[number - 1].prefix { $0 == 0x20 || $0 == 0x09 }
+            guard let tab = indentation.firstIndex(of: 0x09) else { continue }
+            return YAMLError(reason: .tab, line: number, column: tab - indentation.startIndex + 1)
+        }
+        return nil
     }
 }
 

@@ -118,7 +118,7 @@ struct ScoringJob: Sendable {
             }
             try fill(&vector, from: reader, columns)
             let margin = scorer.margin(of: vector)
-            let probability = TreeEnsemble.logistic(margin)
+            let probability = Predictor.logistic(margin)
             let isFraud = model.isFraud(probability)
             rows += 1
             if isFraud { frauds += 1 }

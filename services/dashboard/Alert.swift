@@ -51,7 +51,8 @@ package struct AlertColumns: Sendable {
     package let texts: [String]
     package let amount: String?
     private let key: String
-    private let reveals: Bool
+    /// Whether keys are shown whole.
+    package let reveals: Bool
 
     package init(_ repository: FeatureRepository, reveals: Bool = false) {
         self.reveals = reveals

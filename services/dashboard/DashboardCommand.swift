@@ -11,6 +11,8 @@ public struct DashboardCommand: Command {
     public static let name = "dashboard"
     /// See `Command`.
     public static let summary = "Watch the stream live: rates, lag, latency, alerts, the model and its drift."
+    /// It writes nothing.
+    public static let isReadOnly = true
     /// See `Command`.
     public static let example = "needletail dashboard --once"
     /// See `Command`.
@@ -27,11 +29,14 @@ public struct DashboardCommand: Command {
         """
 
     static let apiURL = Setting<String>(
-        "api-url", default: "http://127.0.0.1:8000", help: "Where the prediction API answers /metrics.")
+        "api-url", default: "http://127.0.0.1:8000", help: "Where the prediction API answers /metrics."
+    ).following(.api)
     static let transformURL = Setting<String>(
-        "transform-url", default: "http://127.0.0.1:9101", help: "Where `transform` answers /metrics.")
+        "transform-url", default: "http://127.0.0.1:9101", help: "Where `transform` answers /metrics."
+    ).following(.transform)
     static let produceURL = Setting<String>(
-        "produce-url", default: "http://127.0.0.1:9102", help: "Where `produce` answers /metrics.")
+        "produce-url", default: "http://127.0.0.1:9102", help: "Where `produce` answers /metrics."
+    ).following(.produce)
     static let once = Setting<Bool>(
         "once", default: false, help: "Print one frame as text and leave: for pipes.", flagOnly: true)
     static let reveal = Setting<Bool>(
@@ -42,6 +47,9 @@ public struct DashboardCommand: Command {
         "rows", default: 30, in: 1...1000, help: "Height of the frame of --once.", flagOnly: true)
     static let refreshMillis = Setting<Int>(
         "refresh-millis", default: 1_000, in: 100...60_000, help: "Time between two rounds of asking, in milliseconds.")
+
+    /// It runs until it is stopped.
+    public static func hasEnd(_ settings: Settings) -> Bool { false }
 
     /// See `Command`.
     public init() {}

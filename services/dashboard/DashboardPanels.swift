@@ -27,26 +27,26 @@ func drawPredictions(_ model: DashboardModel, _ screen: inout Screen, _ panel: P
     drawRate("rate", model.rates[.predictions] ?? [], &screen, panel, row: 0)
     drawFact("latency", [latency(model)], &screen, panel, row: 1)
     let recent = model.window.growth(of: .predictions)
-    let total = model.newest?.counters[.predictions].map(count)
-    drawFact(
-        "frauds",
-        shares(of: .frauds, model).flatMap { share in [share + (total.map { ", \($0) since start" } ?? ""), share] },
-        &screen, panel, row: 2)
+    var all = ""
+    if let frauds = model.newest?.counters[.frauds], let total = model.newest?.counters[.predictions] {
+        all = "; since start \(count(frauds)) of \(count(total))"
+    }
+    let frauds = share(of: .frauds, model)
+    drawFact("frauds", [frauds + all, frauds], &screen, panel, row: 2)
     let degraded = model.window.growth(of: .degraded)
     let dropped = model.window.growth(of: .logDropped).map { "  not logged \(count($0.count))" } ?? ""
     drawFact(
-        "degraded", shares(of: .degraded, model).flatMap { [$0 + dropped, $0] }, &screen, panel, row: 3,
+        "degraded", [share(of: .degraded, model) + dropped, share(of: .degraded, model)], &screen, panel, row: 3,
         style: (degraded?.count ?? 0) > 0 && (recent?.count ?? 0) > 0 ? Style(.yellow) : .plain)
 }
 
-/// `1.25 % of 1 204`, longest first: a share of the predictions of the last minutes.
-private func shares(of counter: Counter, _ model: DashboardModel) -> [String] {
+/// `1.25 % of 1 204`: a share of the predictions of the last minutes.
+private func share(of counter: Counter, _ model: DashboardModel) -> String {
     guard let predictions = model.window.growth(of: .predictions), let part = model.window.growth(of: counter) else {
-        return [unknownFigure]
+        return unknownFigure
     }
-    guard predictions.count > 0 else { return ["no prediction"] }
-    let share = "\(decimal(part.count / predictions.count * 100, 2)) %"
-    return ["\(share) of \(count(predictions.count))"]
+    guard predictions.count > 0 else { return "no prediction" }
+    return "\(decimal(part.count / predictions.count * 100, 2)) % of \(count(predictions.count))"
 }
 
 private func latency(_ model: DashboardModel) -> String {
@@ -148,7 +148,7 @@ func drawSummary(_ model: DashboardModel, _ screen: inout Screen, y: Int) {
     let lines = [
         "produced \(newestRate(.produced))  transformed \(newestRate(.transformed))  lag \(lag)",
         "predictions \(newestRate(.predictions))  \(latency(model))  model \(version)",
-        "frauds \(shares(of: .frauds, model)[0])  dead letters \(letters)  (\(duration(model.window.seconds.rounded())))",
+        "frauds \(share(of: .frauds, model))  dead letters \(letters)  (\(duration(model.window.seconds.rounded())))",
     ]
     for (row, line) in lines.enumerated() { screen.draw(line, x: 0, y: y + row, columns: width) }
 }

@@ -131,19 +131,20 @@ private struct AlertTable {
 
     init(_ columns: AlertColumns, width: Int) {
         textCount = columns.texts.count
-        captions =
-            ["event time", columns.keyCaption] + columns.texts + [columns.amount ?? "", "fraud", ""]
-        // A narrow window has no room for the date; the texts share what the others leave.
-        let time = width >= 72 ? 20 : 9
-        let amount = columns.amount == nil ? 0 : 12
-        let rest = max(0, width - time - 13 - amount - 6 - 2)
+        // A narrow window has no room for the year, then none for the date; the texts share what the others leave.
+        let time = width >= 96 ? 20 : width >= 72 ? 15 : 9
+        let amount = columns.amount == nil ? 0 : width >= 72 ? 12 : 10
+        let key = columns.reveals ? 21 : 13  // A masked key has eleven characters.
+        let first = [time > 9 ? "event time" : "time", columns.keyCaption]
+        captions = first + columns.texts + [columns.amount ?? "", "fraud", ""]
+        let rest = max(0, width - time - key - amount - 6 - 2)
         let texts =
             switch textCount {
             case 0: [Int]()
             case 1: [rest]
             default: [rest - rest / 3, rest / 3]
             }
-        widths = [time, 13] + texts + [amount, 6, 2]
+        widths = [time, key] + texts + [amount, 6, 2]
     }
 
     var header: String { line(captions.map(cleaned)) }
@@ -152,9 +153,8 @@ private struct AlertTable {
         let time = clock(alert.eventTimeMillis)
         // The marks say without colours what the colours say.
         let mark = alert.isDegraded ? "~" : alert.isStrong ? "!" : ""
-        let shownTime = widths[0] < 20 ? String(time.suffix(8)) : time
         return line(
-            [shownTime, cleaned(alert.entity)] + alert.texts.prefix(textCount).map(cleaned)
+            [String(time.suffix(widths[0] - 1)), cleaned(alert.entity)] + alert.texts.prefix(textCount).map(cleaned)
                 + [cleaned(alert.amount), decimal(alert.probability, 3), mark])
     }
 

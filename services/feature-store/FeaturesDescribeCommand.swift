@@ -9,6 +9,8 @@ public struct FeaturesDescribeCommand: Command {
     public static let name = "features describe"
     /// One sentence.
     public static let summary = "Describe a source, a view or a service, every column of it."
+    /// It writes nothing.
+    public static let isReadOnly = true
     /// A command line that works.
     public static let example = "needletail features describe card_activity"
     /// What follows.
@@ -93,7 +95,10 @@ public struct FeaturesDescribeCommand: Command {
             )
         }
         description.header = ["field", "type", "may be missing"]
-        description.rows = source.fields.map { [$0.name, $0.type.description, $0.isOptional ? "yes" : "no"] }
+        description.rows = source.fields.map { field in
+            let type = Field(field.name, field.type, rounds: field.rounds).declaration
+            return [field.name, type, field.isOptional ? "yes" : "no"]
+        }
         return description
     }
 
@@ -110,7 +115,9 @@ public struct FeaturesDescribeCommand: Command {
         description.rows = zip(view.features, view.kinds).map { feature, kind in
             [
                 feature.name, feature.function.rawValue, feature.field.map { view.source.fields[$0].name } ?? "",
-                feature.windowMillis.map(duration) ?? "", Self.kind(kind),
+                // As it was written: the last part of the name.
+                feature.windowMillis == nil ? "" : String(feature.name.split(separator: "_").last ?? ""),
+                Self.kind(kind),
             ]
         }
         return description

@@ -13,6 +13,8 @@ public struct FeaturesGetOnlineCommand: Command {
     public static let name = "features get-online"
     /// One sentence.
     public static let summary = "Read one entity's online features, as a request at this moment would get them."
+    /// It writes nothing.
+    public static let isReadOnly = true
     /// A command line that works.
     public static let example = "needletail features get-online --entity 4992346398065154184 --at 2019-06-01T12:00:00Z"
     /// More lines of help.

@@ -9,6 +9,8 @@ public struct FeaturesListCommand: Command {
     public static let name = "features list"
     /// One sentence.
     public static let summary = "List sources, views and services."
+    /// It writes nothing.
+    public static let isReadOnly = true
     /// A command line that works.
     public static let example = "needletail features list"
     /// What can be set.

@@ -1,5 +1,9 @@
 /// The ids a partition has, as a set of 64-bit hashes: "never seen" is certain, "seen" is to be asked of Postgres. Open
 /// addressing, at most half full: 16 to 32 bytes an id.
+///
+/// It is there so that an ordinary event costs no look-up. A collision of two hashes costs one look-up and decides nothing; two
+/// ids of a billion collide with a chance of 3 %. An id inserted by a batch that was rolled back stays: it asks once too often
+/// and is right. See docs/design.md, Repeats.
 struct IDFilter {
     private var slots: [UInt64]  // 0 is an empty slot
     private(set) var count = 0

@@ -40,6 +40,9 @@ public struct TransformCommand: Command {
         "transform-group", default: "needletail-transform",
         help: "The consumer group; processes of one group share the partitions.")
 
+    /// Only a run that is to end has an end.
+    public static func hasEnd(_ settings: Settings) -> Bool { settings[exitAtEnd] }
+
     /// A command to be run once.
     public init() {}
 
@@ -84,7 +87,11 @@ public struct TransformCommand: Command {
             }
             if settings[Self.exitAtEnd] {
                 let plan = plan
-                group.addTask { try await Self.stopAtEnd(ends, plan, board, runtime) }
+                group.addTask {
+                    guard let missing = try await Self.stopAtEnd(ends, plan, board, runtime) else { return }
+                    throw runtime.stopped(
+                        "\(missing) records of the log are not stored; started again it goes on there")
+                }
             }
             do { try await group.waitForAll() } catch let stop as PipelineStop {
                 throw CommandError(.dataError, stop.description)
@@ -148,24 +155,31 @@ public struct TransformCommand: Command {
     }
 
     /// Stops the program when every partition was checked and both stores have everything before `ends`, whichever process
-    /// stored it. The threads finish the batch in hand.
+    /// stored it. The threads finish the batch in hand. Where somebody else stops the program first: how many records are missing.
     private static func stopAtEnd(
         _ ends: [KafkaPartition: Int64], _ plan: TransformPlan, _ board: AssignmentBoard, _ runtime: ServiceRuntime
-    ) async throws {
+    ) async throws -> Int? {
         // A partition that did not come to us in this time is with another process of the group.
         let others = WallClock.monotonicNanos() + 10_000_000_000
-        let progress = runtime.progress("transforming", total: Int(ends.values.reduce(0, +)))
+        let total = Int(ends.values.reduce(0, +))
+        var records = 0
+        let progress = runtime.progress("transforming", total: total)
+        defer { progress.finish() }
         while await runtime.sleep(millis: 200) {
             // A server that is away now is asked again: the threads say what is wrong.
             guard let stored = try? await runtime.onThread("progress", { try Self.stored(ends, plan) }) else {
                 continue
             }
-            progress.update(to: stored.records)
+            records = stored.records
+            progress.update(to: records)
             let isChecked = WallClock.monotonicNanos() > others || ends.keys.allSatisfy { board.isAssigned($0) }
-            if isChecked, stored.isAll { break }
+            if isChecked, stored.isAll {
+                runtime.stop()
+                return nil
+            }
         }
-        progress.finish()
-        runtime.stop()
+        // A thread that failed stops the program too, and says why itself.
+        return runtime.isInterrupted ? total - records : nil
     }
 
     /// How many records before `ends` Postgres has, and whether both stores have them all.

@@ -24,7 +24,8 @@ public struct BrokerCommand: Command {
     static let data = Setting<String>(
         "data", default: "var/kafka", help: "Folder of the logs.", environment: "BROKER_DATA", placeholder: "DIR")
     static let port = Setting<Int>(
-        "port", default: 19092, in: 0...65_535, help: "Port; 0 takes a free one.", environment: "BROKER_PORT")
+        "port", default: 19092, in: 0...65_535, help: "Port; 0 takes a free one.", environment: "BROKER_PORT"
+    ).following(.kafka)
     static let listen = Setting<String>(
         "listen", default: "127.0.0.1", help: "Address to listen on.", environment: "BROKER_LISTEN", placeholder: "HOST"
     )
@@ -34,16 +35,20 @@ public struct BrokerCommand: Command {
     static let partitions = Setting<Int>(
         "partitions", default: 1, in: 1...1_000, help: "Partitions of a topic that does not say.",
         environment: "BROKER_PARTITIONS")
-    static let autoCreate = Setting<String>(
-        "auto-create", default: "true", help: "Whether asking for a topic makes it: true or false.",
-        environment: "BROKER_AUTO_CREATE", placeholder: "true|false")
+    static let autoCreate = Setting<Bool>(
+        "auto-create", default: true, help: "Whether asking for a topic makes it, as Kafka does by default.",
+        environment: "BROKER_AUTO_CREATE")
     static let flush = Setting<BrokerConfiguration.Flush>(
         "flush", default: .background,
-        help: "When records are on the disk: once a second, or always before the answer.",
+        help: "What producers wait for: background (records outlive a killed broker; consumers see them, a few "
+            + "milliseconds later, when they outlive a power cut) or always (records outlive a power cut).",
         environment: "BROKER_FLUSH")
     static let rebalanceDelay = Setting<Int>(
         "rebalance-delay-ms", default: 50, in: 0...60_000,
         help: "How long a new group's first member waits for others, ms.", environment: "BROKER_REBALANCE_DELAY_MS")
+
+    /// It runs until it is stopped.
+    public static func hasEnd(_ settings: Settings) -> Bool { false }
 
     /// A command to be run once.
     public init() {}
@@ -57,10 +62,7 @@ public struct BrokerCommand: Command {
         configuration.defaultPartitions = settings[Self.partitions]
         configuration.flush = settings[Self.flush]
         configuration.initialRebalanceDelayMillis = settings[Self.rebalanceDelay]
-        guard let autoCreate = Bool(settings[Self.autoCreate]) else {
-            throw CommandError(.usage, "--auto-create is true or false, not \(settings[Self.autoCreate]).")
-        }
-        configuration.createsTopicsAutomatically = autoCreate
+        configuration.createsTopicsAutomatically = settings[Self.autoCreate]
         try await runtime.run([("broker", BrokerService(configuration, log: runtime.log, runtime: runtime))])
     }
 }

@@ -5,14 +5,10 @@ internal import TransactionData
 
 /// `generate`: makes a realistic CSV of card transactions.
 public struct GenerateCommand: Command {
-    /// The word that calls it.
     public static let name = "generate"
-    /// One sentence.
     public static let summary =
         "Make a realistic CSV of card transactions with bursts of fraud, always the same from the same seed."
-    /// A command line that works.
     public static let example = "needletail generate --rows 1000000 --seed 42 --output transactions.csv.zst"
-    /// What can be set.
     public static let settings: [any SettingProtocol] = [rows, seed, cards, start, output]
     /// More lines of help.
     public static let details = """

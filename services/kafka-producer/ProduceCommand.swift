@@ -24,12 +24,15 @@ public struct ProduceCommand: Command {
         With --state a stopped or killed run goes on where it was: everything before the state is acknowledged. A
         killed run may send the last seconds again, with the same event ids, which the transformer drops.
 
+        A row that is no event is named with its line; at the end the command then exits with 65 unless --allow-malformed
+        is given. Stopped before the end it exits with 75, with --loop with 0.
+
         A label is sent when the newest event time read reaches the label's time (event time plus the source's delay),
         never early: labels that are not known when the input ends wait in the state.
         """
     /// What can be set.
     public static let settings: [any SettingProtocol] = [
-        input, rate, speed, limit, loop, fromRow, state, score, scoreKey, loopTimeFields, sourceName,
+        input, rate, speed, limit, loop, fromRow, state, allowMalformed, score, scoreKey, loopTimeFields, sourceName,
         .topicPartitions, .topicRetentionDays, .kafkaBootstrapServers, .featureRepo, .adminPort,
     ]
 
@@ -52,6 +55,8 @@ public struct ProduceCommand: Command {
         flagOnly: true, placeholder: "N")
     static let state = Setting<String?>(
         "state", help: "The file that remembers where to go on.", flagOnly: true, placeholder: "FILE")
+    static let allowMalformed = Setting<Bool>(
+        "allow-malformed", default: false, help: "Succeed although rows of the file are no events.", flagOnly: true)
     static let score = Setting<String?>(
         "score", help: "Ask this prediction API about each event just before it is sent.", flagOnly: true,
         placeholder: "URL")
@@ -64,6 +69,9 @@ public struct ProduceCommand: Command {
     static let sourceName = Setting<String?>(
         "source", help: "The source of the feature repository, when it has several.", flagOnly: true,
         placeholder: "NAME")
+
+    /// Only a run that is to end has an end.
+    public static func hasEnd(_ settings: Settings) -> Bool { !settings[loop] }
 
     /// A command.
     public init() {}
@@ -127,6 +135,21 @@ public struct ProduceCommand: Command {
         if summary.read > 0, summary.malformed == summary.read {
             throw CommandError(.dataError, "no row of \(options.input) is an event; the log names what is wrong.")
         }
+        // A loop ends by no other way.
+        guard !options.loops else { return }
+        if summary.isStopped {
+            let place = options.stateFile.map { "start it again with --state \($0) for the rest" }
+            throw CommandError(
+                .temporaryFailure,
+                "stopped before the end, after \(summary.read) rows; \(place ?? "--state FILE would remember the place")."
+            )
+        }
+        if summary.malformed > 0, !options.allowsMalformed {
+            throw CommandError(
+                .dataError,
+                "\(summary.malformed) of \(summary.read) rows of \(options.input) are no events and were not sent; the log names their lines. --allow-malformed takes that as it is."
+            )
+        }
     }
 
     static func options(_ settings: Settings) throws(CommandError) -> ReplayOptions {
@@ -146,6 +169,7 @@ public struct ProduceCommand: Command {
         }
         options.skippedRows = Int64(settings[fromRow] - 1)
         options.stateFile = settings[state]
+        options.allowsMalformed = settings[allowMalformed]
         if let path = options.stateFile {
             let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
             guard FileManager.default.isWritableFile(atPath: folder) else {

@@ -9,6 +9,8 @@ package struct ReplayOptions: Sendable {
     /// Rows to pass over at the start, without a state.
     package var skippedRows: Int64 = 0
     package var stateFile: String?
+    /// Whether the run succeeds although rows were no events.
+    package var allowsMalformed = false
     /// Integer fields beside the event time that hold Unix times and move with the passes.
     package var timeFields: [String] = []
     package var eventPartitions: Int

@@ -41,14 +41,17 @@ package struct ReplayPacer: Sendable {
     package mutating func waitNanos(eventMillis: Int64, nowNanos: UInt64, nowMillis: Int64) -> Int64 {
         let start = first ?? (nowNanos, eventMillis)
         first = start
-        let untilPresent = (eventMillis - nowMillis) * 1_000_000
-        let passed = Double(nowNanos - start.nanos)
+        let ahead = eventMillis.subtractingReportingOverflow(nowMillis)
+        let nanos = ahead.partialValue.multipliedReportingOverflow(by: 1_000_000)
+        let untilPresent =
+            ahead.overflow || nanos.overflow ? (eventMillis > nowMillis ? .max : .min) : nanos.partialValue
+        let passed = Double(nowNanos &- start.nanos)
         let scheduled: Int64
         switch speed {
         case .unlimited: scheduled = min(0, untilPresent) < 0 ? 0 : untilPresent
-        case .rate(let perSecond): scheduled = Int64(Double(count) / perSecond * 1e9 - passed)
+        case .rate(let perSecond): scheduled = Self.nanos(Double(count) / perSecond * 1e9 - passed)
         case .eventTime(let factor):
-            scheduled = Int64(Double(eventMillis - start.eventMillis) / factor * 1e6 - passed)
+            scheduled = Self.nanos((Double(eventMillis) - Double(start.eventMillis)) / factor * 1e6 - passed)
         }
         if untilPresent > 0, untilPresent >= scheduled {
             isCaughtUp = true
@@ -57,6 +60,9 @@ package struct ReplayPacer: Sendable {
         }
         return max(scheduled, untilPresent)
     }
+
+    /// Bounded to some 146 years: a tiny speed makes any gap longer than time lasts.
+    private static func nanos(_ value: Double) -> Int64 { Int64(max(-0x1p62, min(0x1p62, value))) }
 
     /// Notes that the event was sent.
     package mutating func noteSent() { count += 1 }

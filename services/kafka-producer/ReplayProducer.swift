@@ -9,89 +9,64 @@ internal import TransactionData
 /// Replays a CSV file into Kafka, on one thread. Events go out in file order at their due time, each keyed and partitioned
 /// as Java's clients do; labels follow when the newest event time read has reached their time. The state moves on only
 /// behind acknowledgements.
+///
+///     ReplayReader ──row──▶ due time ──▶ ReplaySender ──▶ Kafka
+///          │                  │ label ──▶ LabelSchedule ──┘  │ acknowledged up to
+///          └── place, span ───┴── what waits ──▶ ReplayCheckpoint ──▶ state file
 package final class ReplayProducer {
     private enum Stop: Error { case requested }
 
     private let options: ReplayOptions
     private let schema: SourceSchema
-    private let producer: KafkaProducer
     private let runtime: ServiceRuntime
     private let metrics: ReplayMetrics
-    private let eventTopic: KafkaTopic
-    private let labelTopic: KafkaTopic?
+    private let clock: ReplayClock
     private let encoder: EventEncoder
-    private let timeFields: [Int]
     private let score: ScoreClient?
     private let progress: ProgressReport
-
-    private var pacer: ReplayPacer
-    private var pass: Int
-    private var nextRow: Int64
-    private var span: ReplaySpan
-    private var newestReadMillis: Int64?
-    private var labels = LabelSchedule()
     private let input: String
 
-    private var csv: TransactionCSV?
-    private var rowsInPass = 0
-    private var row: SourceRow
-    private var tracker = AcknowledgementTracker()
-    private var refusedEvents: Set<UInt64> = []
+    private var reader: ReplayReader
+    private var sender: ReplaySender
+    private var checkpoint: ReplayCheckpoint
+    private var pacer: ReplayPacer
+    private var labels = LabelSchedule()
+    private var newestReadMillis: Int64?
     private var summary = ReplaySummary()
-    private var pending: (state: ReplayState, token: UInt64)?
-    private var savedState: ReplayState?
-    private var savedBytes = 0
-    private var savedNanos: UInt64 = 0
-    private var readAtSave = 0
-    private var deliveries: [KafkaDelivery] = []
+    private var row: SourceRow
     private var value: [UInt8] = []
     private var sinceService = 0
     private var quietUntilNanos: UInt64 = 0
     private var isBrokerLost = false
     private var isScoreLost = false
+    private var saidRefusal = false
+    private var unscored = Burst()
     private var saidCaughtUp = false
     private var behindNanos: Int64 = 0
 
     package init(
         _ options: ReplayOptions, schema: SourceSchema, producer: KafkaProducer, runtime: ServiceRuntime,
-        metrics: ReplayMetrics, score: ScoreClient?
+        metrics: ReplayMetrics, score: ScoreClient?, clock: ReplayClock = .machine
     ) throws {
         self.options = options
         self.schema = schema
-        self.producer = producer
         self.runtime = runtime
         self.metrics = metrics
         self.score = score
-        eventTopic = try producer.topic(schema.topic)
-        labelTopic = try schema.label.map { try producer.topic($0.topic) }
+        self.clock = clock
         encoder = EventEncoder(schema)
-        timeFields = options.timeFields.compactMap(schema.index(of:)).filter {
-            schema.fields[$0].type == .integer && $0 != schema.eventTimeIndex
-        }
         row = SourceRow(schema)
         pacer = ReplayPacer(options.speed)
         progress = runtime.progress("producing", total: options.limit.map(Int.init))
         input = options.input == "-" ? "" : ReplayState.fingerprint(ofFile: options.input)
-        var state = ReplayState(nextRow: options.skippedRows, input: input)
-        if let path = options.stateFile {
-            let saved: ReplayState?
-            do { saved = try ReplayState.load(path) } catch {
-                throw CommandError(.configuration, "\(path) is no readable state: \(error).")
-            }
-            if let saved {
-                guard saved.input == input else {
-                    throw CommandError(
-                        .configuration,
-                        "\(path) is the state of another input than \(options.input): remove it or name another.")
-                }
-                runtime.log.info("going on from the state", ["pass": saved.pass, "row": saved.nextRow + 1])
-                state = saved
-                savedState = saved
-            }
+        checkpoint = ReplayCheckpoint(options.stateFile)
+        let saved = try checkpoint.load(options, fingerprint: input)
+        if let saved {
+            runtime.log.info("going on from the state", ["pass": saved.pass, "row": saved.nextRow + 1])
         }
-        pass = state.pass
-        nextRow = state.nextRow
-        span = state.span
+        let state = saved ?? ReplayState(nextRow: options.skippedRows, input: input)
+        reader = ReplayReader(options, schema: schema, from: state)
+        sender = try ReplaySender(producer, schema: schema, options: options)
         newestReadMillis = state.newestReadMillis
         for label in state.labels { labels.add(label) }
     }
@@ -102,14 +77,15 @@ package final class ReplayProducer {
             try open()
             while try step() {}
         } catch Stop.requested {
+            summary.isStopped = true
         } catch let error as CSVError {
             if !(runtime.isStopping && options.input == "-") { summary.inputFailure = Self.commandError(error) }
         } catch let error as CompressionError {
-            summary.inputFailure = CommandError(.noInput, "\(error).")
+            summary.inputFailure = Self.commandError(error)
         }
         try flush()
         summary.labelsPending = labels.count
-        summary.unacknowledged = Int(tracker.next - tracker.firstUnsettled)
+        summary.unacknowledged = sender.unsettled
         if let score {
             (summary.scored, summary.fraudulent) = (score.answeredCount, score.fraudCount)
             summary.notScored = score.failedCount + score.skippedCount
@@ -122,66 +98,42 @@ package final class ReplayProducer {
     // MARK: Reading
 
     private func open() throws {
-        let reader = try TransactionCSV(try ByteSource.open(options.input), schema: schema)
-        csv = reader
-        rowsInPass = 0
-        if let label = schema.label, !reader.hasLabel, pass == 0 {
+        let runtime = runtime
+        let (isOpen, hasLabel) = try reader.open(into: &row, nowMillis: clock.nowMillis()) { runtime.isStopping }
+        if let label = schema.label, !hasLabel, reader.pass == 0 {
             runtime.log.info("the input has no label column; no labels will follow", ["column": label.field])
         }
-        guard nextRow > 0 else { return }
-        // The first pass measures the input's span, so the rows passed over are read, unless an earlier run read them.
-        if pass == 0, span == ReplaySpan(), options.loops || options.stateFile != nil {
-            while reader.recordCount < nextRow {
-                switch try reader.next(into: &row) {
-                case .row: observe(row.eventTimeMillis)
-                case .malformed: break
-                case .end: return
-                }
-                if reader.recordCount % 4_096 == 0, runtime.isStopping { throw Stop.requested }
-            }
-        } else {
-            _ = try reader.skip(nextRow)
-        }
+        if !isOpen { throw Stop.requested }
     }
-
-    private func observe(_ millis: Int64) {
-        if !isImplausible(millis) { span.observe(millis) }
-    }
-
-    /// A time so far ahead is a mistake of its unit or its year. Such an event is not waited for: it goes out and becomes a
-    /// dead letter; neither labels nor passes go by it.
-    private func isImplausible(_ millis: Int64) -> Bool { millis > WallClock.nowMillis() + 366 * 86_400_000 }
 
     /// Does one record of the input; false when there is nothing more to do.
     private func step() throws -> Bool {
-        guard let csv else { return false }
-        if runtime.isStopping || summary.failure != nil { return false }
+        if runtime.isStopping { throw Stop.requested }
+        if sender.failure != nil { return false }
         if let limit = options.limit, summary.read >= limit { return false }
-        let outcome = try csv.next(into: &row)
+        let record = try reader.next(into: &row, nowMillis: clock.nowMillis())
         // A pipe is cut off by the stop, perhaps within a row.
-        if runtime.isStopping { return false }
-        switch outcome {
-        case .row(let line, let label): try produce(line: line, label: label)
+        if runtime.isStopping { throw Stop.requested }
+        switch record {
+        case .event(let line, let label, let isPlausible):
+            try produce(line: line, label: label, isWaitedFor: isPlausible)
         case .malformed(let line, let error):
             summary.malformed += 1
             metrics.malformed.add()
             report("malformed row", summary.malformed, ["line": line, "error": error.description])
-        case .end:
-            guard options.loops, rowsInPass > 0 else { return false }
-            pass += 1
-            nextRow = 0
-            runtime.log.info("input read to its end; beginning anew", ["pass": pass, "days_later": daysLater])
+        case .end(let passes):
+            guard passes else { return false }
+            runtime.log.info(
+                "input read to its end; beginning anew", ["pass": reader.pass, "days_later": reader.daysLater])
             try open()
             return true
         }
-        nextRow += 1
+        reader.advance()
         summary.read += 1
         sinceService += 1
         if sinceService >= 256 { try service() }
         return true
     }
-
-    private var daysLater: Int64 { span.shiftMillis(pass: pass) / 86_400_000 }
 
     /// Every line is named, but past a thousand only every thousandth of them.
     private func report(_ message: StaticString, _ count: Int, _ fields: [String: any LogValue]) {
@@ -192,12 +144,8 @@ package final class ReplayProducer {
 
     // MARK: Producing
 
-    private func produce(line: Int, label: UInt8?) throws {
-        rowsInPass += 1
-        if pass == 0 { observe(row.eventTimeMillis) }
-        if pass > 0 { try moveToPass(line: line) }
+    private func produce(line: Int, label: UInt8?, isWaitedFor: Bool) throws {
         let eventMillis = row.eventTimeMillis
-        let isWaitedFor = !isImplausible(eventMillis)
         if isWaitedFor {
             try waitUntilDue(eventMillis)
             newestReadMillis = max(newestReadMillis ?? eventMillis, eventMillis)
@@ -210,11 +158,8 @@ package final class ReplayProducer {
         value.removeAll(keepingCapacity: true)
         encoder.encode(row, into: &value)
         if let score { try ask(score) }
-        let key = recordKey()
-        guard
-            let token = try send(
-                eventTopic, partitions: options.eventPartitions, key: key, value: value, line: line, isLabel: false)
-        else { return }
+        let key = row.keyBytes.bytes
+        guard let token = try send(key: key, value: value, line: line, isLabel: false) else { return }
         pacer.noteSent()
         guard let label, let definition = schema.label, isWaitedFor else { return }
         labels.add(
@@ -223,71 +168,38 @@ package final class ReplayProducer {
                 delayMillis: definition.delayMillis, eventToken: token, line: line))
     }
 
-    private func recordKey() -> [UInt8] {
-        let bytes = row.bytes(schema.keyIndex)
-        return bytes.isEmpty ? Array(row.key.utf8) : Array(bytes)
-    }
-
-    /// Moves a row's times by the passes so far, and gives it an id of its own.
-    private func moveToPass(line: Int) throws {
-        let shift = span.shiftMillis(pass: pass)
-        let time = schema.eventTimeFormat.text(row.eventTimeMillis + shift)
-        do throws(FieldError) {
-            if schema.fields[schema.eventTimeIndex].type == .string {
-                try row.set(schema.eventTimeIndex, text: Array(time.utf8).span)
-            } else {
-                try row.set(schema.eventTimeIndex, number: Array(time.utf8).span)
-            }
-            let id = Array(row.bytes(schema.eventIDIndex)) + Array("-\(pass)".utf8)
-            try row.set(schema.eventIDIndex, text: id.span)
-            for index in timeFields {
-                guard let value = row.bits(index) else { continue }
-                // Seconds until the year 5138 lie below this, milliseconds since 1973 above.
-                let moved = value + (abs(value) < 100_000_000_000 ? shift / 1_000 : shift)
-                try row.set(index, number: Array(String(moved).utf8).span)
-            }
-        } catch {
-            throw CommandError(.dataError, "\(options.input): line \(line) cannot be moved to pass \(pass): \(error).")
-        }
-    }
-
     private func waitUntilDue(_ eventMillis: Int64) throws {
         while true {
             let wait = pacer.waitNanos(
-                eventMillis: eventMillis, nowNanos: WallClock.monotonicNanos(), nowMillis: WallClock.nowMillis())
-            behindNanos = max(0, -wait)
+                eventMillis: eventMillis, nowNanos: clock.monotonicNanos(), nowMillis: clock.nowMillis())
+            behindNanos = wait == .min ? .max : max(0, -wait)
             if pacer.isCaughtUp, !saidCaughtUp {
                 runtime.log.info("caught up with the present; going on in real time")
             }
             saidCaughtUp = pacer.isCaughtUp
             if wait <= 0 { return }
             if runtime.isStopping { throw Stop.requested }
-            if wait < 1_000_000 {
-                var pause = timespec(tv_sec: 0, tv_nsec: Int(wait))
-                nanosleep(&pause, nil)
-            } else {
-                try service(waitingMillis: Int32(clamping: min(50, wait / 1_000_000)))
-            }
+            if wait >= 1_000_000 { try service() }
+            // Answers of the API are taken in soon, acknowledgements at leisure.
+            clock.sleep(min((score?.inFlight ?? 0) > 0 ? 2_000_000 : 20_000_000, wait))
         }
     }
 
     private func releaseLabels() throws {
-        guard let newestReadMillis, let labelTopic, let partitions = options.labelPartitions else { return }
+        guard let newestReadMillis, sender.takesLabels else { return }
         while let label = labels.firstDue(atMillis: newestReadMillis) {
             // An event the broker refused has no label.
-            if label.eventToken == 0 || refusedEvents.remove(label.eventToken) == nil {
-                _ = try send(
-                    labelTopic, partitions: partitions, key: label.key, value: label.value, line: label.line,
-                    isLabel: true)
+            if !sender.takeRefusal(label.eventToken) {
+                _ = try send(key: label.key, value: label.value, line: label.line, isLabel: true)
             }
             labels.removeFirst()
         }
     }
 
     private func ask(_ score: ScoreClient) throws {
-        let now = WallClock.monotonicNanos()
+        let now = clock.monotonicNanos()
         while !score.hasRoom {
-            score.service(timeoutMillis: 5, nowNanos: WallClock.monotonicNanos())
+            score.service(timeoutMillis: 5, nowNanos: clock.monotonicNanos())
             if runtime.isStopping { throw Stop.requested }
         }
         score.ask(value, nowNanos: now)
@@ -295,42 +207,30 @@ package final class ReplayProducer {
     }
 
     /// Queues one record, waiting while the queue is full. Nil when it was refused for itself, which is counted.
-    private func send(
-        _ topic: KafkaTopic, partitions: Int, key: [UInt8], value: [UInt8], line: Int, isLabel: Bool
-    ) throws -> UInt64? {
-        let partition = Murmur2.partition(key: key, partitionCount: partitions)
-        let token = tracker.next
+    private func send(key: [UInt8], value: [UInt8], line: Int, isLabel: Bool) throws -> UInt64? {
         while true {
-            do throws(KafkaError) {
-                let result = try producer.send(
-                    topic: topic, partition: partition, key: key.span, value: value.span,
-                    timestampMillis: WallClock.nowMillis(), token: token)
-                if result == .queued { break }
-            } catch {
-                guard case .messageTooLarge(let reason) = error else { throw error }
-                noteFailure(line: line, isLabel: isLabel, reason: "\(reason) (\(value.count) bytes)")
+            switch try sender.send(
+                key: key, value: value, line: line, isLabel: isLabel, nowMillis: clock.nowMillis())
+            {
+            case .queued(let token):
+                if isLabel { metrics.labels.add() }
+                return token
+            case .refused(let reason):
+                noteFailure(ReplaySender.Failure(line: line, isLabel: isLabel, reason: reason))
                 return nil
+            case .full:
+                if runtime.isStopping || sender.failure != nil { throw Stop.requested }
+                try service(waitingMillis: 50)
             }
-            // Full: nothing is given up, the input waits.
-            if runtime.isStopping { throw Stop.requested }
-            if summary.failure != nil { throw Stop.requested }
-            try service(waitingMillis: 50)
         }
-        _ = tracker.add(line: line, isLabel: isLabel)
-        if isLabel {
-            summary.labelsSent += 1
-            metrics.labels.add()
-        } else {
-            summary.sent += 1
-        }
-        return token
     }
 
-    private func noteFailure(line: Int, isLabel: Bool, reason: String) {
+    private func noteFailure(_ failure: ReplaySender.Failure) {
         summary.failed += 1
         metrics.failed.add()
         report(
-            "record not sent", summary.failed, ["line": line, "record": isLabel ? "label" : "event", "error": reason])
+            "record not sent", summary.failed,
+            ["line": failure.line, "record": failure.isLabel ? "label" : "event", "error": failure.reason])
     }
 
     // MARK: Between events
@@ -339,90 +239,60 @@ package final class ReplayProducer {
     private func service(waitingMillis: Int32 = 0) throws {
         sinceService = 0
         if let score, score.inFlight > 0 {
-            producer.poll(timeoutMillis: 0)
-            score.service(timeoutMillis: min(waitingMillis, 2), nowNanos: WallClock.monotonicNanos())
+            sender.producer.poll(timeoutMillis: 0)
+            score.service(timeoutMillis: min(waitingMillis, 2), nowNanos: clock.monotonicNanos())
         } else {
-            producer.poll(timeoutMillis: waitingMillis)
+            sender.producer.poll(timeoutMillis: waitingMillis)
         }
-        settle()
-        if let fatal = producer.fatalError { throw fatal }
-        try saveState()
-        let now = WallClock.monotonicNanos()
+        sender.settle { noteFailure($0) }
+        if let fatal = sender.producer.fatalError { throw fatal }
+        let now = clock.monotonicNanos()
+        if checkpoint.isDue(pass: reader.pass, nextRow: reader.nextRow, nowNanos: now, read: summary.read) {
+            noteState()
+        }
+        try saveState(now)
         guard now >= quietUntilNanos else { return }
         quietUntilNanos = now + 100_000_000
-        watchServers()
-        metrics.show(summary, behindSeconds: Double(behindNanos) / 1e9, labelsPending: labels.count)
+        watchServers(now)
+        showCounts()
         progress.update(to: summary.read, note: note)
     }
 
+    private func showCounts() {
+        (summary.sent, summary.acknowledged) = (sender.sent, sender.acknowledged)
+        (summary.labelsSent, summary.labelsAcknowledged) = (sender.labelsSent, sender.labelsAcknowledged)
+        summary.failure = sender.failure
+        metrics.show(summary, behindSeconds: Double(behindNanos) / 1e9, labelsPending: labels.count)
+    }
+
     private var note: String {
-        let waiting = "\(tracker.next - tracker.firstUnsettled) unacknowledged"
+        let waiting = "\(sender.unsettled) unacknowledged"
         if options.speed == .unlimited { return waiting }
         let tenths = behindNanos / 100_000_000
         return "\(tenths / 10).\(tenths % 10) s behind, \(waiting)"
     }
 
-    private func settle() {
-        producer.drainDeliveries(into: &deliveries)
-        for delivery in deliveries {
-            guard let record = tracker.record(delivery.token) else { continue }
-            if delivery.isAcknowledged {
-                if record.isLabel { summary.labelsAcknowledged += 1 } else { summary.acknowledged += 1 }
-                tracker.settle(delivery.token)
-                continue
-            }
-            guard let error = delivery.error else { continue }
-            noteFailure(line: record.line, isLabel: record.isLabel, reason: error.description)
-            if case .messageTooLarge = error {
-                // It would be refused every time: the others go on, and its label is not sent.
-                if !record.isLabel { refusedEvents.insert(delivery.token) }
-                tracker.settle(delivery.token)
-            } else {
-                // Unsettled, it holds the state back, so that a later run sends it again.
-                summary.failure = summary.failure ?? error.description
-            }
+    private func noteState() {
+        var state = ReplayState(pass: reader.pass, nextRow: reader.nextRow, input: input)
+        state.span = reader.span
+        state.newestReadMillis = newestReadMillis
+        state.labels = labels.labels
+        checkpoint.note(state, before: sender.next)
+    }
+
+    private func saveState(_ now: UInt64) throws {
+        try checkpoint.save(firstUnsettled: sender.firstUnsettled, nowNanos: now, read: summary.read) {
+            sender.withoutRefused($0)
         }
     }
 
-    /// Notes the present place, and writes it once everything before it is settled.
-    private func saveState(isLast: Bool = false) throws {
-        guard let path = options.stateFile else { return }
-        let now = WallClock.monotonicNanos()
-        if isLast || (pending == nil && isSaveDue(now)) {
-            var state = ReplayState(pass: pass, nextRow: nextRow, input: input)
-            state.span = span
-            state.newestReadMillis = newestReadMillis
-            if isLast || savedState?.pass != state.pass || savedState?.nextRow != state.nextRow {
-                state.labels = labels.labels
-                pending = (state, tracker.next)
-            }
-        }
-        guard let (state, token) = pending, tracker.firstUnsettled >= token else { return }
-        pending = nil
-        var saved = state
-        if !refusedEvents.isEmpty { saved.labels.removeAll { refusedEvents.contains($0.eventToken) } }
-        do { savedBytes = try saved.save(path) } catch {
-            throw CommandError(.inputOutput, "the state cannot be written to \(path): \(error.localizedDescription).")
-        }
-        savedState = saved
-        savedNanos = WallClock.monotonicNanos()
-        readAtSave = summary.read
-    }
-
-    /// At most once a second, and no more bytes than the events since then had; after half a minute anyway. A slow replay with
-    /// many waiting labels would wear the disk out otherwise.
-    private func isSaveDue(_ now: UInt64) -> Bool {
-        guard now >= savedNanos + 1_000_000_000 else { return false }
-        return (summary.read - readAtSave) * 500 >= savedBytes || now >= savedNanos + 30_000_000_000
-    }
-
-    private func watchServers() {
-        let isLost = producer.connectionProblem != nil && tracker.firstUnsettled < tracker.next
+    private func watchServers(_ now: UInt64, isLast: Bool = false) {
+        let problem = sender.producer.connectionProblem
+        let isLost = problem != nil && sender.unsettled > 0
         if isLost != isBrokerLost {
             isBrokerLost = isLost
             if isLost {
-                runtime.log.warning(
-                    "Kafka does not answer; waiting", ["error": producer.connectionProblem ?? "unknown"])
+                runtime.log.warning("Kafka does not answer; waiting", ["error": problem ?? "unknown"])
             } else {
                 runtime.log.info("Kafka answers again")
             }
@@ -437,24 +307,48 @@ package final class ReplayProducer {
                 runtime.log.info("the prediction API answers again")
             }
         }
+        if let refusal = score.refusal, !saidRefusal {
+            saidRefusal = true
+            runtime.log.warning("the prediction API refuses the events", ["reason": refusal])
+        }
+        if let count = unscored.due(total: score.failedCount + score.skippedCount, nowNanos: now, isLast: isLast) {
+            runtime.log.warning(
+                "events went on without a score",
+                [
+                    "events": count, "total": score.failedCount + score.skippedCount, "scored": score.answeredCount,
+                    "reason": score.problem ?? score.refusal ?? "the API was away for a moment",
+                ])
+        }
     }
 
     /// Waits until everything sent is settled; when asked to stop, no longer than the deadline. Writes the last state.
     private func flush() throws {
         var deadlineNanos: UInt64?
-        let scoreDeadlineNanos = WallClock.monotonicNanos() + ScoreClient.timeoutMillis * 1_000_000
-        while tracker.firstUnsettled < tracker.next || (score?.inFlight ?? 0) > 0 {
-            let now = WallClock.monotonicNanos()
-            if tracker.firstUnsettled == tracker.next, now > scoreDeadlineNanos { break }
-            if deadlineNanos == nil, runtime.isStopping || summary.failure != nil {
+        let scoreDeadlineNanos = clock.monotonicNanos() + ScoreClient.timeoutMillis * 1_000_000
+        while sender.unsettled > 0 || (score?.inFlight ?? 0) > 0 {
+            let now = clock.monotonicNanos()
+            if sender.unsettled == 0, now > scoreDeadlineNanos { break }
+            if deadlineNanos == nil, runtime.isStopping || sender.failure != nil {
                 deadlineNanos = now + UInt64(options.stopDeadlineMillis) * 1_000_000
             }
-            if let deadlineNanos, now > deadlineNanos || producer.outstanding == 0 && now > scoreDeadlineNanos { break }
-            _ = producer.flush(timeoutMillis: 20)
+            if let deadlineNanos,
+                now > deadlineNanos || sender.producer.outstanding == 0 && now > scoreDeadlineNanos
+            {
+                break
+            }
+            _ = sender.producer.flush(timeoutMillis: 20)
             try service(waitingMillis: 5)
         }
-        try saveState(isLast: true)
-        metrics.show(summary, behindSeconds: 0, labelsPending: labels.count)
+        noteState()
+        try saveState(clock.monotonicNanos())
+        watchServers(clock.monotonicNanos(), isLast: true)
+        behindNanos = 0
+        showCounts()
+    }
+
+    private static func commandError(_ error: CompressionError) -> CommandError {
+        if case .otherFormat = error { return CommandError(.dataError, "\(error).") }
+        return CommandError(.noInput, "\(error).")
     }
 
     private static func commandError(_ error: CSVError) -> CommandError {

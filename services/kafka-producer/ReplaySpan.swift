@@ -25,6 +25,9 @@ package struct ReplaySpan: Equatable, Sendable {
         return max(1, weeks) * Self.weekMillis
     }
 
-    /// What pass `pass` (the first is 0) adds to every time, ms.
-    package func shiftMillis(pass: Int) -> Int64 { Int64(pass) * stepMillis }
+    /// What pass `pass` (the first is 0) adds to every time, ms. Past the end of time it stays there.
+    package func shiftMillis(pass: Int) -> Int64 {
+        let (shift, overflow) = Int64(pass).multipliedReportingOverflow(by: stepMillis)
+        return overflow ? .max : shift
+    }
 }

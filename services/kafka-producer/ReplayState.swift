@@ -74,13 +74,18 @@ package struct ReplayState: Equatable, Sendable {
             throw Unreadable(description: error.description)
         }
         guard tree["version"]?.int == 1 else { throw Unreadable(description: "it is no state of this version") }
-        guard let pass = tree["pass"]?.int, pass >= 0, let row = tree["next_row"]?.int, row >= 0,
+        guard let pass = tree["pass"]?.int, (0...Int(Int32.max)).contains(pass), let row = tree["next_row"]?.int,
+            row >= 0,
             let input = tree["input"]?.string, let labels = tree["labels"]?.array
         else { throw Unreadable(description: "pass, row, input or labels are missing") }
         self.init(pass: pass, nextRow: Int64(row), input: input)
         span = ReplaySpan(
             oldestMillis: tree["oldest"]?.int.map(Int64.init), newestMillis: tree["newest"]?.int.map(Int64.init))
         newestReadMillis = tree["newest_read"]?.int.map(Int64.init)
+        for time in [span.oldestMillis, span.newestMillis, newestReadMillis] {
+            guard let time else { continue }
+            guard PlausibleTime.range.contains(time) else { throw Unreadable(description: "\(time) is no event time") }
+        }
         for label in labels {
             guard let available = label["available_at"]?.int, let key = label["key"]?.string,
                 let line = label["line"]?.int, let record = label["record"]

@@ -14,6 +14,8 @@ package struct ReplaySummary: Equatable, Sendable {
     package var scored = 0
     package var fraudulent = 0
     package var notScored = 0
+    /// Whether it was asked to stop before it had done all.
+    package var isStopped = false
     /// The failure that ended the run, when one did.
     package var failure: String?
     /// Why the input could not be read to its end, when it could not.

@@ -8,6 +8,8 @@ package final class ScoreClient {
     package static let inFlightMax = 64
     /// A request without an answer for so long has failed, ms.
     package static let timeoutMillis: UInt64 = 1_000
+    /// Most bytes of an answer.
+    static let answerLimit = 1 << 20
     /// How long after a failure the next request is tried, ms.
     package static let retryMillis: UInt64 = 1_000
 
@@ -39,6 +41,8 @@ package final class ScoreClient {
     package private(set) var failedCount = 0
     /// Events that went on without a request because the API was down.
     package private(set) var skippedCount = 0
+    /// Why the API refuses requests, and what to do, after an answer of 4xx; nil otherwise.
+    package private(set) var refusal: String?
     /// Why the API is held for down; nil while it answers.
     package private(set) var problem: String?
 
@@ -157,6 +161,9 @@ package final class ScoreClient {
             }
             guard count > 0 else { return breakOff(index, "closed the connection", nowNanos: nowNanos) }
             connections[index].answer.append(contentsOf: scratch[..<count])
+            guard connections[index].answer.count <= Self.answerLimit else {
+                return fail(index, "\(endpoint.authority): answers without an end", nowNanos: nowNanos)
+            }
             guard let answer = HTTPAnswer(connections[index].answer) else { continue }
             note(answer)
             inFlight -= 1
@@ -174,10 +181,23 @@ package final class ScoreClient {
         if answer.status == 200 {
             answeredCount += 1
             if answer.saysFraud { fraudCount += 1 }
+            refusal = nil
         } else {
+            if (400..<500).contains(answer.status) { refusal = Self.refusal(answer.status, endpoint) }
             failedCount += 1
             problem = answer.status >= 500 ? "\(endpoint.authority) answers \(answer.status)" : nil
         }
+    }
+
+    private static func refusal(_ status: Int, _ endpoint: ScoreEndpoint) -> String {
+        let cure =
+            switch status {
+            case 401, 403: "it wants a key: set SCORE_API_KEY (--score-api-key) to one of its API_KEYS"
+            case 404: "it has no \(endpoint.target): does its feature_repo or address differ?"
+            case 422: "its definitions differ from those the events are read with, or their values are out of bounds"
+            default: "its log says why"
+            }
+        return "\(endpoint.authority) answers \(status): \(cure)"
     }
 
     /// A connection ended. One that was kept from an earlier request may just have been closed: the request is sent again.

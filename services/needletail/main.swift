@@ -21,7 +21,12 @@ await CommandLineProgram(
                 FeaturesApplyCommand.self, FeaturesListCommand.self, FeaturesDescribeCommand.self,
                 FeaturesGetOnlineCommand.self, BackfillCommand.self, PruneCommand.self,
             ]),
-        CommandGroup("Model", [TrainCommand.self, RetrainCommand.self, DriftCommand.self, ScoreCommand.self]),
+        CommandGroup(
+            "Model",
+            [
+                TrainCommand.self, RetrainCommand.self, DriftCommand.self, ScoreCommand.self,
+                ModelsChampionCommand.self,
+            ]),
         CommandGroup("Servers", [ServeCommand.self, BrokerCommand.self, ScheduleCommand.self]),
         CommandGroup("Watch", [DashboardCommand.self]),
     ]

@@ -6,12 +6,12 @@ import JSON
 import TransactionData
 
 /// One request on its way: its row must outlast the read of the online store. Reused.
-final class Prediction {
+final class PendingRequest {
     var row: SourceRow
     var request: Request?
     var startMicros: Int64 = 0
     var explains = true
-    var partition: Int32 = 0
+    var read = OnlineRead()
 
     init(_ schema: SourceSchema) { row = SourceRow(schema) }
 }
@@ -23,28 +23,35 @@ final class ActiveModel {
     var join: OnlineJoin
     var viewVectors: [FeatureVector]
     var positions: [ViewPosition?]
-    private(set) var isDegraded = false
+    private(set) var degradation: Degradation = []
     private(set) var probability: Float = 0
 
     private var vector: FeatureVector
     private var scorer: Scorer
-    let batchParser = JSONParser()
+    /// Most values of a batch: each takes 32 bytes while it is read. Room for every field of every row, and as much again.
+    let batchValuesMax: Int
+    let batchParser: JSONParser
     private let encoder: EventEncoder
+    private let speller: EventDecoder
     private var contributions: [Double]
     private var order: [Int]
-    private var idle: [Prediction] = []
+    private var idle: [PendingRequest] = []
     private let featureStarts: [[UInt8]]  // `{"feature":"…","value":`
     private let viewStarts: [[UInt8]]  // `"card_activity":{"generation":`
     private let topicMember: [UInt8]  // `,"topic":"transactions","partition":`
     private let modelMembers: [UInt8]  // `,"threshold":…` and what else is the same in every answer
     private let logMembers: [UInt8]
 
-    init(_ served: ServedModel) {
+    init(_ served: ServedModel, limits: ServingLimits, micros: @escaping () -> Int64) {
         self.served = served
         let service = served.service
-        decoder = EventDecoder(service.source)
+        decoder = EventDecoder(service.source, maximumBytes: BatchPrediction.rowBytesMax)
+        batchValuesMax = BatchPrediction.rowsMax * (2 * service.source.fields.count + 32)
+        batchParser = JSONParser(maximumValues: batchValuesMax)
         encoder = EventEncoder(service.source)
-        join = OnlineJoin(service, project: served.project, hash8: served.hash8)
+        speller = EventDecoder(
+            service.source, maximumBytes: BatchPrediction.rowBytesMax, collectsUnknownFields: true)
+        join = OnlineJoin(service, project: served.project, hash8: served.hash8, limits: limits, micros: micros)
         viewVectors = service.makeViewVectors()
         positions = Array(repeating: nil, count: service.views.count)
         vector = service.makeVector()
@@ -65,26 +72,67 @@ final class ActiveModel {
             + quoted(service.definitionHash)
     }
 
-    func takePrediction() -> Prediction { idle.popLast() ?? Prediction(served.service.source) }
+    func takePending() -> PendingRequest { idle.popLast() ?? PendingRequest(served.service.source) }
 
-    func giveBack(_ prediction: Prediction) {
-        prediction.request = nil
-        if idle.count < 1_024 { idle.append(prediction) }
+    func giveBack(_ pending: PendingRequest) {
+        pending.request = nil
+        if idle.count < 1_024 { idle.append(pending) }
+    }
+
+    /// Reads a request's fields; refused is what the stream would not take either.
+    func decode(_ bytes: Span<UInt8>, into row: inout SourceRow, nowMillis: Int64) throws(EventError) {
+        try decoder.decode(bytes, into: &row)
+        guard PlausibleTime.isAhead(row.eventTimeMillis, ofRecordAt: nowMillis) else { return }
+        let field = served.service.source.fields[served.service.source.eventTimeIndex].name
+        throw EventError([.init(field: field, message: "is more than 5 minutes ahead of now", type: "value_error")])
+    }
+
+    /// The same error, a missing field named together with the one that may be it, misspelt.
+    func explained(_ error: EventError, of bytes: Span<UInt8>) -> EventError {
+        guard error.issues.contains(where: { $0.type == "missing" }) else { return error }
+        var row = SourceRow(decoder.schema)
+        try? speller.decode(bytes, into: &row)
+        var strangers = speller.unknownFields
+        return EventError(
+            error.issues.map { issue in
+                guard issue.type == "missing", let field = issue.field,
+                    let stranger = Suggestion.nearest(to: field, among: strangers)
+                else { return issue }
+                strangers.removeAll { $0 == stranger }
+                return .init(
+                    field: field, message: "\(issue.message): did you mean it by \"\(stranger.prefix(100))\"?",
+                    type: issue.type)
+            })
+    }
+
+    /// The row evaluated last, to be kept.
+    func joined(_ degradation: Degradation) -> JoinedRow {
+        JoinedRow(vectors: viewVectors, positions: positions, degradation: degradation, unproven: join.unproven)
+    }
+
+    /// Puts a row back that was kept, to be scored.
+    func take(_ row: JoinedRow) {
+        viewVectors = row.vectors
+        positions = row.positions
     }
 
     /// Scores a row whose `viewVectors` and `positions` are set. What the row's answer and record say is then kept here until
     /// the next row.
-    func score(_ row: SourceRow, isComplete: Bool) {
-        isDegraded = !isComplete
+    func score(_ row: SourceRow, _ degradation: Degradation) {
+        self.degradation = degradation
         served.service.assemble(row: row, viewVectors: viewVectors, into: &vector)
         probability = scorer.probability(of: vector)
     }
 
+    private var isDegraded: Bool { !degradation.isEmpty }
+
     var isFraud: Bool { served.scoring.isFraud(probability) }
 
     /// Appends the answer for the row scored last.
-    func appendAnswer(_ row: SourceRow, explains: Bool, to bytes: inout [UInt8]) {
-        bytes.append("{\"transaction_id\":")
+    func appendAnswer(_ row: SourceRow, predictionID: [UInt8], explains: Bool, to bytes: inout [UInt8]) {
+        bytes.append("{\"prediction_id\":\"")
+        bytes.append(contentsOf: predictionID)
+        bytes.append("\",\"transaction_id\":")
         JSONWriter.append(utf8: row.bytes(served.service.source.eventIDIndex), to: &bytes)
         let isFraud = self.isFraud
         bytes.append(
@@ -132,6 +180,10 @@ final class ActiveModel {
             JSONWriter.append(integer: Int64(position.partition), to: &bytes)
             bytes.append(",\"offset\":")
             JSONWriter.append(integer: position.offset, to: &bytes)
+            if position.asOfMillis >= 0 {
+                bytes.append(",\"as_of\":")
+                JSONWriter.append(integer: position.asOfMillis, to: &bytes)
+            }
             bytes.append(0x7D)
         }
         bytes.append(0x7D)

@@ -4,12 +4,17 @@ import JSON
 
 /// What `/api/v1/model` says.
 enum ModelDescription {
-    static func json(_ served: ServedModel) -> [UInt8] {
+    static func json(_ served: ServedModel, otherChampion: String? = nil) -> [UInt8] {
         let scoring = served.scoring
         var writer = JSONWriter()
         writer.beginObject()
         writer.key("version")
         writer.value(scoring.version)
+        if let otherChampion {
+            // The registry has moved on, and its champion could not be put into service.
+            writer.key("registry_champion")
+            writer.value(otherChampion)
+        }
         writer.key("service")
         writer.value(served.service.name)
         writer.key("definition_hash")
@@ -17,7 +22,7 @@ enum ModelDescription {
         writer.key("threshold")
         writer.value(scoring.threshold)
         writer.key("trees")
-        writer.value(scoring.ensemble.treeCount)
+        writer.value(scoring.predictor.treeCount)
         writer.key("features")
         writer.beginArray()
         for name in scoring.featureNames { writer.value(name) }

@@ -1,81 +1,38 @@
+import EventLoop
 import FeatureStore
 import FraudModel
 import Glibc
 import Observability
-import PostgresClient
-
-/// Where a model is.
-struct ModelLocation: Equatable, Sendable {
-    let version: String
-    let directory: String
-}
-
-/// Says which model is to be served. Asked on the watcher's thread only, so it may block.
-protocol ModelSource: AnyObject {
-    /// The model, or nil when there is none yet.
-    func current() throws -> ModelLocation?
-}
-
-/// Always the same directory.
-final class FixedModelSource: ModelSource {
-    private let location: ModelLocation
-
-    init(directory: String) {
-        let name = directory.split(separator: "/").last.map(String.init) ?? directory
-        location = ModelLocation(version: name, directory: directory)
-    }
-
-    func current() throws -> ModelLocation? { location }
-}
-
-/// The champion of the registry. The registry is asked over a connection of the watcher's thread, made anew when it breaks.
-final class RegistryModelSource: ModelSource {
-    private let databaseURL: String
-    private let modelsFolder: String
-    private let service: String?
-    private var registry: ModelRegistry?
-
-    /// Without a service, the champion of the one whose champion changed last.
-    init(databaseURL: String, modelsFolder: String, service: String?) {
-        self.databaseURL = databaseURL
-        self.modelsFolder = modelsFolder
-        self.service = service
-    }
-
-    func current() throws -> ModelLocation? {
-        do {
-            let registry =
-                try self.registry
-                ?? ModelRegistry(
-                    PostgresConnection(url: databaseURL, applicationName: "needletail-serve"),
-                    modelsFolder: modelsFolder)
-            self.registry = registry
-            guard let champion = try registry.champion(of: service) else { return nil }
-            return ModelLocation(version: champion.name, directory: registry.directory(of: champion))
-        } catch {
-            registry = nil
-            throw error
-        }
-    }
-}
 
 /// Asks once a second which model is to be served, loads a new one, and hands it over. A model that cannot be served, or a
 /// registry that does not answer, never takes a good model out of service.
+///
+/// A model that could not be read is tried again, after a second, then two, up to half a minute: its folder may just be on
+/// its way, or the machine out of descriptors. It is also tried at once when its files change; so is the model in service.
 final class ModelWatcher {
     enum Outcome: Sendable {
         case load(ServedModel)
-        /// There is no model, for this reason.
+        /// There is no model, for this reason, which clients are told.
         case none(String)
+        /// The model that the registry names, as far as it is not the one in service.
+        case champion(String?)
+    }
+
+    private struct Refused {
+        let location: ModelLocation
+        let files: FolderFingerprint
+        var delayMillis: Int64
+        var againMillis: Int64
     }
 
     private let source: any ModelSource
     private let repository: FeatureRepository
     private let log: Log
     private let deliver: (Outcome) -> Void
-    private var loaded: ModelLocation?
-    private var refused: ModelLocation?
-    private var isServing = false
+    private var loaded: (location: ModelLocation, files: FolderFingerprint)?
+    private var refused: Refused?
     private var lastReason = ""
+    private var namedChampion: String?
 
     init(
         _ source: any ModelSource, _ repository: FeatureRepository, log: Log, deliver: @escaping (Outcome) -> Void
@@ -86,38 +43,65 @@ final class ModelWatcher {
         self.deliver = deliver
     }
 
-    /// Looks once. A refused model is not read again until another one, or a new file in its place, is named.
-    func look() {
+    /// Puts the model of the last run into service, before anybody is asked.
+    func begin() {
+        guard let location = source.remembered else { return }
+        take(location, nowMillis: 0)
+        refused = nil
+    }
+
+    /// Looks once. `nowMillis` is of a clock that never goes back.
+    func look(nowMillis: Int64 = EventLoop.monotonicMicros() / 1_000) {
         let location: ModelLocation?
         do {
             location = try source.current()
         } catch {
-            return complain("the model registry does not answer: \(error)")
+            return complain(
+                "the model registry does not answer: \(error)", toClients: "the model registry does not answer")
         }
         guard let location else { return complain("no model is registered yet: train one") }
-        guard location != loaded, location != refused else { return }
+        take(location, nowMillis: nowMillis)
+        let champion = loaded?.location == location ? nil : location.version
+        if champion != namedChampion {
+            namedChampion = champion
+            deliver(.champion(champion))
+        }
+    }
+
+    private func take(_ location: ModelLocation, nowMillis: Int64) {
+        let files = FolderFingerprint(location.directory)
+        if let loaded, loaded.location == location, loaded.files == files {
+            refused = nil
+            return
+        }
+        if let refused, refused.location == location, refused.files == files, nowMillis < refused.againMillis { return }
         do {
             let scoring = try ScoringModel.load(directory: location.directory, version: location.version)
             let served = try ServedModel(scoring, repository)
-            loaded = location
+            // Files that changed meanwhile are looked at again in a second.
+            loaded = (location, files)
             refused = nil
-            isServing = true
             lastReason = ""
             deliver(.load(served))
+            source.remember(location)
             log.info(
                 "model in service",
                 ["model.version": location.version, "model.service": served.service.name, "path": location.directory])
         } catch {
-            refused = location
-            complain("\(error)")
+            let isSame = refused?.location == location && refused?.files == files
+            let delay = isSame ? min(30_000, (refused?.delayMillis ?? 500) * 2) : 1_000
+            refused = Refused(location: location, files: files, delayMillis: delay, againMillis: nowMillis + delay)
+            let reason = error is ServedModel.Refusal ? "\(error)" : "model \(location.version) cannot be read"
+            complain("\(error)", toClients: reason)
         }
     }
 
-    private func complain(_ reason: String) {
+    /// Says once what is wrong: all of it in the log, to clients what names no file and no server.
+    private func complain(_ reason: String, toClients: String? = nil) {
         guard reason != lastReason else { return }
         lastReason = reason
-        log.warning(isServing ? "model not replaced" : "no model to serve", ["reason": reason])
-        if !isServing { deliver(.none(reason)) }
+        log.warning(loaded == nil ? "no model to serve" : "model not replaced", ["reason": reason])
+        if loaded == nil { deliver(.none(toClients ?? reason)) }
     }
 
     /// Looks every second until told to stop.

@@ -9,93 +9,283 @@ struct ViewPosition: Equatable {
     /// v: the last position applied; −1 for none.
     let offset: Int64
     let partition: Int32
+    /// The moment up to which the partition is known to be applied, ms since 1970; −1 when it is not known.
+    var asOfMillis: Int64 = -1
+}
+
+/// Why an answer is degraded: what of the online state was not there, or not to be believed. Empty when all was there.
+struct Degradation: OptionSet, Hashable {
+    let rawValue: UInt8
+
+    /// The store could not be asked, or not in time; or nobody knows the topic's partitions yet.
+    static let offline = Degradation(rawValue: 1)
+    /// There is no watermark that can be read: nobody knows what the store has of the partition.
+    static let noWatermark = Degradation(rawValue: 2)
+    /// A blob does not decode.
+    static let unreadable = Degradation(rawValue: 4)
+    /// An entity has more retained events than are evaluated for a request.
+    static let tooManyEvents = Degradation(rawValue: 8)
+    /// The deadline passed before all views were evaluated.
+    static let late = Degradation(rawValue: 16)
+    /// The partition's state is being built again: what is missing may exist.
+    static let rebuilding = Degradation(rawValue: 32)
+    /// The partition's state is older than allowed.
+    static let stale = Degradation(rawValue: 64)
+    /// An entity has no blob, and is known or cannot be shown to be new.
+    static let lost = Degradation(rawValue: 128)
+
+    /// Every reason, with the name it has in metrics.
+    static let names: [(reason: Degradation, name: String)] = [
+        (.offline, "offline"), (.noWatermark, "no_watermark"), (.unreadable, "unreadable"),
+        (.tooManyEvents, "too_many_events"), (.late, "late"), (.rebuilding, "rebuilding"), (.stale, "stale"),
+        (.lost, "lost"),
+    ]
+}
+
+/// One moment, of two clocks.
+struct Moment {
+    /// Of the wall clock, ms since 1970.
+    var wallMillis: Int64
+    /// Of the clock that never goes back, µs.
+    var micros: Int64
+}
+
+/// Where the values of one row lie in the answer to a read.
+struct OnlineRead {
+    var partition: Int32 = 0
+    /// One for each view, then the watermark's and the heartbeat's; −1 for a view that was not asked for.
+    var slots: [Int32] = []
+}
+
+/// A row whose views are evaluated, kept while it is asked whether its entities without a blob are new.
+struct JoinedRow {
+    var vectors: [FeatureVector]
+    var positions: [ViewPosition?]
+    var degradation: Degradation
+    /// Views that were evaluated for a new entity, which is yet to be shown.
+    var unproven: [Int]
 }
 
 /// Joins a request with the online state of its entities: which keys to read, and what their values mean.
 ///
-/// Beside each view's blob the watermark of the entity's partition is read in the same MGET. Without it, and below its target,
-/// nobody knows what the online store lacks, so the views are missing and the answer is degraded; with it, a missing blob is a
-/// new entity.
+/// Beside each view's blob the watermark of the entity's partition and its heartbeat are read in the same MGET. What that says:
+///
+///     no watermark, or below its target    nobody knows what the store lacks: the views are missing, degraded
+///     newest record and heartbeat too old  the state stands still: the views as they are, degraded
+///     no blob                              a new entity, if the partition's filter of known entities says so
+///     blob that does not decode            that view is missing, degraded
+///
+/// What is evaluated for one row is bounded: a view whose entity has more retained events than `eventsMax` is missing, and is
+/// not read again for a while, since its bytes alone would keep everybody else waiting.
 struct OnlineJoin {
+    private let limits: ServingLimits
+    /// How long an entity that has too many is not read, µs.
+    static let tooManyMicros: Int64 = 30_000_000
+    /// Bytes of a blob from which on the clock is looked at before it is read.
+    private static let largeBytes = 16_384
+
+    private let micros: () -> Int64
     private let views: [StreamView]
     private let prefixes: [[UInt8]]
-    private let watermarkPrefix: [UInt8]
-    private var watermarkKeys: [[UInt8]] = []
-    private let keyIndex: Int
+    private let hash8: String
+    private let topic: String
+    private var partitions: [PartitionKeys] = []
+    /// Keys of entities that have too many events, and until when they are not read.
+    private var tooMany: [ByteString: Int64] = [:]
+    /// What each view decoded last, while the rows of one read share their entities.
+    private var shared: [(slot: Int32, view: View)?]?
+    /// Views of the row evaluated last that are those of a new entity, which is yet to be shown.
+    private(set) var unproven: [Int] = []
 
-    init(_ service: FeatureService, project: String, hash8: String) {
+    private struct PartitionKeys {
+        let watermark: [UInt8]
+        let alive: [UInt8]
+        let known: [UInt8]
+    }
+
+    init(
+        _ service: FeatureService, project: String, hash8: String, limits: ServingLimits, micros: @escaping () -> Int64
+    ) {
+        self.limits = limits
+        self.micros = micros
+        self.hash8 = hash8
+        topic = service.source.topic
         views = service.views
         prefixes = service.views.map {
             Array(OnlineKeys.blob(project: project, view: $0.name, hash8: hash8, entity: "").utf8)
         }
-        keyIndex = service.source.keyIndex
-        let first = OnlineKeys.watermark(hash8: hash8, topic: service.source.topic, partition: 0)
-        watermarkPrefix = Array(first.utf8.dropLast())
     }
 
     /// How many keys one request reads.
-    var keysPerRow: Int { views.isEmpty ? 0 : views.count + 1 }
+    var keysPerRow: Int { views.isEmpty ? 0 : views.count + 2 }
+
+    /// Whether it is known where to read: what needs no store is always ready.
+    var isReady: Bool { views.isEmpty || !partitions.isEmpty }
 
     /// The number of partitions of the source's topic, once it is known.
     var partitionCount: Int? {
-        get { watermarkKeys.isEmpty ? nil : watermarkKeys.count }
-        set { watermarkKeys = (0..<(newValue ?? 0)).map { watermarkPrefix + Array(String($0).utf8) } }
-    }
-
-    /// Adds the keys of one request; returns its partition.
-    func appendKeys(_ row: SourceRow, to keys: inout OnlineKeyList) -> Int32 {
-        for (view, prefix) in zip(views, prefixes) {
-            if row.bits(view.joinKeyIndex) == nil {
-                keys.append(prefix, row.bytes(view.joinKeyIndex))
-            } else {
-                keys.append(prefix, (row.canonicalText(view.joinKeyIndex) ?? "").utf8)
+        get { partitions.isEmpty ? nil : partitions.count }
+        set {
+            partitions = (0..<(newValue ?? 0)).map { partition in
+                let watermark = OnlineKeys.watermark(hash8: hash8, topic: topic, partition: partition)
+                return PartitionKeys(
+                    watermark: Array(watermark.utf8), alive: Array(OnlineKeys.alive(watermarkKey: watermark).utf8),
+                    known: Array(OnlineKeys.known(watermarkKey: watermark).utf8))
             }
         }
-        let partition: Int32
-        if row.bits(keyIndex) == nil {
-            partition = Murmur2.partition(key: row.bytes(keyIndex).span, partitionCount: watermarkKeys.count)
-        } else {
-            partition = Murmur2.partition(key: row.key, partitionCount: watermarkKeys.count)
-        }
-        keys.append(watermarkKeys[Int(partition)])
-        return partition
     }
 
-    /// Evaluates every view at the request's time; the values of this row begin at `first`. Returns whether all views are
-    /// known: false means that some are missing and the answer is degraded.
-    func evaluate(
-        _ values: borrowing RedisValues, from first: Int, row: SourceRow, partition: Int32,
-        into vectors: inout [FeatureVector], positions: inout [ViewPosition?]
-    ) -> Bool {
-        guard values.failure == nil, first + views.count < values.count,
-            let watermark = values.withValue(first + views.count, Self.watermark),
-            watermark.isComplete
-        else {
-            makeMissing(&vectors, &positions)
-            return false
-        }
-        var isComplete = true
-        for (index, view) in views.enumerated() {
-            let state = values.withValue(first + index) { blob -> EntityState? in
-                do throws(OnlineFault) { return try OnlineView.state(view, blob: blob, under: watermark) } catch {
-                    switch error {
-                    // No event of the entity lies before the watermark, or only events of a log that is gone.
-                    case .absent, .outdated: return OnlineView.empty(view, under: watermark)
-                    case .unreadable, .ahead: return nil
-                    }
+    // MARK: Keys
+
+    /// Adds the keys of one request. With `isShared` a key that is in the list already is not added again.
+    func appendKeys(
+        _ row: SourceRow, to keys: inout OnlineKeyList, isShared: Bool = false, nowMicros: Int64,
+        into read: inout OnlineRead
+    ) {
+        read.slots.removeAll(keepingCapacity: true)
+        for (view, prefix) in zip(views, prefixes) {
+            row.withCanonicalBytes(view.joinKeyIndex) { entity in
+                if !tooMany.isEmpty, let until = tooMany[Self.key(prefix, entity)], until > nowMicros {
+                    read.slots.append(-1)
+                } else {
+                    read.slots.append(keys.append(prefix, entity, isShared: isShared))
                 }
             }
-            guard let state else {
+        }
+        read.partition = row.withKeyBytes { Murmur2.partition(key: $0, partitionCount: partitions.count) }
+        let partition = partitions[Int(read.partition)]
+        read.slots.append(keys.append(partition.watermark, isShared: isShared))
+        read.slots.append(keys.append(partition.alive, isShared: isShared))
+    }
+
+    /// The filter to ask, and the entity to ask for, whether the entity of a view is new.
+    func filter(of view: Int, _ row: SourceRow, _ read: OnlineRead) -> (key: [UInt8], entity: ByteString) {
+        let entity = row.withCanonicalBytes(views[view].joinKeyIndex) { ByteString(copying: $0) }
+        return (partitions[Int(read.partition)].known, entity)
+    }
+
+    private static func key(_ prefix: [UInt8], _ entity: Span<UInt8>) -> ByteString {
+        ByteString(prefix + entity.withUnsafeBufferPointer { Array($0) })
+    }
+
+    private mutating func noteTooMany(_ view: Int, _ row: SourceRow, nowMicros: Int64) {
+        // Rare, and bounded: all are forgotten rather than one more kept.
+        if tooMany.count >= 1_024 { tooMany = [:] }
+        let key = row.withCanonicalBytes(views[view].joinKeyIndex) { Self.key(prefixes[view], $0) }
+        tooMany[key] = nowMicros + Self.tooManyMicros
+    }
+
+    // MARK: Values
+
+    /// The rows evaluated from now on come from one read: an entity that several of them name is decoded once.
+    mutating func beginSharing() { shared = Array(repeating: nil, count: views.count) }
+
+    /// Lets go of what was shared.
+    mutating func endSharing() { shared = nil }
+
+    /// Evaluates every view at the request's time, at `now` of the wall clock. What cannot be known is missing, and is said;
+    /// what `unproven` lists is to be settled before the row is scored.
+    mutating func evaluate(
+        _ values: borrowing RedisValues, _ read: OnlineRead, row: SourceRow, now: Moment, deadlineMicros: Int64,
+        into vectors: inout [FeatureVector], positions: inout [ViewPosition?]
+    ) -> Degradation {
+        unproven.removeAll(keepingCapacity: true)
+        let reason: Degradation
+        if values.failure != nil {
+            reason = .offline
+        } else if let watermark = values.withValue(Int(read.slots[views.count]), Self.watermark) {
+            if watermark.isComplete {
+                let alive = values.withValue(Int(read.slots[views.count + 1]), Self.alive)
+                return evaluate(
+                    values, read, row, now,
+                    Standing(watermark: watermark, asOfMillis: max(watermark.newestMillis, alive)),
+                    deadlineMicros, &vectors, &positions)
+            }
+            reason = .rebuilding
+        } else {
+            reason = .noWatermark
+        }
+        makeMissing(&vectors, &positions)
+        return reason
+    }
+
+    /// How far a partition is.
+    private struct Standing {
+        let watermark: Watermark
+        let asOfMillis: Int64
+    }
+
+    private mutating func evaluate(
+        _ values: borrowing RedisValues, _ read: OnlineRead, _ row: SourceRow, _ now: Moment, _ standing: Standing,
+        _ deadlineMicros: Int64, _ vectors: inout [FeatureVector], _ positions: inout [ViewPosition?]
+    ) -> Degradation {
+        var degradation: Degradation = isStale(standing, now) ? .stale : []
+        for index in views.indices {
+            switch view(index, values, read.slots[index], standing.watermark, deadlineMicros) {
+            case .known(let state, let isProven):
+                state.evaluate(atMillis: row.eventTimeMillis, current: row, into: &vectors[index])
+                positions[index] = ViewPosition(
+                    generation: state.generation, offset: state.offset, partition: read.partition,
+                    asOfMillis: standing.asOfMillis)
+                if !isProven { unproven.append(index) }
+            case .missing(let reason):
                 vectors[index].reset()
                 positions[index] = nil
-                isComplete = false
-                continue
+                degradation.insert(reason)
+                if reason == .tooManyEvents, read.slots[index] >= 0 { noteTooMany(index, row, nowMicros: now.micros) }
             }
-            state.evaluate(atMillis: row.eventTimeMillis, current: row, into: &vectors[index])
-            positions[index] = ViewPosition(
-                generation: state.generation, offset: state.offset, partition: partition)
         }
-        return isComplete
+        return degradation
+    }
+
+    /// Whether the state stands still: the newest applied record and the last moment at the log's end are both too long ago.
+    /// An idle stream is not old, for its owner goes on saying that it is at the end.
+    private func isStale(_ standing: Standing, _ now: Moment) -> Bool {
+        guard limits.featureAgeMillisMax > 0, standing.asOfMillis >= 0 else { return false }
+        let (age, overflow) = now.wallMillis.subtractingReportingOverflow(standing.asOfMillis)
+        return !overflow && age > limits.featureAgeMillisMax
+    }
+
+    private enum View {
+        case known(EntityState, isProven: Bool)
+        case missing(Degradation)
+    }
+
+    private mutating func view(
+        _ index: Int, _ values: borrowing RedisValues, _ slot: Int32, _ watermark: Watermark, _ deadlineMicros: Int64
+    ) -> View {
+        guard slot >= 0 else { return .missing(.tooManyEvents) }
+        if let last = shared?[index], last.slot == slot { return last.view }
+        let (view, limit, micros) = (views[index], limits.eventsMax, micros)
+        let found = values.withValue(Int(slot)) { blob -> View in
+            if let blob {
+                // An event is a byte at least, and about eight; more than 32 is long texts, which cost as much.
+                if blob.count > limit, EntityState.eventCount(ofBlob: blob) > limit || blob.count / 32 > limit {
+                    return .missing(.tooManyEvents)
+                }
+                if blob.count > Self.largeBytes, micros() > deadlineMicros { return .missing(.late) }
+            }
+            do throws(OnlineFault) {
+                return .known(try OnlineView.state(view, blob: blob, under: watermark), isProven: true)
+            } catch {
+                switch error {
+                // No event of the entity lies before the watermark, or its blob was lost: where nothing was applied it is new.
+                case .absent, .outdated:
+                    return .known(OnlineView.empty(view, under: watermark), isProven: watermark.nextOffset == 0)
+                case .unreadable, .ahead: return .missing(.unreadable)
+                }
+            }
+        }
+        if shared != nil { shared?[index] = (slot, found) }
+        return found
+    }
+
+    /// The answer about an unproven view of a row: nil when there was none.
+    func settle(_ row: inout JoinedRow, view: Int, _ answer: KnownEntities.Answer?) {
+        guard answer != .new else { return }
+        row.vectors[view].reset()
+        row.positions[view] = nil
+        row.degradation.insert(answer == nil ? .late : .lost)
     }
 
     /// What is served when the store cannot be asked.
@@ -109,5 +299,13 @@ struct OnlineJoin {
     private static func watermark(_ bytes: Span<UInt8>?) -> Watermark? {
         guard let bytes else { return nil }
         return Watermark(bytes: bytes)
+    }
+
+    /// The heartbeat, ms since 1970; −1 where there is none, or none that can be one.
+    static func alive(_ bytes: Span<UInt8>?) -> Int64 {
+        guard let bytes, bytes.count == 8 else { return -1 }
+        var value: UInt64 = 0
+        for index in 0..<8 { value = value << 8 | UInt64(bytes[index]) }
+        return Int64(exactly: value) ?? -1
     }
 }

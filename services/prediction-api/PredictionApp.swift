@@ -7,34 +7,52 @@ import Observability
 import RedisClient
 import TransactionData
 
+/// What the API allows itself for one prediction.
+struct ServingLimits: Sendable {
+    /// How long a prediction may wait for its features and evaluate them; what is not there by then is missing.
+    var deadlineMillis = 20
+    /// Most retained events of one entity that are evaluated.
+    var eventsMax = 50_000
+    /// How long ago a partition may have been known to be applied, ms; features that are older make an answer degraded. 0
+    /// lets them be of any age.
+    var featureAgeMillisMax: Int64 = 30_000
+}
+
+/// The clocks of an app; tests bring their own.
+struct Clocks {
+    /// Wall clock, ms since 1970.
+    var wallMillis: () -> Int64 = EventLoop.wallClockMillis
+    /// A clock that never goes back, µs.
+    var micros: () -> Int64 = EventLoop.monotonicMicros
+}
+
 /// The API of one event loop: its routes, its model, its way to the online store. Belongs to that loop; nothing in it is
 /// shared but metrics and the log's queue.
 ///
-/// Rules for input: the body is JSON in UTF-8 whatever `Content-Type` says, except that another charset or a
-/// `Content-Encoding` is answered 415. Fields that are not declared are ignored; a declared one given twice is refused.
+/// Rules for input: the body is JSON in UTF-8 (see `RequestGate`). Fields that are not declared are ignored; a declared one
+/// given twice is refused. What the stream would not take as an event is refused, too: a prediction of it could never be
+/// joined with one.
 final class PredictionApp {
-    /// Most rows of one batch.
-    static let batchRowsMax = 10_000
-    /// Rows of a batch that share one read of the online store.
-    static let batchRowsPerRead = 64
-    /// Most problems one answer lists.
-    static let issuesMax = 100
-
     private(set) var routes = Router()
     /// Set while the program stops: `/health/ready` says so, and a balancer goes elsewhere.
     var isStopping = false
     private(set) var model: ActiveModel?
+    /// The version of the model that the registry names, where that is not the one in service.
+    var otherChampion: String?
     private var notReadyReason = "no model is loaded yet"
 
     let reader: any OnlineReader
     let metrics: PredictionMetrics
     /// Lets other requests of the loop have their turn, then calls back.
     let yield: (@escaping () -> Void) -> Void
+    let clocks: Clocks
     private let log: (any PredictionLog)?
-    private let apiKeys: APIKeys
+    private let gate: RequestGate
+    private let unauthorized: Complaints
+    private let limits: ServingLimits
     private let idPrefix: [UInt8]
     private var nextID: UInt64 = 0
-    private var predictionID: [UInt8] = []
+    private(set) var predictionID: [UInt8] = []
     private var record: [UInt8] = []
     private var keys = OnlineKeyList()
     private var partitionCounts: [String: Int] = [:]
@@ -42,26 +60,68 @@ final class PredictionApp {
     /// An app without a model. Without a loop to yield to, batches go on at once.
     init(
         reader: any OnlineReader, log: (any PredictionLog)?, metrics registry: MetricsRegistry,
-        apiKeys: APIKeys = APIKeys(nil), yield: @escaping (@escaping () -> Void) -> Void = { $0() }
+        gate: RequestGate = RequestGate(), limits: ServingLimits = ServingLimits(),
+        clocks: Clocks = Clocks(), events: Log = .silent,
+        yield: @escaping (@escaping () -> Void) -> Void = { $0() }
     ) {
         self.reader = reader
         self.log = log
-        self.apiKeys = apiKeys
+        self.gate = gate
+        self.limits = limits
+        self.clocks = clocks
+        unauthorized = Complaints("requests without a valid key are refused", events)
         self.yield = yield
         metrics = PredictionMetrics(registry)
         let digits = String(UInt64.random(in: 0...UInt64.max), radix: 16)
         idPrefix = Array((String(repeating: "0", count: 16 - digits.count) + digits + "-").utf8)
+        makeRoutes(registry)
+    }
+
+    /// What a client calls its request: given back as it came, if it can be a header.
+    private static func isRequestID(_ id: String) -> Bool {
+        !id.isEmpty && id.utf8.count <= 128 && id.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
+    }
+
+    private func makeRoutes(_ registry: MetricsRegistry) {
         routes = AdminServer.routes(metrics: registry) { [unowned self] in readiness }
         routes.get("/api/v1/health") { _ in .json("{\"status\":\"ok\"}") }
         for path in ["/api/v1/predict", "/predict"] {
-            routes.on(.post, path, bodyLimit: 65_536) { [unowned self] in predict($0) }
+            on(.post, path, bodyLimit: BatchPrediction.rowBytesMax) { [unowned self] in predict($0) }
         }
-        routes.on(.post, "/api/v1/predict/batch", bodyLimit: 16 << 20) { [unowned self] in predictBatch($0) }
-        routes.on(.get, "/api/v1/model") { [unowned self] in describeModel($0) }
+        on(.post, "/api/v1/predict/batch", bodyLimit: 16 << 20) { [unowned self] in predictBatch($0) }
+        on(.get, "/api/v1/model") { [unowned self] in describeModel($0) }
         routes.get("/openapi.json") { [unowned self] _ in
-            APIDescription.openAPI(source: model?.served.service.source, needsKey: apiKeys.areNeeded)
+            APIDescription.openAPI(source: model?.served.service.source, needsKey: gate.apiKeys.areNeeded)
         }
         routes.get("/docs") { _ in APIDescription.page }
+        routes.get("/health") { _ in .json("{\"status\":\"ok\"}") }
+        routes.get("/") { _ in
+            var response = Response.json("{\"docs\":\"/docs\",\"openapi\":\"/openapi.json\"}", status: 307)
+            response.headers = [.init("Location", "/docs")]
+            return response
+        }
+    }
+
+    /// Adds a route that is not for everybody, and what a browser asks before it lets another origin's page use it.
+    private func on(_ method: Method, _ path: String, bodyLimit: Int = 1 << 20, _ body: @escaping (Request) -> Void) {
+        routes.on(method, path, bodyLimit: bodyLimit) { [unowned self] request in
+            if let id = request.header("x-request-id"), Self.isRequestID(id) {
+                request.answerHeaders.append(.init("X-Request-ID", id))
+            }
+            if let refusal = gate.refusal(of: request) {
+                if refusal.status == 401 {
+                    metrics.unauthorized.add()
+                    unauthorized.add("the key is missing or wrong")
+                    unauthorized.sayIfDue(nowMillis: clocks.micros() / 1_000)
+                } else {
+                    metrics.foreign.add()
+                }
+                return request.reply(refusal)
+            }
+            body(request)
+        }
+        guard gate.origins.areSet else { return }
+        routes.on(.options, path) { [gate] in $0.reply(gate.preflight($0, method: method.rawValue)) }
     }
 
     /// Answers a request that has no connection, for tests.
@@ -74,7 +134,7 @@ final class PredictionApp {
 
     /// Puts a model into service from the next request on; those under way end with theirs.
     func use(_ served: ServedModel) {
-        let active = ActiveModel(served)
+        let active = ActiveModel(served, limits: limits, micros: clocks.micros)
         active.join.partitionCount = partitionCounts[served.service.source.topic]
         model = active
         metrics.modelLoads.add()
@@ -98,30 +158,15 @@ final class PredictionApp {
     }
 
     private func describeModel(_ request: Request) {
-        guard isAllowed(request) else { return }
         guard let model else { return request.reply(.error(503, notReadyReason)) }
-        request.reply(Response(body: ModelDescription.json(model.served)))
+        request.reply(Response(body: ModelDescription.json(model.served, otherChampion: otherChampion)))
     }
 
     // MARK: Requests
 
-    private func isAllowed(_ request: Request) -> Bool {
-        guard apiKeys.areNeeded else { return true }
-        var key = request.header("x-api-key") ?? ""
-        if key.isEmpty, let bearer = request.header("authorization"), bearer.hasPrefix("Bearer ") {
-            key = String(bearer.dropFirst(7))
-        }
-        if apiKeys.allow(key) { return true }
-        var response = Response.error(401, "A valid X-API-Key is needed")
-        response.headers = [.init("WWW-Authenticate", "Bearer")]
-        request.reply(response)
-        return false
-    }
-
     /// The model for a request that may be scored; otherwise the request is answered.
     private func accept(_ request: Request) -> ActiveModel? {
-        guard isAllowed(request) else { return nil }
-        if let reason = Self.unsupported(request) {
+        if let reason = RequestGate.unsupported(request) {
             request.reply(.error(415, reason))
             return nil
         }
@@ -132,260 +177,97 @@ final class PredictionApp {
         return model
     }
 
-    private static func unsupported(_ request: Request) -> String? {
-        if let encoding = request.header("content-encoding"), encoding.lowercased() != "identity" {
-            return "The body must not be compressed"
+    /// Whether the answer is to say why; nil, and answered, when the query says neither.
+    private func explains(_ request: Request, byDefault: Bool) -> Bool? {
+        switch request.query("explain") {
+        case nil: return byDefault
+        case "true", "1": return true
+        case "false", "0": return false
+        default:
+            refuse(request, Refusal(query: "explain", "is neither true nor false", type: "bool_parsing"))
+            return nil
         }
-        guard let type = request.header("content-type"), let mark = type.firstIndex(of: ";") else { return nil }
-        for parameter in type[mark...].dropFirst().lowercased().split(separator: ";") {
-            let parts = parameter.split(separator: "=", maxSplits: 1).map { part in
-                part.filter { $0 != " " && $0 != "\"" && $0 != "\t" }
-            }
-            guard parts.count == 2, parts[0] == "charset" else { continue }
-            guard ["utf-8", "utf8", "us-ascii"].contains(parts[1]) else { return "The body must be UTF-8" }
-        }
-        return nil
+    }
+
+    /// 422, with what is wrong.
+    func refuse(_ request: Request, _ refusal: Refusal) {
+        metrics.invalid.add()
+        request.reply(refusal.response)
+    }
+
+    private func predictBatch(_ request: Request) {
+        let start = clocks.micros()
+        guard let model = accept(request), let explains = explains(request, byDefault: false) else { return }
+        BatchPrediction(request, app: self, model: model, explains: explains, startMicros: start).start()
     }
 
     private func predict(_ request: Request) {
-        let start = EventLoop.monotonicMicros()
-        guard let model = accept(request) else { return }
-        let prediction = model.takePrediction()
+        let start = clocks.micros()
+        guard let model = accept(request), let explains = explains(request, byDefault: true) else { return }
+        let pending = model.takePending()
         do throws(EventError) {
-            try model.decoder.decode(request.body.span, into: &prediction.row)
+            try model.decode(request.body.span, into: &pending.row, nowMillis: clocks.wallMillis())
         } catch {
-            model.giveBack(prediction)
-            return refuse(request, error.issues.map { Problem(row: nil, issue: $0) })
+            model.giveBack(pending)
+            return refuse(request, Refusal(model.explained(error, of: request.body.span)))
         }
-        prediction.request = request
-        prediction.startMicros = start
-        prediction.explains = request.query("explain") != "false"
-        guard model.join.keysPerRow > 0 else {
-            return finish(prediction, model, isComplete: true)
-        }
-        guard model.join.partitionCount != nil else {
+        pending.request = request
+        pending.startMicros = start
+        pending.explains = explains
+        guard model.join.keysPerRow > 0 else { return finish(pending, model, []) }
+        guard model.join.isReady else {
             metrics.onlineFailures.add()
             model.join.makeMissing(&model.viewVectors, &model.positions)
-            return finish(prediction, model, isComplete: false)
+            return finish(pending, model, .offline)
         }
         keys.removeAll()
-        prediction.partition = model.join.appendKeys(prediction.row, to: &keys)
+        model.join.appendKeys(pending.row, to: &keys, nowMicros: start, into: &pending.read)
         reader.read(keys) { [self] values in
             if values.failure != nil { metrics.onlineFailures.add() }
-            let isComplete = model.join.evaluate(
-                values, from: 0, row: prediction.row, partition: prediction.partition, into: &model.viewVectors,
+            let degradation = model.join.evaluate(
+                values, pending.read, row: pending.row, now: Moment(wallMillis: clocks.wallMillis(), micros: start),
+                deadlineMicros: start + Int64(limits.deadlineMillis) * 1_000, into: &model.viewVectors,
                 positions: &model.positions)
-            finish(prediction, model, isComplete: isComplete)
+            guard !model.join.unproven.isEmpty else { return finish(pending, model, degradation) }
+            let lookups = KnownLookups(reader, model, sinceMicros: start) { [self] rows in
+                model.take(rows[0])
+                finish(pending, model, rows[0].degradation)
+            }
+            lookups.add(model.joined(degradation), pending.row, pending.read)
+            lookups.start()
         }
     }
 
-    private func finish(_ prediction: Prediction, _ model: ActiveModel, isComplete: Bool) {
-        model.score(prediction.row, isComplete: isComplete)
+    private func finish(_ pending: PendingRequest, _ model: ActiveModel, _ degradation: Degradation) {
+        model.score(pending.row, degradation)
         var body: [UInt8] = []
-        body.reserveCapacity(prediction.explains ? 4_096 : 512)
-        model.appendAnswer(prediction.row, explains: prediction.explains, to: &body)
-        prediction.request?.reply(Response(body: body))
-        record(prediction.row, model, since: prediction.startMicros)
-        model.giveBack(prediction)
+        body.reserveCapacity(pending.explains ? 4_096 : 512)
+        beginPrediction()
+        model.appendAnswer(pending.row, predictionID: predictionID, explains: pending.explains, to: &body)
+        pending.request?.reply(Response(body: body))
+        record(pending.row, model, since: pending.startMicros)
+        model.giveBack(pending)
     }
 
-    /// Counts and logs the row scored last.
-    private func record(_ row: SourceRow, _ model: ActiveModel, since startMicros: Int64) {
-        let latency = EventLoop.monotonicMicros() - startMicros
-        metrics.latency.observe(Double(latency) / 1e6)
-        if model.isFraud { metrics.fraud.add() } else { metrics.legit.add() }
-        if model.isDegraded { metrics.degraded.add() }
-        guard let log else { return }
+    /// Gives the row scored last its id.
+    func beginPrediction() {
         nextID += 1
         predictionID.removeAll(keepingCapacity: true)
         predictionID.append(contentsOf: idPrefix)
         JSONWriter.append(integer: Int64(nextID), to: &predictionID)
-        let now = EventLoop.wallClockMillis()
+    }
+
+    /// Counts and logs the row scored last.
+    func record(_ row: SourceRow, _ model: ActiveModel, since startMicros: Int64) {
+        let latency = clocks.micros() - startMicros
+        metrics.latency.observe(Double(latency) / 1e6)
+        if model.isFraud { metrics.fraud.add() } else { metrics.legit.add() }
+        if !model.degradation.isEmpty { metrics.count(model.degradation) }
+        guard let log else { return }
+        let now = clocks.wallMillis()
         record.removeAll(keepingCapacity: true)
         model.appendRecord(
             row, predictionID: predictionID, createdMillis: now, latencyMicros: latency, to: &record)
-        let keyIndex = row.schema.keyIndex
-        let key = row.bits(keyIndex) == nil ? Array(row.bytes(keyIndex)) : Array(row.key.utf8)
-        log.append(key: key, value: record, timestampMillis: now)
-    }
-
-    // MARK: Batches
-
-    /// A batch on its way.
-    private final class Batch {
-        let request: Request
-        let rows: [SourceRow]
-        let explains: Bool
-        let startMicros: Int64
-        var next = 0
-        var partitions: [Int32] = []
-        var body: [UInt8] = Array("{\"predictions\":[".utf8)
-        /// The store failed once: the rows that are left are not worth a deadline each.
-        var isOffline = false
-        init(_ request: Request, _ rows: [SourceRow], explains: Bool, startMicros: Int64) {
-            self.request = request
-            self.rows = rows
-            self.explains = explains
-            self.startMicros = startMicros
-            body.reserveCapacity(rows.count * (explains ? 3_072 : 384) + 64)
-        }
-    }
-
-    /// Scores an array of requests, or an object with an array `transactions`; the answers are in their order. If any row is
-    /// bad, all are refused, each by its index, and nothing is scored or logged. `?explain=true` adds the explanations.
-    private func predictBatch(_ request: Request) {
-        let start = EventLoop.monotonicMicros()
-        guard let model = accept(request) else { return }
-        var rows: [SourceRow] = []
-        var problems: [Problem] = []
-        do throws(EventError) {
-            try model.batchParser.parse(request.body.span, onError: EventDecoder.invalid) { (root) throws(EventError) in
-                try Self.decode(root, model.decoder, into: &rows, &problems)
-            }
-        } catch {
-            problems = error.issues.map { Problem(row: nil, issue: $0) }
-        }
-        guard problems.isEmpty else { return refuse(request, problems) }
-        let batch = Batch(request, rows, explains: request.query("explain") == "true", startMicros: start)
-        batch.isOffline = model.join.partitionCount == nil
-        if batch.isOffline { metrics.onlineFailures.add() }
-        advance(batch, model)
-    }
-
-    private static func decode(
-        _ root: JSONValue, _ decoder: EventDecoder, into rows: inout [SourceRow], _ problems: inout [Problem]
-    ) throws(EventError) {
-        switch root.kind {
-        case .array: try decode(elements: root, decoder, into: &rows, &problems)
-        case .object:
-            var isFound = false
-            var members = root.children
-            while let member = members.next() {
-                guard member.isNamed("transactions") else { continue }
-                guard !isFound else {
-                    throw EventError([.init(field: "transactions", message: "is there twice", type: "duplicate_field")])
-                }
-                isFound = true
-                guard member.kind == .array else {
-                    throw EventError([.init(field: "transactions", message: "is not an array", type: "type_error")])
-                }
-                try decode(elements: member, decoder, into: &rows, &problems)
-            }
-            guard isFound else {
-                throw EventError([.init(field: "transactions", message: "is missing", type: "missing")])
-            }
-        default:
-            throw EventError([
-                .init(
-                    field: nil, message: "the batch is neither an array nor an object with the array `transactions`",
-                    type: "type_error")
-            ])
-        }
-    }
-
-    private static func decode(
-        elements array: JSONValue, _ decoder: EventDecoder, into rows: inout [SourceRow], _ problems: inout [Problem]
-    ) throws(EventError) {
-        var count = 0
-        var counted = array.children
-        while counted.next() != nil { count += 1 }
-        guard count <= batchRowsMax else {
-            throw EventError([
-                .init(
-                    field: nil, message: "the batch has \(count) rows, \(batchRowsMax) are allowed", type: "too_long")
-            ])
-        }
-        rows.reserveCapacity(count)
-        var row = SourceRow(decoder.schema)
-        var index = 0
-        var elements = array.children
-        while let element = elements.next() {
-            do throws(EventError) {
-                try decoder.decode(element, into: &row)
-                rows.append(row)
-            } catch {
-                for issue in error.issues where problems.count < issuesMax {
-                    problems.append(Problem(row: index, issue: issue))
-                }
-            }
-            index += 1
-        }
-    }
-
-    /// Scores the next rows of a batch, and the next after them, until all are answered.
-    private func advance(_ batch: Batch, _ model: ActiveModel) {
-        let range = batch.next..<min(batch.rows.count, batch.next + Self.batchRowsPerRead)
-        guard !range.isEmpty else {
-            batch.body.append("],\"count\":")
-            JSONWriter.append(integer: Int64(batch.rows.count), to: &batch.body)
-            batch.body.append(0x7D)
-            return batch.request.reply(Response(body: batch.body))
-        }
-        batch.next = range.upperBound
-        let width = model.join.keysPerRow
-        guard width > 0, !batch.isOffline else {
-            for index in range {
-                model.join.makeMissing(&model.viewVectors, &model.positions)
-                append(batch, index, model, isComplete: width == 0)
-            }
-            return yield { [self] in advance(batch, model) }
-        }
-        keys.removeAll()
-        batch.partitions.removeAll(keepingCapacity: true)
-        for index in range { batch.partitions.append(model.join.appendKeys(batch.rows[index], to: &keys)) }
-        reader.read(keys) { [self] values in
-            if values.failure != nil {
-                metrics.onlineFailures.add()
-                batch.isOffline = true
-            }
-            for (place, index) in range.enumerated() {
-                let isComplete = model.join.evaluate(
-                    values, from: place * width, row: batch.rows[index], partition: batch.partitions[place],
-                    into: &model.viewVectors, positions: &model.positions)
-                append(batch, index, model, isComplete: isComplete)
-            }
-            yield { [self] in advance(batch, model) }
-        }
-    }
-
-    private func append(_ batch: Batch, _ index: Int, _ model: ActiveModel, isComplete: Bool) {
-        model.score(batch.rows[index], isComplete: isComplete)
-        if index > 0 { batch.body.append(0x2C) }
-        model.appendAnswer(batch.rows[index], explains: batch.explains, to: &batch.body)
-        record(batch.rows[index], model, since: batch.startMicros)
-    }
-
-    // MARK: Refusals
-
-    /// One thing that is wrong with a request, and in which row of a batch.
-    private struct Problem {
-        let row: Int?
-        let issue: EventError.Issue
-    }
-
-    /// 422: every problem with its place, what is wrong, and a stable name of the kind.
-    private func refuse(_ request: Request, _ problems: [Problem]) {
-        metrics.invalid.add()
-        var writer = JSONWriter()
-        writer.beginObject()
-        writer.key("detail")
-        writer.beginArray()
-        for problem in problems.prefix(Self.issuesMax) {
-            writer.beginObject()
-            writer.key("loc")
-            writer.beginArray()
-            writer.value("body")
-            if let row = problem.row { writer.value(row) }
-            if let field = problem.issue.field { writer.value(field) }
-            writer.endArray()
-            writer.key("msg")
-            writer.value(problem.issue.message)
-            writer.key("type")
-            writer.value(problem.issue.type)
-            writer.endObject()
-        }
-        writer.endArray()
-        writer.endObject()
-        request.reply(Response(status: 422, body: writer.bytes))
+        log.append(key: row.keyBytes.bytes, value: record, timestampMillis: now)
     }
 }

@@ -1,3 +1,4 @@
+import EventLoop
 import FeatureStore
 import KafkaClient
 import Observability
@@ -14,8 +15,9 @@ final class KafkaPredictionLog: PredictionLog, Sendable {
     private let producer: KafkaProducer
     private let topic: KafkaTopic
     private let metrics: PredictionMetrics
+    private let complaints: Complaints
 
-    init(bootstrapServers: String, metrics: PredictionMetrics, onLog: KafkaLogHandler? = nil) throws(KafkaError) {
+    init(bootstrapServers: String, metrics: PredictionMetrics, log: Log = .silent) throws(KafkaError) {
         var configuration = KafkaProducerConfiguration(bootstrapServers: bootstrapServers)
         configuration.clientID = "needletail-serve"
         configuration.lingerMillis = 20
@@ -23,7 +25,8 @@ final class KafkaPredictionLog: PredictionLog, Sendable {
         configuration.queueRecords = 65_536
         configuration.queueKibibytes = 131_072
         configuration.compression = "lz4"
-        producer = try KafkaProducer(configuration, onLog: onLog)
+        producer = try KafkaProducer(configuration, onLog: { line in log.debug("kafka", ["text": line.message]) })
+        complaints = Complaints("predictions are answered and not logged", log)
         topic = try producer.topic(Self.topic)
         self.metrics = metrics
     }
@@ -34,11 +37,14 @@ final class KafkaPredictionLog: PredictionLog, Sendable {
         if case .queued? = result { metrics.logged.add() } else { metrics.logDropped.add() }
     }
 
-    /// Counts what the broker refused. Blocks as long as said, so it belongs on a thread of its own.
+    /// Counts what the broker refused, and says why. Blocks as long as said, so it belongs on a thread of its own.
     func collectReports(waitingMillis: Int32) {
-        for delivery in producer.deliveries(waitingMillis: waitingMillis) where !delivery.isAcknowledged {
+        for delivery in producer.deliveries(waitingMillis: waitingMillis) {
+            guard let error = delivery.error else { continue }
             metrics.logFailed.add()
+            complaints.add("\(error)")
         }
+        complaints.sayIfDue(nowMillis: EventLoop.monotonicMicros() / 1_000)
     }
 
     /// Sends what waits; returns how many records are left behind.

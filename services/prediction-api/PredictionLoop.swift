@@ -16,7 +16,8 @@ final class PredictionLoop: @unchecked Sendable {
 
     init(
         listener: Listener, address: RedisAddress, redisLimits: AsyncRedisConnection.Limits, httpLimits: HTTPLimits,
-        predictionLog: (any PredictionLog)?, metrics: MetricsRegistry, apiKeys: APIKeys,
+        predictionLog: (any PredictionLog)?, metrics: MetricsRegistry, gate: RequestGate, limits: ServingLimits,
+        log: Log,
         onRedisChange: @escaping @Sendable (_ lost: String?) -> Void
     ) throws {
         let loop = try EventLoop()
@@ -24,7 +25,8 @@ final class PredictionLoop: @unchecked Sendable {
         redis = AsyncRedisConnection(address, on: loop, limits: redisLimits)
         redis.onChange = onRedisChange
         app = PredictionApp(
-            reader: RedisOnlineReader(redis), log: predictionLog, metrics: metrics, apiKeys: apiKeys,
+            reader: RedisOnlineReader(redis), log: predictionLog, metrics: metrics, gate: gate, limits: limits,
+            events: log,
             yield: { body in
                 // Behind the sockets that are ready now, so a long batch does not keep others waiting.
                 loop.schedule(body)
@@ -34,15 +36,20 @@ final class PredictionLoop: @unchecked Sendable {
         port = server.port
     }
 
+    /// Touches the app before the loop runs.
+    func prepare(_ body: (PredictionApp) -> Void) {
+        precondition(thread == nil, "the loop's thread has the app")
+        body(app)
+    }
+
     func start(name: String) throws { thread = try EventLoopThread(loop, name: name) }
 
     func submit(_ body: @escaping @Sendable (PredictionApp) -> Void) {
         loop.submit { [self] in body(app) }
     }
 
-    /// Answers what is under way, closes, and ends the thread. Blocks; safe twice.
-    func stop(graceSeconds: Int) {
-        guard let thread else { return }
+    /// Answers what is under way, closes, and then ends the thread: `join` waits for that. Safe twice.
+    func beginStop(graceSeconds: Int) {
         loop.submit { [self] in
             app.isStopping = true
             guard let server else { return }
@@ -52,6 +59,8 @@ final class PredictionLoop: @unchecked Sendable {
                 loop.stop()
             }
         }
-        thread.join()
     }
+
+    /// Waits until the thread has ended. Blocks; safe twice.
+    func join() { thread?.join() }
 }

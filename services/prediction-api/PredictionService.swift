@@ -6,7 +6,9 @@ import Glibc
 import HTTPServer
 import KafkaClient
 import Observability
+import PipelineRuntime
 import RedisClient
+import RedisOnlineStore
 import ServiceRuntime
 import Synchronization
 
@@ -20,15 +22,27 @@ struct PredictionConfiguration: Sendable {
     var kafkaBootstrapServers = "127.0.0.1:19092"
     var logsPredictions = true
     var partitionCount: Int?
-    var apiKeys = APIKeys(nil)
+    var gate = RequestGate()
     var connectionsMax = 4_096
+    var eventsMax = ServingLimits().eventsMax
+    var featureAgeSecondsMax = Int(ServingLimits().featureAgeMillisMax / 1_000)
+    /// Whether a Redis that throws keys away by itself is taken.
+    var allowsEviction = false
+    /// How long the start waits for a model before it opens the port without one.
+    var modelWaitMillis = 2_000
 }
 
-/// The prediction API: one loop per core on one port, a thread that watches the model registry, one that talks to Kafka.
+/// The prediction API: one loop per core on one port, a thread that watches the model registry, one that talks to Kafka, one
+/// that watches the online store.
+///
+/// It starts from what it knew last (see `ServingMemory`), so neither the registry nor Kafka must be there, and opens its port
+/// when it has a model, so a balancer's first request is answered; without one after a while it opens all the same.
 final class PredictionService: Service {
     private let configuration: PredictionConfiguration
     private let repository: FeatureRepository
     private let makeModelSource: @Sendable () -> any ModelSource
+    private let memory: ServingMemory
+    private let runtime: ServiceRuntime
     private let log: Log
     private let metrics: MetricsRegistry
     private let isStopping = Atomic(false)
@@ -39,15 +53,22 @@ final class PredictionService: Service {
         var predictionLog: KafkaPredictionLog?
         var threads: [Task<Void, any Error>] = []
         var redisIsLost = false
+        /// What the watcher said last of each kind, for loops that are made later.
+        var model: ModelWatcher.Outcome?
+        var champion: ModelWatcher.Outcome?
+        var hasLooked = false
+        var partitions: [String: Int] = [:]
     }
 
     init(
         _ configuration: PredictionConfiguration, repository: FeatureRepository, runtime: ServiceRuntime,
-        modelSource: @escaping @Sendable () -> any ModelSource
+        memory: ServingMemory = ServingMemory(), modelSource: @escaping @Sendable () -> any ModelSource
     ) {
         self.configuration = configuration
         self.repository = repository
         makeModelSource = modelSource
+        self.memory = memory
+        self.runtime = runtime
         log = runtime.log
         metrics = runtime.metrics
     }
@@ -56,10 +77,9 @@ final class PredictionService: Service {
     var port: Int? { state.withLock { $0.loops.first?.port } }
 
     func start() async throws {
-        var port = configuration.port
         do {
             // With SO_REUSEPORT a second server would bind and take half of the requests, so the first bind goes without.
-            let probe = try Listener(host: configuration.host, port: port)
+            let probe = try Listener(host: configuration.host, port: configuration.port)
             probe.stop()
         } catch EventLoopError.addressInUse(let host, let port) {
             throw CommandError(
@@ -68,33 +88,81 @@ final class PredictionService: Service {
         } catch {
             throw CommandError(.unavailable, "\(error).")
         }
+        try await refuseEviction()
+        let models = Task { try await runtime.onThread("models") { [self] in watchModels() } }
+        state.withLock { $0.threads = [models] }
+        do {
+            try await waitForModel()
+            try open()
+        } catch {
+            isStopping.store(true, ordering: .relaxed)
+            try? await models.value
+            throw error
+        }
+    }
+
+    /// A Redis that cannot be asked now is asked again while the service runs.
+    private func refuseEviction() async throws {
+        let (address, isAllowed) = (configuration.redis, configuration.allowsEviction)
+        do {
+            let allowed = try await runtime.onThread("redis") {
+                let connection = try RedisConnection(address)
+                defer { connection.close() }
+                return try OnlineStorePolicy.check(RedisOnlineStore(connection), isAllowed: isAllowed)
+            }
+            if let allowed { log.warning("Redis may lose online state by itself", ["reason": allowed]) }
+        } catch let error as CommandError {
+            throw error
+        } catch {}
+    }
+
+    private func waitForModel() async throws {
+        for _ in 0..<configuration.modelWaitMillis / 10 {
+            if state.withLock({ $0.hasLooked }) { return }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+    }
+
+    /// Makes the loops, tells them what is known, and lets them serve.
+    private func open() throws {
         let predictionMetrics = PredictionMetrics(metrics)
         var predictionLog: KafkaPredictionLog?
         if configuration.logsPredictions {
-            let log = self.log
             predictionLog = try KafkaPredictionLog(
-                bootstrapServers: configuration.kafkaBootstrapServers, metrics: predictionMetrics,
-                onLog: { line in log.debug("kafka", ["text": line.message]) })
+                bootstrapServers: configuration.kafkaBootstrapServers, metrics: predictionMetrics, log: log)
         }
         var redisLimits = AsyncRedisConnection.Limits()
         redisLimits.deadlineMillis = configuration.redisDeadlineMillis
         var httpLimits = HTTPLimits()
         httpLimits.connections = max(1, configuration.connectionsMax / configuration.loops)
+        var limits = ServingLimits()
+        limits.deadlineMillis = configuration.redisDeadlineMillis
+        limits.eventsMax = configuration.eventsMax
+        limits.featureAgeMillisMax = Int64(configuration.featureAgeSecondsMax) * 1_000
+        var port = configuration.port
         var loops: [PredictionLoop] = []
         for index in 0..<configuration.loops {
             let listener = try Listener(host: configuration.host, port: port, sharingPort: true)
             port = listener.port
             let loop = try PredictionLoop(
                 listener: listener, address: configuration.redis, redisLimits: redisLimits, httpLimits: httpLimits,
-                predictionLog: predictionLog, metrics: metrics, apiKeys: configuration.apiKeys,
+                predictionLog: predictionLog, metrics: metrics, gate: configuration.gate, limits: limits, log: log,
                 onRedisChange: { [weak self] lost in self?.redisChanged(lost, isFirst: index == 0) })
             loops.append(loop)
         }
-        for (index, loop) in loops.enumerated() { try loop.start(name: "serve-\(index)") }
-        state.withLock {
-            $0.loops = loops
-            $0.predictionLog = predictionLog
+        for topic in repository.sources.map(\.topic) {
+            guard let count = configuration.partitionCount ?? memory.partitions(of: topic) else { continue }
+            state.withLock { $0.partitions[topic] = count }
+            for loop in loops { loop.prepare { $0.use(partitionCount: count, of: topic) } }
         }
+        state.withLock { state in
+            for outcome in [state.model, state.champion].compactMap(\.self) {
+                for loop in loops { loop.prepare { Self.tell($0, outcome) } }
+            }
+            state.loops = loops
+            state.predictionLog = predictionLog
+        }
+        for (index, loop) in loops.enumerated() { try loop.start(name: "serve-\(index)") }
         log.info(
             "serving",
             [
@@ -104,19 +172,18 @@ final class PredictionService: Service {
     }
 
     func run(_ runtime: ServiceRuntime) async throws {
-        let threads = [
-            Task { try await runtime.onThread("models") { [self] in watchModels() } },
-            Task { try await runtime.onThread("kafka") { [self] in watchKafka() } },
-        ]
-        state.withLock { $0.threads = threads }
+        let kafka = Task { try await runtime.onThread("kafka") { [self] in watchKafka() } }
+        let online = Task { try await runtime.onThread("online") { [self] in watchOnlineStore() } }
+        state.withLock { $0.threads += [kafka, online] }
         await runtime.untilStopped()
     }
 
     func stop() async throws {
         isStopping.store(true, ordering: .relaxed)
         let (loops, predictionLog, threads) = state.withLock { ($0.loops, $0.predictionLog, $0.threads) }
-        for loop in loops { loop.submit { $0.isStopping = true } }
-        for loop in loops { loop.stop(graceSeconds: 3) }
+        // All at once: a loop that were told later would go on taking requests on its connections.
+        for loop in loops { loop.beginStop(graceSeconds: 3) }
+        for loop in loops { loop.join() }
         for thread in threads { try? await thread.value }
         if let left = predictionLog?.close(timeoutMillis: 4_000), left > 0 {
             log.warning("predictions not logged at the stop", ["records": left])
@@ -141,28 +208,54 @@ final class PredictionService: Service {
     }
 
     private func watchModels() {
+        let models = ModelMetrics(metrics)
         let watcher = ModelWatcher(makeModelSource(), repository, log: log) { [self] outcome in
             switch outcome {
-            case .load(let served): submit { $0.use(served) }
-            case .none(let reason): submit { $0.useNone(reason) }
+            case .load(let served): models.isServing(served)
+            case .champion(let other): models.champion(differs: other != nil)
+            case .none: break
+            }
+            state.withLock { state in
+                if case .champion = outcome { state.champion = outcome } else { state.model = outcome }
+                for loop in state.loops { loop.submit { Self.tell($0, outcome) } }
             }
         }
+        watcher.begin()
+        watcher.look()
+        state.withLock { $0.hasLooked = true }
         watcher.run { isStopping.load(ordering: .relaxed) }
     }
 
-    /// Asks for the numbers of partitions until they are known, and counts what the log's broker refuses.
-    private func watchKafka() {
-        var unknown = repository.sources.map(\.topic)
-        if let count = configuration.partitionCount {
-            for topic in unknown { submit { $0.use(partitionCount: count, of: topic) } }
-            unknown = []
+    private func watchOnlineStore() {
+        let monitor = OnlineMonitor(configuration.redis, hash8: repository.hash8, metrics: metrics, log: log)
+        while !isStopping.load(ordering: .relaxed) {
+            monitor.look(
+                state.withLock { $0.partitions }, nowMillis: EventLoop.wallClockMillis(),
+                nowMicros: EventLoop.monotonicMicros())
+            for _ in 0..<10 where !isStopping.load(ordering: .relaxed) { usleep(100_000) }
         }
+    }
+
+    private static func tell(_ app: PredictionApp, _ outcome: ModelWatcher.Outcome) {
+        switch outcome {
+        case .load(let served): app.use(served)
+        case .none(let reason): app.useNone(reason)
+        case .champion(let other): app.otherChampion = other
+        }
+    }
+
+    /// Asks for the numbers of partitions, every second until they are known and every ten seconds from then on, and counts
+    /// what the log's broker refuses.
+    private func watchKafka() {
+        let topics = configuration.partitionCount == nil ? repository.sources.map(\.topic) : []
         let predictionLog = state.withLock { $0.predictionLog }
+        var counts = state.withLock { $0.partitions }
         var lastReason = ""
         var rounds = 0
         while !isStopping.load(ordering: .relaxed) {
-            if !unknown.isEmpty, rounds % 4 == 0 {
-                let reason = askForPartitions(&unknown)
+            if !topics.isEmpty, rounds % (counts.count < topics.count || !lastReason.isEmpty ? 4 : 40) == 0 {
+                let reason = askForPartitions(topics, &counts)
+                let unknown = topics.filter { counts[$0] == nil }
                 if !unknown.isEmpty, reason != lastReason {
                     log.warning(
                         "number of partitions unknown, answers are degraded until it is",
@@ -179,18 +272,26 @@ final class PredictionService: Service {
         }
     }
 
-    /// Removes the topics that are known now; says why the others are not.
-    private func askForPartitions(_ unknown: inout [String]) -> String {
+    /// Notes what Kafka says of the topics; returns why of some it said nothing, or an empty text.
+    private func askForPartitions(_ topics: [String], _ counts: inout [String: Int]) -> String {
         do {
-            let counts = try KafkaAdmin(bootstrapServers: configuration.kafkaBootstrapServers).topics(
+            let found = try KafkaAdmin(bootstrapServers: configuration.kafkaBootstrapServers).topics(
                 timeoutMillis: 1_000)
-            for topic in unknown {
-                guard let count = counts[topic], count > 0 else { continue }
+            for topic in topics {
+                guard let count = found[topic], count > 0, count != counts[topic] else { continue }
+                if let before = counts[topic] {
+                    log.warning(
+                        "the number of partitions has changed: the online state of another number is not read any more",
+                        ["topic": topic, "partitions": count, "before": before])
+                } else {
+                    log.info("number of partitions known", ["topic": topic, "partitions": count])
+                }
+                counts[topic] = count
+                memory.keep(partitions: count, of: topic)
+                state.withLock { $0.partitions[topic] = count }
                 submit { $0.use(partitionCount: count, of: topic) }
-                log.info("number of partitions known", ["topic": topic, "partitions": count])
             }
-            unknown.removeAll { (counts[$0] ?? 0) > 0 }
-            return "there is no such topic yet"
+            return topics.allSatisfy { (found[$0] ?? 0) > 0 } ? "" : "there is no such topic yet"
         } catch {
             return "\(error)"
         }

@@ -3,7 +3,6 @@ import FeatureStore
 import Foundation
 import PipelineRuntime
 import RedisClient
-import RedisOnlineStore
 
 /// `serve`: the prediction API.
 public struct ServeCommand: Command {
@@ -51,16 +50,31 @@ public struct ServeCommand: Command {
         "api-keys",
         help: "Keys that clients must send as X-API-Key, separated by commas; without it everybody may ask.",
         secret: true, placeholder: "KEYS")
+    static let origins = Setting<String?>(
+        "allowed-origins",
+        help: "Web origins whose pages may ask through a browser, separated by commas, or * for all; without it none.",
+        environment: "API_ALLOWED_ORIGINS", placeholder: "ORIGINS")
+    static let eventsMax = Setting<Int>(
+        "max-retained-events", default: 50_000, in: 1...10_000_000,
+        help: "Most retained events of one entity that a prediction evaluates; with more it is degraded.",
+        environment: "API_MAX_RETAINED_EVENTS")
+    static let featureAge = Setting<Int>(
+        "max-feature-age-seconds", default: 30, in: 0...31_536_000,
+        help: "Features that are known to be older make an answer degraded; 0 never does.")
     static let noLog = Setting<Bool>(
         "no-prediction-log", default: false, help: "Do not write predictions to the predictions topic.",
         environment: "API_NO_PREDICTION_LOG")
 
     /// What can be set.
     public static let settings: [any SettingProtocol] = [
-        host, port, loops, model, service, partitions, redisDeadline, connections, keys, noLog, .kafkaBootstrapServers,
+        host, port, loops, model, service, partitions, redisDeadline, connections, keys, origins, eventsMax, featureAge,
+        noLog, .kafkaBootstrapServers,
         .redisURL,
         .databaseURL, .featureRepo, .modelDirectory, .allowEvictingRedis,
     ]
+
+    /// It runs until it is stopped.
+    public static func hasEnd(_ settings: Settings) -> Bool { false }
 
     /// A command is made to be run once.
     public init() {}
@@ -69,7 +83,6 @@ public struct ServeCommand: Command {
     public func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {
         let pipeline = try PipelineContext(settings)
         pipeline.announce(runtime)
-        try await Self.checkOnlineStore(pipeline, isAllowed: settings[.allowEvictingRedis], runtime)
         var configuration = PredictionConfiguration()
         configuration.host = settings[Self.host]
         configuration.port = settings[Self.port]
@@ -79,7 +92,15 @@ public struct ServeCommand: Command {
         configuration.kafkaBootstrapServers = pipeline.kafkaBootstrapServers
         configuration.logsPredictions = !settings[Self.noLog]
         configuration.partitionCount = settings[Self.partitions]
-        configuration.apiKeys = APIKeys(settings[Self.keys])
+        do {
+            configuration.gate = RequestGate(
+                apiKeys: APIKeys(settings[Self.keys]), origins: try AllowedOrigins(settings[Self.origins]))
+        } catch {
+            throw CommandError(.configuration, "--allowed-origins: \(error).")
+        }
+        configuration.eventsMax = settings[Self.eventsMax]
+        configuration.featureAgeSecondsMax = settings[Self.featureAge]
+        configuration.allowsEviction = settings[.allowEvictingRedis]
         configuration.connectionsMax = settings[Self.connections]
         do {
             configuration.redis = try RedisAddress(url: pipeline.redisURL)
@@ -88,24 +109,14 @@ public struct ServeCommand: Command {
         }
         let (fixed, featureService) = (settings[Self.model], settings[Self.service])
         let (databaseURL, folder) = (pipeline.databaseURL, settings[.modelDirectory])
-        let service = PredictionService(configuration, repository: pipeline.repository, runtime: runtime) {
+        let memory = ServingMemory(modelsFolder: folder)
+        let service = PredictionService(
+            configuration, repository: pipeline.repository, runtime: runtime, memory: memory
+        ) {
             if let fixed { return FixedModelSource(directory: fixed) }
-            return RegistryModelSource(databaseURL: databaseURL, modelsFolder: folder, service: featureService)
+            return RegistryModelSource(
+                databaseURL: databaseURL, modelsFolder: folder, service: featureService, memory: memory)
         }
         try await runtime.run([("api", service)])
-    }
-
-    /// Refuses a Redis that throws keys away. One that does not answer yet is asked again while the service runs.
-    private static func checkOnlineStore(_ pipeline: PipelineContext, isAllowed: Bool, _ runtime: ServiceRuntime)
-        async throws
-    {
-        let url = pipeline.redisURL
-        do {
-            _ = try await runtime.onThread("redis") {
-                try OnlineStorePolicy.check(RedisOnlineStore(url: url), isAllowed: isAllowed)
-            }
-        } catch let error as RedisError {
-            if case .invalidURL = error { throw CommandError(.configuration, "\(error).") }
-        }
     }
 }

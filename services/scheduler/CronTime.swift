@@ -25,6 +25,15 @@ public struct CronTime: Equatable, Sendable {
 
     /// Reads five fields, or a word such as `@daily`.
     public init(_ text: String) throws(Malformed) {
+        if text.lowercased() == "@reboot" {
+            throw Malformed(
+                description:
+                    "@reboot does not exist here: a schedule may be started often. Run it from what starts this")
+        }
+        if text.hasPrefix("@"), Self.shorthands[text.lowercased()] == nil {
+            let known = Self.shorthands.keys.sorted().joined(separator: ", ")
+            throw Malformed(description: "\(text) is no time; there is \(known)")
+        }
         let expanded = Self.shorthands[text.lowercased()] ?? text
         let fields = expanded.split(whereSeparator: \.isWhitespace).map(String.init)
         guard fields.count == 5 else {

@@ -20,7 +20,7 @@ public struct Crontab: Equatable, Sendable {
     public struct Malformed: Error, Equatable, CustomStringConvertible {
         /// The line, from 1.
         public let line: Int
-        /// One sentence.
+        /// What is wrong with the line, without its number.
         public let reason: String
         /// Line and reason.
         public var description: String { "line \(line): \(reason)" }

@@ -21,8 +21,11 @@ final class JobProcess: Sendable {
 
     private let group = Mutex<pid_t>(0)
 
-    /// Runs `command` with `sh` and waits for its end. Blocks: it is for a thread of its own.
-    func run(_ command: String, input: String, environment: [String: String]) -> Ending {
+    /// Runs `command` with `sh` and waits for its end. Blocks: it is for a thread of its own. With `onLine` what the job prints
+    /// comes there line by line instead of going where this process prints.
+    func run(
+        _ command: String, input: String, environment: [String: String], onLine: ((String) -> Void)? = nil
+    ) -> Ending {
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
@@ -45,19 +48,65 @@ final class JobProcess: Sendable {
         close(ends[1])
         defer { close(ends[0]) }
 
+        var printed: [Int32] = [-1, -1]
+        if onLine != nil {
+            guard pipe(&printed) == 0 else { return .notStarted(String(cString: strerror(errno))) }
+            for end in printed { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+            posix_spawn_file_actions_adddup2(&actions, printed[1], STDOUT_FILENO)
+            posix_spawn_file_actions_adddup2(&actions, printed[1], STDERR_FILENO)
+        }
+        defer { if printed[0] >= 0 { close(printed[0]) } }
+
         let shell = environment["SHELL"] ?? "/bin/sh"
         var arguments = ([shell, "-c", command] as [String]).map { strdup($0) } + [nil]
         var variables = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
         defer { for pointer in arguments + variables { free(pointer) } }
         var child = pid_t()
         let failure = posix_spawn(&child, shell, &actions, &attributes, &arguments, &variables)
+        if printed[1] >= 0 { close(printed[1]) }
         guard failure == 0 else { return .notStarted("\(shell): " + String(cString: strerror(failure))) }
         group.withLock { $0 = child }
+        if let onLine { Self.readLines(printed[0], of: child, onLine) }
         var status: Int32 = 0
         while waitpid(child, &status, 0) < 0, errno == EINTR {}
         group.withLock { $0 = 0 }
         return status & 0x7F == 0 ? .exit(status >> 8 & 0xFF) : .signal(status & 0x7F)
     }
+
+    /// Gives each line to `onLine`, until the pipe ends or the shell has: what it left in the background may hold the pipe.
+    private static func readLines(_ descriptor: Int32, of child: pid_t, _ onLine: (String) -> Void) {
+        var line: [UInt8] = []
+        func finish() {
+            if !line.isEmpty { onLine(String(decoding: line, as: UTF8.self)) }
+            line.removeAll(keepingCapacity: true)
+        }
+        var buffer = [UInt8](repeating: 0, count: 16_384)
+        var hasEnded = false
+        while true {
+            var ready = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            let count = poll(&ready, 1, hasEnded ? 0 : 200)
+            if count < 0, errno == EINTR { continue }
+            if count == 0 {
+                if hasEnded { break }
+                var information = siginfo_t()
+                // Looks without taking the end away from whoever waits for it; then once more for its last words.
+                waitid(P_PID, id_t(child), &information, WEXITED | WNOHANG | WNOWAIT)
+                hasEnded = information.si_signo != 0
+                continue
+            }
+            let got = read(descriptor, &buffer, buffer.count)
+            if got < 0, errno == EINTR { continue }
+            guard got > 0 else { break }
+            for byte in buffer[..<got] {
+                // A line without an end must not fill the memory.
+                if byte == 0x0A || line.count >= longestLine { finish() }
+                if byte != 0x0A { line.append(byte) }
+            }
+        }
+        finish()
+    }
+
+    private static let longestLine = 65_536
 
     /// Sends a signal to everything the run started.
     func signal(_ number: Int32) {

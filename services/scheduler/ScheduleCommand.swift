@@ -25,6 +25,9 @@ public struct ScheduleCommand: Command {
     static let list = Setting<Bool>(
         "list", default: false, help: "Print the jobs and when they are due next, and leave.", flagOnly: true)
 
+    /// It runs until it is stopped.
+    public static func hasEnd(_ settings: Settings) -> Bool { settings[list] }
+
     /// A command to be run once.
     public init() {}
 
@@ -46,6 +49,12 @@ public struct ScheduleCommand: Command {
             }
             return
         }
+        // Held until the process ends. A second one would start every job twice.
+        let lock = open(path, O_RDONLY | O_CLOEXEC)
+        guard lock >= 0, flock(lock, LOCK_EX | LOCK_NB) == 0 else {
+            throw CommandError(.temporaryFailure, "another `needletail schedule` follows \(path) already.")
+        }
+        defer { close(lock) }
         let admin = try settings[.adminPort as Setting<Int?>].map { port in
             try AdminServer(port: port, metrics: runtime.metrics) { .ready }
         }

@@ -50,10 +50,11 @@ package struct ScheduleService: Service {
         let started = WallClock.monotonicNanos()
         runtime.log.info("job started", ["job": job.name])
         let variables = environment.merging(job.variables) { _, theirs in theirs }
+        let onLine = Self.lineWriter(job.name, runtime.log)
         let ending = await withTaskGroup(of: JobProcess.Ending?.self) { group in
             group.addTask {
                 try? await runtime.onThread("job") {
-                    process.run(job.command, input: job.input, environment: variables)
+                    process.run(job.command, input: job.input, environment: variables, onLine: onLine)
                 }
             }
             let reaper = Task {
@@ -76,6 +77,19 @@ package struct ScheduleService: Service {
         } else {
             results.failed.add()
             runtime.log.error("job failed", ["job": job.name, "seconds": seconds, "reason": ending.text])
+        }
+    }
+
+    /// In a JSON log what jobs print becomes lines of that log, so that its file holds nothing but JSON; a job's own log lines
+    /// pass as they are. In a log for people, and on a terminal, jobs print for themselves.
+    private static func lineWriter(_ job: String, _ log: Log) -> (@Sendable (String) -> Void)? {
+        guard case .json = log.format else { return nil }
+        return { line in
+            if line.hasPrefix("{\"ts\":"), line.hasSuffix("}") {
+                log.pass(line)
+            } else {
+                log.info("job printed", ["job": job, "text": line])
+            }
         }
     }
 

@@ -14,8 +14,8 @@ enum ModelCases {
         let floats = rows.map { $0.map(Float.init) }
         // libxgboost remembers what it has predicted for a matrix, so each row comes in a new one, as a request's would.
         func matrix(_ row: [Float]) throws -> DataMatrix { try DataMatrix(row, columnCount: columns, threads: 1) }
-        let ensemble = try TreeEnsemble(BoosterModel(json: booster.model(format: .json), file: "model.json"))
-        let model = try ScoringModel(ensemble: ensemble, card: nil, version: "bench")
+        let described = try BoosterModel(json: booster.model(format: .json), file: "model.json")
+        let model = try ScoringModel(described, card: nil, version: "bench")
         var scorer = model.makeScorer()
         let vectors = rows.map { row in
             var vector = FeatureVector(count: columns)
@@ -44,7 +44,7 @@ enum ModelCases {
             theirSHAP.append(slowlyExplained.cpuSeconds * 1e6 / 100)
         }
         precondition(sum.isFinite, "the scores are numbers")
-        let note = "\(ensemble.treeCount) trees of depth 6"
+        let note = "\(model.predictor.treeCount) trees of depth 6"
         return [
             ReportLine(
                 "score a row", "µs", Rounds(values: ours), baseline: "libxgboost, its matrix included",

@@ -66,6 +66,71 @@ import Testing
         }
     }
 
+    @Test func `a word that is no command or option of a family is a usage error`() throws {
+        for words in [
+            ["features", "--no-such-flag"], ["features", "verify"], ["no-such-command"], ["--no-such-flag"],
+        ] {
+            let wrong = try run(words)
+            #expect(wrong.exitCode == 64, "\(words)")
+            #expect(!wrong.error.contains("apply`?"), "\(wrong.error)")
+        }
+    }
+
+    @Test func `a name in .env that is nearly one of ours is told`() throws {
+        let folder = try TestEnvironment.temporaryFolder("env")
+        try "LOG_LEVL=debug\nAWS_REGION=x\nKAFKA_PRT=1\n".write(
+            toFile: folder + "/env", atomically: true, encoding: .utf8)
+        let list = try run(["features", "list"], ["NEEDLETAIL_ENV_FILE": folder + "/env"])
+        #expect(list.exitCode == 0)
+        let lines = list.error.split(separator: "\n")
+        #expect(lines.count == 2, "\(list.error)")
+        #expect(lines.contains { $0.contains(#""did_you_mean":"LOG_LEVEL","name":"LOG_LEVL""#) })
+        #expect(lines.contains { $0.contains(#""did_you_mean":"KAFKA_PORT","name":"KAFKA_PRT""#) })
+    }
+
+    @Test(.timeLimit(.minutes(1))) func `two schedules never follow one crontab`() throws {
+        let crontab = try TestEnvironment.temporaryFolder("schedule") + "/crontab"
+        try "0 0 1 1 * true\n".write(toFile: crontab, atomically: true, encoding: .utf8)
+        let first = try start(["schedule", "--crontab", crontab])
+        let error = try #require(first.standardError as? Pipe).fileHandleForReading
+        let said = String(decoding: error.availableData, as: UTF8.self)
+        #expect(said.contains("schedule read"))
+        let second = try run(["schedule", "--crontab", crontab])
+        #expect(second.exitCode == 75)
+        #expect(second.error.contains("follows \(crontab) already"))
+        #expect(try run(["schedule", "--crontab", crontab, "--list"]).exitCode == 0)
+        first.terminate()
+        first.waitUntilExit()
+        #expect(first.terminationStatus == 0)
+    }
+
+    @Test(
+        .timeLimit(.minutes(1)),
+        arguments: ["train --from-store", "features apply", "transform --exit-at-end", "transform"])
+    func `a command stopped while it waits for a server says so by its exit code, a service ends cleanly`(line: String)
+        throws
+    {
+        let words = line.split(separator: " ").map(String.init)
+        let process = try start(
+            words + ["--log-format", "json"],
+            [
+                "DATABASE_URL": "postgresql://needletail@127.0.0.1:1/x", "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+                "REDIS_URL": "redis://127.0.0.1:1",
+            ])
+        let error = try #require(process.standardError as? Pipe).fileHandleForReading
+        var text = ""
+        while !text.contains("waiting for a server") {
+            let data = error.availableData
+            if data.isEmpty { break }
+            text += String(decoding: data, as: UTF8.self)
+        }
+        process.terminate()
+        process.waitUntilExit()
+        text += String(decoding: error.readDataToEndOfFile(), as: UTF8.self)
+        #expect(process.terminationStatus == (line == "transform" ? 0 : 75), "\(text)")
+        #expect(text.contains("stopped before its end") == (line != "transform"), "\(text)")
+    }
+
     @Test func `the example environment file is what the program declares`() throws {
         let printed = try run(["settings", "--format", "env"])
         #expect(try printed.output == file(".env.example"), "make settings writes it anew")

@@ -1,5 +1,7 @@
-import FraudModel
+import FeatureEngine
+import FeatureStore
 import Foundation
+import FraudModel
 import JSON
 import KafkaClient
 import Observability
@@ -7,8 +9,8 @@ import RedisClient
 import ServiceRuntime
 import ServingSupport
 import Synchronization
-import TestSupport
 import Testing
+import TestSupport
 
 @testable import PredictionAPI
 
@@ -21,7 +23,8 @@ private struct RunningService {
 
     static func start(
         _ redis: RedisServer, model: String? = nil, logging kafka: String? = nil,
-        change: (inout PredictionConfiguration) -> Void = { _ in }
+        memory: ServingMemory = ServingMemory(),
+        change: (inout PredictionConfiguration) -> Void = { _ in }, source: (@Sendable () -> any ModelSource)? = nil
     ) async throws -> RunningService {
         var configuration = PredictionConfiguration()
         configuration.port = 0
@@ -33,9 +36,9 @@ private struct RunningService {
         change(&configuration)
         let runtime = ServiceRuntime()
         let directory = try model ?? writeModel("1")
-        let service = PredictionService(configuration, repository: ServingFixture.repository, runtime: runtime) {
-            FixedModelSource(directory: directory)
-        }
+        let service = PredictionService(
+            configuration, repository: ServingFixture.repository, runtime: runtime, memory: memory,
+            modelSource: source ?? { FixedModelSource(directory: directory) })
         let task = Task { try await runtime.run([("api", service)]) }
         for _ in 0..<500 {
             if let port = service.port, let client = try? HTTPTestClient(port: port),
@@ -60,6 +63,13 @@ private struct RunningService {
     func stop() async throws {
         runtime.stop()
         try await task.value
+    }
+
+    /// Predictions the server has counted.
+    var predictions: Int {
+        runtime.metrics.renderPrometheus().split(separator: "\n").filter {
+            $0.hasPrefix("needletail_serve_predictions_total{")
+        }.compactMap { $0.split(separator: " ").last.flatMap { Int($0) } }.reduce(0, +)
     }
 
     /// Asks until the answer is as wished.
@@ -90,7 +100,12 @@ private func fill(_ redis: RedisServer) throws {
 }
 
 private final class Tally: Sendable {
-    let counts = Mutex((answered: 0, lost: 0))
+    let count = Mutex(0)
+}
+
+private final class Flag: Sendable {
+    let value: Atomic<Bool>
+    init(_ value: consuming Atomic<Bool>) { self.value = value }
 }
 
 @Suite(.serialized, .timeLimit(.minutes(2))) struct PredictionServiceTests {
@@ -123,7 +138,7 @@ private final class Tally: Sendable {
         let running = try await RunningService.start(redis)
         #expect(try await running.waits { $0["degraded"]?.bool == false })
         let admin = try RedisConnection(RedisAddress(url: redis.url))
-        try admin.command("CLIENT", "PAUSE", "500", "ALL")
+        try admin.command("CLIENT", "PAUSE", "2000", "ALL")
         let client = try HTTPTestClient(port: running.port)
         let clock = ContinuousClock()
         for _ in 0..<5 {
@@ -131,10 +146,88 @@ private final class Tally: Sendable {
             let taken = clock.measure { answer = client.post("/predict", ServingFixture.payment) }
             #expect(answer?.status == 200)
             #expect(answer?.body.contains("\"degraded\":true") == true)
-            #expect(taken > .milliseconds(15) && taken < .milliseconds(400))
+            #expect(taken > .milliseconds(15) && taken < .milliseconds(1_600))
         }
         #expect(try await running.waits { $0["degraded"]?.bool == false })
         try await running.stop()
+        redis.kill()
+    }
+
+    @Test func `a lost blob is told from a new card by the filter in Redis, on one connection and in a batch`()
+        async throws
+    {
+        let redis = try RedisServer()
+        try redis.start()
+        try fill(redis)
+        var known = KnownEntities(room: 100)
+        _ = known.insert(ByteString(ServingFixture.card))
+        let connection = try RedisConnection(RedisAddress(url: redis.url))
+        let filter = OnlineKeys.known(watermarkKey: ServingFixture.watermarkKey(3))
+        var pipeline = RedisPipeline()
+        pipeline.begin(arguments: 3)
+        pipeline.add("SET")
+        pipeline.add(filter)
+        pipeline.add(known.bytes)
+        _ = try connection.run(&pipeline)
+        let running = try await RunningService.start(redis) { $0.redisDeadlineMillis = 1_000 }
+        #expect(try await running.waits { $0["degraded"]?.bool == false })
+        let client = try HTTPTestClient(port: running.port)
+        func degraded(_ cards: [String]) throws -> [Bool?] {
+            let rows = cards.map { ServingFixture.payment.replacing(ServingFixture.card, with: $0) }
+            let alone = try rows.map { row in
+                try JSONTree.parse(#require(client.post("/predict", row)).body)["degraded"]?.bool
+            }
+            let body = "[" + rows.joined(separator: ",") + "]"
+            let batch = try JSONTree.parse(#require(client.post("/api/v1/predict/batch", body)).body)
+            #expect(batch["predictions"]?.array?.map { $0["degraded"]?.bool } == alone)
+            return alone
+        }
+        // Cards of the same partition, which has a watermark.
+        let strangers = (0..<200).map { "stranger-\($0)" }.filter {
+            Murmur2.partition(key: Array($0.utf8).span, partitionCount: 4) == 3 && !known.contains(ByteString($0))
+        }.prefix(3)
+        let cards = [ServingFixture.card] + strangers
+        #expect(try degraded(cards) == [false, false, false, false])
+        try connection.command("DEL", ServingFixture.blobKey())
+        #expect(try degraded(cards) == [true, false, false, false])
+        for damage in ["DEL", "APPEND"] {
+            if damage == "DEL" {
+                try connection.command("DEL", filter)
+            } else {
+                try connection.command("APPEND", filter, "x")
+            }
+            #expect(try degraded(cards) == [true, true, true, true])
+        }
+        try await running.stop()
+        redis.kill()
+    }
+
+    @Test func `the age of the state is a metric, and an evicting Redis is refused`() async throws {
+        let redis = try RedisServer()
+        try redis.start()
+        let running = try await RunningService.start(redis)
+        func age() -> Double? {
+            running.runtime.metrics.renderPrometheus().split(separator: "\n").first {
+                $0.hasPrefix("needletail_serve_feature_age_seconds ")
+            }.flatMap { Double($0.split(separator: " ")[1]) }
+        }
+        #expect(TestEnvironment.waits(seconds: 10) { age()?.isNaN == true })
+        let connection = try RedisConnection(RedisAddress(url: redis.url))
+        let now = Int64(Date().timeIntervalSince1970 * 1_000)
+        for partition in 0..<4 {
+            var pipeline = RedisPipeline()
+            pipeline.begin(arguments: 3)
+            pipeline.add("SET")
+            pipeline.add(ServingFixture.watermarkKey(partition))
+            pipeline.add(Watermark(generation: 1, nextOffset: 5, newestMillis: now - Int64(partition) * 10_000).bytes)
+            _ = try connection.run(&pipeline)
+        }
+        #expect(TestEnvironment.waits(seconds: 10) { age().map { $0 >= 30 && $0 < 60 } == true })
+        try await running.stop()
+        try connection.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        await #expect(throws: CommandError.self) { _ = try await RunningService.start(redis) }
+        let allowed = try await RunningService.start(redis) { $0.allowsEviction = true }
+        try await allowed.stop()
         redis.kill()
     }
 
@@ -168,34 +261,63 @@ private final class Tally: Sendable {
         try await first.stop()
     }
 
-    @Test func `every request that was sent before the stop is answered`() async throws {
+    @Test func `requests that are under way at the stop are answered, and none is counted that was not`() async throws {
+        let redis = try RedisServer()
+        try redis.start()
+        try fill(redis)
+        let running = try await RunningService.start(redis) { $0.redisDeadlineMillis = 1_500 }
+        #expect(try await running.waits { $0["degraded"]?.bool == false })
+        let before = running.predictions
+        let clients = try (0..<8).map { _ in try HTTPTestClient(port: running.port) }
+        for client in clients { #expect(client.post("/predict", ServingFixture.payment)?.status == 200) }
+        // Redis says nothing for a while, so these wait for it while the server is told to stop.
+        let admin = try RedisConnection(RedisAddress(url: redis.url))
+        try admin.command("CLIENT", "PAUSE", "1000", "ALL")
+        let body = ServingFixture.payment
+        for client in clients {
+            client.send("POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)")
+        }
+        try await Task.sleep(for: .milliseconds(200))
+        let stopping = Task { try await running.stop() }
+        for client in clients {
+            let answer = try #require(client.answer())
+            #expect(answer.status == 200)
+            #expect(answer.headers["connection"]?.lowercased() == "close")
+            #expect(client.isClosed(withinMillis: 5_000))
+        }
+        try await stopping.value
+        #expect(running.predictions - before == 16)
+        #expect(throws: TestServerError.self) { try HTTPTestClient(port: running.port) }
+        redis.kill()
+    }
+
+    @Test func `under load, exactly the predictions that were counted reach their clients until the stop`() async throws
+    {
         let redis = try TestServers.redis()
         try fill(redis)
         let running = try await RunningService.start(redis)
-        let tally = Tally()
-        let clients = (0..<4).map { _ in
-            let (port, runtime) = (running.port, running.runtime)
-            return Task {
-                try await runtime.onThread("client") {
-                    let client = try HTTPTestClient(port: port)
-                    while true {
-                        // Closed between two requests is fine; a request that was read must be answered.
-                        guard let answer = client.post("/predict", ServingFixture.payment) else {
-                            return tally.counts.withLock { $0.lost += 1 }
+        let before = running.predictions
+        let answered = Tally()
+        let (port, runtime) = (running.port, running.runtime)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for _ in 0..<4 {
+                group.addTask {
+                    try await runtime.onThread("client") {
+                        let client = try HTTPTestClient(port: port)
+                        while let answer = client.post("/predict", ServingFixture.payment), answer.status == 200 {
+                            answered.count.withLock { $0 += 1 }
+                            if answer.headers["connection"]?.lowercased() == "close" { return }
                         }
-                        tally.counts.withLock { $0.answered += answer.status == 200 ? 1 : 0 }
-                        if answer.headers["connection"]?.lowercased() == "close" { return }
                     }
                 }
             }
+            try await Task.sleep(for: .milliseconds(300))
+            try await running.stop()
+            try await group.waitForAll()
         }
-        try await Task.sleep(for: .milliseconds(300))
-        try await running.stop()
-        for client in clients { try await client.value }
-        let (answered, lost) = tally.counts.withLock { $0 }
-        #expect(answered > 100)
-        #expect(lost <= 4)
-        #expect(throws: TestServerError.self) { try HTTPTestClient(port: running.port) }
+        let count = answered.count.withLock { $0 }
+        #expect(count > 100)
+        #expect(running.predictions - before == count)
     }
 
     @Test func `a batch of ten thousand rows lets other requests through`() async throws {
@@ -203,26 +325,74 @@ private final class Tally: Sendable {
         try fill(redis)
         let running = try await RunningService.start(redis) { $0.loops = 1 }
         let rows = Array(repeating: ServingFixture.payment, count: 10_000).joined(separator: ",")
-        let batch = try HTTPTestClient(port: running.port)
-        let port = running.port
+        let before = running.predictions
+        let isDone = Atomic(false)
+        let flag = Flag(isDone)
+        let (port, runtime) = (running.port, running.runtime)
         let answered = Task {
-            try await running.runtime.onThread("batch") {
-                try HTTPTestClient(port: port).post("/api/v1/predict/batch", "[\(rows)]", withinMillis: 60_000)
+            try await runtime.onThread("batch") {
+                let client = try HTTPTestClient(port: port)
+                let answer = client.post("/api/v1/predict/batch?explain=true", "[\(rows)]", withinMillis: 60_000)
+                flag.value.store(true, ordering: .sequentiallyConsistent)
+                return answer
             }
         }
-        var during = 0
+        // The batch is under way once rows of it are scored.
+        #expect(TestEnvironment.waits(seconds: 30) { running.predictions > before })
         let others = try HTTPTestClient(port: running.port)
         for _ in 0..<20 {
-            if others.post("/predict", ServingFixture.payment)?.status == 200 { during += 1 }
+            let answer = try #require(others.post("/predict?explain=false", ServingFixture.payment))
+            #expect(answer.status == 200)
+            #expect(answer.body.contains("\"degraded\":false"))
         }
+        let wasDone = flag.value.load(ordering: .sequentiallyConsistent)
+        #expect(!wasDone, "the others were answered after the batch")
         let answer = try #require(try await answered.value)
-        #expect(during == 20)
         #expect(answer.status == 200)
         let json = try JSONTree.parse(answer.body)
         #expect(json["count"]?.int == 10_000)
         #expect(json["predictions"]?.array?.allSatisfy { $0["degraded"]?.bool == false } == true)
-        withExtendedLifetime(batch) {}
+        #expect(running.predictions - before == 10_020)
         try await running.stop()
+    }
+
+    @Test func `it starts from what it knew last when the registry and Kafka are away`() async throws {
+        let redis = try TestServers.redis()
+        try fill(redis)
+        let folder = try TestEnvironment.temporaryFolder("models")
+        let memory = ServingMemory(modelsFolder: folder)
+        memory.keep(champion: .init(version: "5", directory: try RunningService.writeModel("5")), of: nil)
+        memory.keep(partitions: 4, of: "payments")
+        let dead = "postgresql://nobody@127.0.0.1:1/nothing"
+        let running = try await RunningService.start(
+            redis, memory: ServingMemory(modelsFolder: folder),
+            change: { $0.partitionCount = nil },
+            source: { RegistryModelSource(databaseURL: dead, modelsFolder: folder, service: nil, memory: memory) })
+        #expect(try await running.waits { $0["degraded"]?.bool == false && $0["model_version"]?.string == "5" })
+        try await running.stop()
+    }
+
+    @Test func `the port is open when the model is loaded, and without one after a stated time`() async throws {
+        let redis = try TestServers.redis()
+        try fill(redis)
+        for isThere in [true, false] {
+            let directory = isThere ? try RunningService.writeModel("1") : "/nothing/here"
+            let runtime = ServiceRuntime()
+            var configuration = PredictionConfiguration()
+            configuration.port = 0
+            configuration.redis = try RedisAddress(url: redis.url)
+            configuration.logsPredictions = false
+            let service = PredictionService(configuration, repository: ServingFixture.repository, runtime: runtime) {
+                FixedModelSource(directory: directory)
+            }
+            #expect(service.port == nil)
+            try await service.start()
+            let client = try HTTPTestClient(port: try #require(service.port))
+            let answer = try #require(client.post("/predict", ServingFixture.payment))
+            #expect(answer.status == (isThere ? 200 : 503))
+            #expect(!answer.body.contains("/nothing/here"))
+            try await service.stop()
+        }
     }
 
     @Test(.enabled(if: KafkaServer.isAvailable, "no broker"))

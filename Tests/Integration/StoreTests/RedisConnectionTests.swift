@@ -1,3 +1,4 @@
+import Foundation
 import RedisClient
 import TestSupport
 import Testing
@@ -44,6 +45,18 @@ import Testing
         #expect(throws: RedisError.connectionLost(reason: "no answer in time")) {
             try slow.command("BLPOP", "a list nobody fills", "2")
         }
+    }
+
+    @Test func `a password may stand in a file`() throws {
+        let folder = try TestEnvironment.temporaryFolder("passfile")
+        try "from the file\nmore\n".write(toFile: folder + "/a b", atomically: true, encoding: .utf8)
+        let url = "redis://127.0.0.1:7/2?passfile=\(folder)/a%20b"
+        #expect(try RedisAddress(url: url).password == "from the file")
+        #expect(try RedisAddress(url: url).database == 2)
+        #expect(try RedisAddress(url: "redis://:own@h:7?timeout=1&passfile=\(folder)/a%20b").password == "own")
+        #expect(try RedisAddress(url: "redis://h:7?passfile=\(folder)/absent").password == nil)
+        #expect(try RedisAddress(url: "redis://h:7?passfile=\(folder)").password == nil)
+        #expect(throws: RedisError.self) { try RedisAddress(url: "redis://h:7?passfile=%zz") }
     }
 
     @Test(arguments: [

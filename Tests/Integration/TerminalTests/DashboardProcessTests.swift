@@ -76,6 +76,22 @@ struct DashboardProcessTests {
         #expect(once.text.contains("Kafka does not answer") && !once.text.contains("\u{1B}"))
     }
 
+    @Test(.enabled(if: KafkaServer.isAvailable, "no broker"))
+    func `stores that are empty answer, and what they say is none`() throws {
+        let once = try Self.start(
+            columns: 120,
+            [
+                "DATABASE_URL": try TestServers.postgres().makeDatabase("dashboard"),
+                "KAFKA_BOOTSTRAP_SERVERS": try TestServers.kafka().bootstrapServers,
+            ], once: true)
+        #expect(once.waits(seconds: 20) { !once.isRunning })
+        once.drain()
+        for part in [
+            "● postgres", "● kafka", "○ api", "none is registered", "none in the newest predictions",
+            "nothing was ever stored",
+        ] { #expect(once.text.contains(part), "\(part) is not in\n\(once.text)") }
+    }
+
     @Test func `a terminal that nobody reads does not hold up the end`() throws {
         let terminal = try Self.start(columns: 500, rows: 200)
         for round in 0..<40 {

@@ -113,7 +113,7 @@ public enum ServingFixture {
             },
             scoreReference: ReferenceDistribution(numbers: [0.1, 0.2, 0.9]))
         return try ScoringModel(
-            ensemble: TreeEnsemble(BoosterModel(json: modelBytes(names), file: "model.json")), card: card,
+            BoosterModel(json: modelBytes(names), file: "model.json"), card: card,
             version: version)
     }
 

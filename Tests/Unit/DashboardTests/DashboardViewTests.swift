@@ -64,7 +64,7 @@ import Testing
         let text = Self.text(try Self.model(), 120)
         for part in [
             "● kafka", "● postgres", "8/s", "10/s", "7.5/s", "p50 750 µs", "p99 9.7 ms", "predictions, last 2 s",
-            "20.00 % of 15, 931 473 since start", "0 in 2 s, 2 since start", "12 ms, state 400 ms old",
+            "20.00 % of 15; since start 6 629 of 931 473", "0 in 2 s, 2 since start", "12 ms, state 400 ms old",
             "0  700  1 400  2 100", "3, fraud ≥ 0.019", "3, registered 2025-12-24 18:13", "AP 0.988  ROC 1.000",
             "yes, PSI amt 0.31", "2020-01-01 00:00:00", "499234…5184", "fraud_Rippin, Kub and", "843.10", "0.973 !",
             "alerts, fraud ≥ 0.019", "card", "merchant", "category", "amt",
@@ -109,6 +109,15 @@ import Testing
         let lines = view(model, Size(80, 24)).lines
         #expect(lines.contains { $0.contains("20.00 % of 15") } && lines.contains { $0.contains("3 (2025-12-24)") })
         #expect(lines.contains { $0.contains("843.10") })
+    }
+
+    @Test func `a key that was asked for is shown whole`() throws {
+        var model = DashboardModel(project: "fraud", columns: try AlertColumnsTests.cards(reveals: true))
+        var observation = Self.observation(0)
+        let record = try AlertColumnsTests.record(#"{"cc_num":"4992346398065154184","merchant":"m","amt":9.10}"#)
+        observation.alerts = [try #require(model.columns.alert(record))]
+        update(&model, .observed(observation))
+        #expect(Self.text(model, 80, 24).contains("4992346398065154184"))
     }
 
     @Test func `nothing new is nothing to write`() throws {
@@ -173,7 +182,7 @@ import Testing
             update(&model, .observed(observation))
         }
         let text = Self.text(model, 120)
-        #expect(text.contains("10.00 % of 10, 1 010 since start"), "\(text)")
+        #expect(text.contains("10.00 % of 10; since start 901 of 1 010"), "\(text)")
         #expect(text.contains("0.00 % of 10") && model.notices.isEmpty)
     }
 

@@ -107,4 +107,58 @@ import Testing
         let other = Rows.view([(.last, "shop", nil), (.min, "lat", Rows.day)])
         if let state = try? EntityState(other, blob: blob.span) { #expect(state.count <= 5) }
     }
+
+    /// The checksum as the format defines it, so that damage can be hidden from it.
+    private static func sealed(_ blob: [UInt8]) -> [UInt8] {
+        var hash = 0xcbf2_9ce4_8422_2325 ^ UInt64(blob.count)
+        func word(_ place: Int) -> UInt64 { blob[place..<place + 8].reduce(0) { $0 << 8 | UInt64($1) } }
+        func take(_ word: UInt64) {
+            hash = (hash ^ word) &* 0x0000_0100_0000_01b3
+            hash ^= hash >> 32
+        }
+        for place in [0, 8, 16] { take(word(place)) }
+        take(word(21) & 0xFF_FFFF_FFFF)
+        var place = EntityState.headerSize
+        while place + 8 <= blob.count {
+            take(word(place))
+            place += 8
+        }
+        take(blob[place...].reduce(0) { $0 << 8 | UInt64($1) })
+        var result = blob
+        for byte in 0..<8 { result[29 + byte] = UInt8(truncatingIfNeeded: hash >> UInt64(56 - 8 * byte)) }
+        return result
+    }
+
+    /// A writer that is broken or hostile can seal what it likes: reading never traps, and what is taken can be used.
+    @Test(arguments: [0, 1, 4])
+    func `sealed damage is refused or is a state to work on`(events: Int) throws {
+        var blob: [UInt8] = []
+        try Self.state(events: events).encode(into: &blob)
+        #expect(Self.sealed(blob) == blob)
+        let row = try Rows.row("late", at: 1_700_000_000_000)
+        var taken = 0
+        func use(_ bytes: [UInt8]) {
+            guard var state = try? EntityState(Self.view, blob: bytes.span) else { return }
+            taken += 1
+            _ = Rows.evaluate(state, at: 1_700_000_000_000, current: row)
+            _ = state.insert(row, offset: 1 << 61)
+            var again: [UInt8] = []
+            state.encode(into: &again)
+        }
+        for index in 0..<blob.count where !(29..<37).contains(index) {
+            for value: UInt8 in [0, 1, 0x7F, 0x80, 0xFE, 0xFF, blob[index] ^ 1, blob[index] ^ 0x80] {
+                var damaged = blob
+                damaged[index] = value
+                use(Self.sealed(damaged))
+            }
+        }
+        for length in EntityState.headerSize...blob.count { use(Self.sealed(Array(blob.prefix(length)))) }
+        #expect(taken > 0)
+        // A position that no log reaches, and a time that no event has.
+        for (place, bytes) in [(0, [UInt8](repeating: 0xFF, count: 8)), (0, [0x40, 0, 0, 0, 0, 0, 0, 0]), (8, [0x40])] {
+            var damaged = blob
+            damaged.replaceSubrange(place..<place + bytes.count, with: bytes)
+            #expect(Self.refusal(of: Self.sealed(damaged)) == .corrupt)
+        }
+    }
 }

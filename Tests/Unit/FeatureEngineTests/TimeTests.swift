@@ -27,6 +27,17 @@ import Testing
         }
     }
 
+    @Test func `any number is a civil time, and printing it does not trap`() {
+        for millis in [Int64.min, .min + 1, -86_400_001, -1, 0, .max - 1, .max] {
+            let time = CivilTime(millis: millis)
+            #expect((1...12).contains(time.month) && (1...31).contains(time.day) && (0..<24).contains(time.hour))
+            #expect(
+                (0..<60).contains(time.minute) && (0..<60).contains(time.second) && (0..<1_000).contains(time.milli))
+            #expect(CivilTime.iso8601(millis).contains("T"))
+        }
+        #expect(CivilTime.iso8601(-1) == "1969-12-31T23:59:59.999Z")
+    }
+
     @Test(arguments: [UInt64(1), 2])
     func `a time reads back from its text`(seed: UInt64) {
         var random = SeededRandom(seed: seed)

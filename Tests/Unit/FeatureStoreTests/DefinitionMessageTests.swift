@@ -1,3 +1,4 @@
+import FeatureEngine
 import Foundation
 import Testing
 
@@ -21,6 +22,63 @@ import Testing
     func `a mistake is named with its place and what to do`(mistake: Case) throws {
         let text = try #require(Repositories.good[mistake.file]).replacing(mistake.old, with: mistake.new)
         #expect(Repositories.problems(replacing: mistake.file, with: text) == mistake.messages)
+    }
+
+    @Test func `a comma within braces, another ending, a tab and an unset address are named`() throws {
+        let cut = Repositories.problems(
+            replacing: "source.yaml", with: Repositories.source.replacing("decimal(2)", with: "decimal(2, round)"))
+        #expect(
+            cut.first
+                == "source.yaml:6:69: the type of `amt` is `decimal(2`, which is unknown. Within braces put it in quotes: \"decimal(2, round)\"."
+        )
+
+        let ending = Repositories.problems(Repositories.good.merging(["card.yml": Repositories.view]) { $1 })
+        #expect(ending == ["card.yml: only *.yaml files are read, and this one ends in .yml. Rename it to card.yaml."])
+
+        for (old, line, column) in [("  - {column", 6, 1), ("source: tx", 4, 1)] {
+            let text = Repositories.view.replacing(old, with: "\t" + old.drop { $0 == " " })
+            #expect(
+                Repositories.problems(replacing: "view.yaml", with: text) == [
+                    "view.yaml:\(line):\(column): a tab stands in the indentation. Put spaces in its place: YAML allows no tabs there."
+                ])
+        }
+
+        func store(_ url: String) -> [String] {
+            let text = "project: demo\nonline_store: {type: redis, url: \"\(url)\"}\n"
+            return Repositories.problems(Repositories.good.merging(["feature_store.yaml": text]) { $1 })
+        }
+        #expect(
+            store("${REDIS_URLL}") == [
+                "feature_store.yaml:2:34: the environment variable `REDIS_URLL` is not set. Did you mean `${REDIS_URL}`?"
+            ])
+        #expect(store("${REDIS_URL}") == [])
+        let type = "project: demo\noffline_store: {type: sqlite}\n"
+        #expect(
+            Repositories.problems(Repositories.good.merging(["feature_store.yaml": type]) { $1 }) == [
+                "feature_store.yaml:2:23: the type of `offline_store` is `sqlite`, which is unknown. Write postgres."
+            ])
+    }
+
+    @Test(arguments: [
+        ("amt if amt > 1 else 2", "there is no operator `if`", "Write if(condition, then, otherwise)"),
+        ("amt ** 2", "there is no operator `**`", "Multiply: x * x"),
+        ("amt > 1 and lat < 2", "there is no operator `and`", "Multiply the comparisons: (a > 1) * (b < 2)"),
+        ("if(amt > 1 or lat < 2, 1, 0)", "there is no operator `or`", "Write max(a > 1, b < 2)"),
+        ("(amt > 1 && lat < 2)", "there is no operator `&&`", "Multiply the comparisons: (a > 1) * (b < 2)"),
+        ("not is_missing(note)", "there is no operator `not`", "Write 1 - (a > 1)"),
+        ("amt > 1 ? 1 : 0", "`?` means nothing here", "Write if(condition, then, otherwise)"),
+        ("amt ^ 2", "`^` means nothing here", "Multiply: x * x"),
+        ("amt <> 2", "there is no operator `<>`", "Compare with !="),
+        ("amt = 2", "`=` means nothing here", "Compare with =="),
+    ])
+    func `operators of other languages are translated`(expression: String, message: String, fix: String) throws {
+        do {
+            _ = try Expression(parsing: expression)
+            Issue.record("taken")
+        } catch let error as ExpressionError {
+            #expect(error.message == message)
+            #expect(error.fix == fix)
+        }
     }
 
     // swift-format-ignore
@@ -48,8 +106,12 @@ import Testing
         .init("view.yaml", "7d]", "5000d]",
             "view.yaml:6:59: a window of view `act` is `5000d`, which is too long. Choose between 1ms and 3650d."),
         .init("view.yaml", "7d]", "1h]",
-            "view.yaml:6:59: view `act` has the feature `amt_count_1h` twice. Remove one of them.",
-            "view.yaml:6:59: view `act` has the feature `amt_mean_1h` twice. Remove one of them."),
+            "view.yaml:6:59: an aggregation of view `act` has the window `1h` twice. Remove one of them."),
+        .init("view.yaml", "[1h, 7d]", "[168h, 7d]",
+            "view.yaml:6:61: an aggregation of view `act` has the window `7d` twice, first as `168h`, which is as long. Remove one of them."),
+        .init("view.yaml", "[count, mean]", "[count, summ, avg]",
+            "view.yaml:6:38: an aggregation of view `act` uses the function `summ`, which is unknown. Did you mean `sum`?",
+            "view.yaml:6:44: an aggregation of view `act` uses the function `avg`, which is unknown. Did you mean `mean`?"),
         .init("view.yaml", ", windows: [1h, 7d]", "",
             "view.yaml:6:31: an aggregation of view `act` computes count over no window. Add `windows: [1h, 24h]`."),
         .init("view.yaml", "column: amt, ", "",
@@ -87,7 +149,7 @@ import Testing
         .init("view.yaml", "source: tx", "source: tx\nsource: tx",
             "view.yaml:5:1: the key `source` stands twice, first on line 4. Remove one of them."),
         .init("source.yaml", "decimal(2)", "decimal(12)",
-            "source.yaml:6:69: the type of `amt` is `decimal(12)`, which is unknown. A decimal has 0 to 9 places, like decimal(2)."),
+            "source.yaml:6:69: the type of `amt` is `decimal(12)`, which is unknown. A decimal has 0 to 9 places, like decimal(2), or decimal(2, round) to round what has more."),
         .init("source.yaml", "lat: double", "lat: doubl",
             "source.yaml:6:86: the type of `lat` is `doubl`, which is unknown. Did you mean `double`?"),
         .init("source.yaml", "event_id: id", "event_id: idd",
@@ -135,7 +197,7 @@ import Testing
         .init("on_demand.yaml", "amt / act.amt_mean_7d", "amt / ",
             "on_demand.yaml:6:15: the feature `ratio` of view `req`: a number, a name or a function should stand where the end is. Complete the expression."),
         .init("on_demand.yaml", "amt / act.amt_mean_7d", "amt % 2",
-            "on_demand.yaml:6:14: the feature `ratio` of view `req`: `%` means nothing here. Use + - * / < <= > >= == != ( ) and function names."),
+            "on_demand.yaml:6:14: the feature `ratio` of view `req`: `%` means nothing here. There is no remainder; hour_of_day and day_of_week give parts of a time."),
         .init("on_demand.yaml", "amt / act.amt_mean_7d", "lgo(amt)",
             "on_demand.yaml:6:10: the feature `ratio` of view `req`: there is no function `lgo`. Did you mean `log`?"),
         .init("on_demand.yaml", "amt / act.amt_mean_7d", "log(amt, 2)",
@@ -194,7 +256,7 @@ import Testing
             Repositories.problems(Repositories.good.merging(files) { $1 }) == [
                 "service.yaml:1:1: the service lacks `name`. Add `name: fraud_v1`.",
                 "service.yaml:2:1: the service has an unknown key `nam`. Did you mean `name`?",
-                "source.yaml:6:86: the type of `lat` is `dbl`, which is unknown. Write string, integer, double, decimal(2), boolean; with a ? behind it where a row may lack it.",
+                "source.yaml:6:86: the type of `lat` is `dbl`, which is unknown. Write string, integer, double, decimal(2), decimal(2, round), boolean; with a ? behind it where a row may lack it.",
                 "source.yaml:7:45: the label's delay is `soon`, which is no length of time. Write a number and a unit, like 90s, 15m, 1h, 7d or 2w.",
             ])
     }

@@ -10,8 +10,8 @@ enum ModelFixtures {
         return [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
     }
 
-    static func ensemble(_ name: String) throws -> TreeEnsemble {
-        try TreeEnsemble(BoosterModel(json: bytes(name), file: name))
+    static func ensemble(_ name: String) throws -> Predictor {
+        try Predictor(BoosterModel(json: bytes(name), file: name))
     }
 
     /// Rows with missing values, ties and large numbers; labels that depend on them.

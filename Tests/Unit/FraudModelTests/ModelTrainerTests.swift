@@ -62,7 +62,7 @@ private func quick(threads: Int = 1) -> TrainingParameters {
         }
         let card = trained.card
         #expect(card.rounds == best.0)
-        #expect(trained.model.ensemble.treeCount == best.0)
+        #expect(trained.model.predictor.treeCount == best.0)
         #expect(try #require(card.metrics.averagePrecision) > 0.5)
         #expect(try #require(card.metrics.rocAUC) > 0.85)
         #expect(card.features.map(\.categories) == [nil, ["apple", "book", "zoo", "übung"], nil])

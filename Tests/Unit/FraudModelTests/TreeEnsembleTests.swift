@@ -4,7 +4,7 @@ import GradientBoosting
 import Testing
 
 @Suite struct TreeEnsembleTests {
-    private func margin(_ ensemble: TreeEnsemble, _ values: [Double]) -> Float {
+    private func margin(_ ensemble: Predictor, _ values: [Double]) -> Float {
         var inputs = ensemble.makeInputs()
         for (index, value) in values.enumerated() { inputs.set(index, value) }
         return ensemble.margin(inputs)
@@ -77,8 +77,9 @@ import Testing
         let columns = 9
         let data = ModelFixtures.data(rows: 800, columns: columns, seed: UInt64(seed))
         let booster = try ModelFixtures.train(data, columns: columns, rounds: 37, parameters)
-        let ensemble = try TreeEnsemble(BoosterModel(json: booster.model(format: .json), file: "model.json"))
-        #expect(ensemble.featureNames == (0..<columns).map { "feature \($0)" })
+        let described = try BoosterModel(json: booster.model(format: .json), file: "model.json")
+        let ensemble = try Predictor(described)
+        #expect(described.featureNames == (0..<columns).map { "feature \($0)" })
 
         let matrix = try DataMatrix(data.values, columnCount: columns, threads: 1)
         let margins = try booster.predictMargin(matrix)
@@ -113,7 +114,7 @@ import Testing
         let booster = try ModelFixtures.train(
             (values, labels), columns: columns, rounds: 15,
             [("max_depth", "14"), ("min_child_weight", "0"), ("eta", "0.05")])
-        let ensemble = try TreeEnsemble(BoosterModel(json: booster.model(format: .json), file: "model.json"))
+        let ensemble = try Predictor(BoosterModel(json: booster.model(format: .json), file: "model.json"))
         let matrix = try DataMatrix(values, columnCount: columns, rows: 0..<60, threads: 1)
         let shap = try booster.predictContributions(matrix)
         var inputs = ensemble.makeInputs()
@@ -148,7 +149,7 @@ import Testing
         ]
         let model = BoosterModel(
             booster: .trees(trees), baseScore: 0.5, featureCount: 3, featureNames: [], version: [1, 7, 4])
-        let ensemble = try TreeEnsemble(model)
+        let ensemble = try Predictor(model)
         for row: [Float] in [[0, 1, -1], [0, 3, 1], [6, 0, 0], [.nan, .nan, .nan], [3, 9, -2]] {
             var inputs = ensemble.makeInputs()
             for (index, value) in row.enumerated() { inputs.set(index, Double(value)) }
@@ -190,15 +191,15 @@ import Testing
         let ensemble = try ModelFixtures.ensemble("best-iteration.json")
         for huge in [Double.infinity, 1e39, 3.4e38] { #expect(margin(ensemble, [huge]) == margin(ensemble, [1e9])) }
         for huge in [-Double.infinity, -1e39] { #expect(margin(ensemble, [huge]) == margin(ensemble, [-1e9])) }
-        #expect(TreeEnsemble.float(1e39) == Float.greatestFiniteMagnitude)
-        #expect(TreeEnsemble.float(.nan).isNaN)
+        #expect(ModelInputs.float(1e39) == Float.greatestFiniteMagnitude)
+        #expect(ModelInputs.float(.nan).isNaN)
     }
 
     @Test func `a base score in brackets, as version 3 writes it, is read`() throws {
         let text = String(decoding: try ModelFixtures.bytes("best-iteration.json"), as: UTF8.self)
         let newer = text.replacing(#""base_score": "5E-1""#, with: #""base_score": "[3.08E-1]""#)
         #expect(newer != text)
-        let ensemble = try TreeEnsemble(BoosterModel(json: Array(newer.utf8), file: "model.json"))
+        let ensemble = try Predictor(BoosterModel(json: Array(newer.utf8), file: "model.json"))
         let shift = Float(log(0.308 / 0.692))
         #expect(abs(margin(ensemble, [2.5]) - (0.3 + shift)) < 1e-6)
     }
@@ -222,7 +223,7 @@ import Testing
         let changed = text.replacing(found, with: replacement)
         #expect(changed != text)
         let error = #expect(throws: ModelError.self) {
-            try TreeEnsemble(BoosterModel(json: Array(changed.utf8), file: "model.json"))
+            try Predictor(BoosterModel(json: Array(changed.utf8), file: "model.json"))
         }
         #expect(error?.description.contains(reason) == true, "\(String(describing: error))")
     }
@@ -242,7 +243,7 @@ import Testing
             var damaged = binary
             damaged[Int.random(in: 2..<damaged.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
             // It may still be a model, but never a crash.
-            _ = try? TreeEnsemble(BoosterModel(damaged, file: "model.ubj"))
+            _ = try? Predictor(BoosterModel(damaged, file: "model.ubj"))
         }
     }
 }

@@ -147,6 +147,18 @@ import Testing
         #expect(outcome("[" + String(repeating: "1,", count: 100_000) + "1]")?.reason == .tooManyValues)
     }
 
+    @Test func `what a large document needed is given back`() throws {
+        let parser = JSONParser(maximumValues: 1 << 20)
+        for text in [
+            "[" + String(repeating: "1,", count: 4_000_000) + "1]",
+            "[" + String(repeating: "\"\\n\",", count: 500_000) + "1]",
+        ] {
+            _ = try? parser.parse(Array(text.utf8).span) { (_) throws(JSONError) in }
+            #expect(parser.heldBytes < 8 << 20)
+        }
+        try parser.parse(Array("[1]".utf8).span) { (root) throws(JSONError) in #expect(root.kind == .array) }
+    }
+
     @Test func `containers tell where they lie in the document`() throws {
         let document = Array(#" {"a" : [1, "é"] , "b": { }, "c": "x\u0041"} "#.utf8)
         let texts = try JSONParser().parse(document.span) { (root) throws(JSONError) in

@@ -233,13 +233,13 @@ struct GroupFixture {
     @Test func `the last one to leave empties the group`() {
         var fixture = GroupFixture.stable()
         for member in ["a", "b"] {
-            let (code, actions) = fixture.group.leave(memberID: member, instanceID: nil, nowMillis: 300)
-            #expect(code == .none)
+            let (code, actions) = fixture.group.leave([.init(memberID: member)], nowMillis: 300)
+            #expect(code == [.none])
             fixture.take(actions)
         }
         #expect(fixture.group.phase == .empty)
         #expect(fixture.group.emptySinceMillis == 300)
-        #expect(fixture.group.leave(memberID: "a", instanceID: nil, nowMillis: 0).0 == .unknownMemberID)
+        #expect(fixture.group.leave([.init(memberID: "a")], nowMillis: 0).0 == [.unknownMemberID])
         #expect(fixture.heartbeat("a", 2) == .unknownMemberID)
         #expect(fixture.group.nextDeadlineMillis == nil)
     }
@@ -335,9 +335,9 @@ struct GroupFixture {
 
     @Test func `it may be removed by its name`() {
         var fixture = Self.stable()
-        #expect(fixture.group.leave(memberID: "x", instanceID: "one", nowMillis: 0).0 == .fencedInstanceID)
-        #expect(fixture.group.leave(memberID: "", instanceID: "one", nowMillis: 0).0 == .none)
-        #expect(fixture.group.leave(memberID: "", instanceID: "one", nowMillis: 0).0 == .unknownMemberID)
+        #expect(fixture.group.leave([.init(memberID: "x", instanceID: "one")], nowMillis: 0).0 == [.fencedInstanceID])
+        #expect(fixture.group.leave([.init(memberID: "", instanceID: "one")], nowMillis: 0).0 == [.none])
+        #expect(fixture.group.leave([.init(memberID: "", instanceID: "one")], nowMillis: 0).0 == [.unknownMemberID])
         #expect(fixture.group.members.keys.sorted() == ["b"])
     }
 
@@ -349,5 +349,51 @@ struct GroupFixture {
         fixture.advance(to: 61_000)
         #expect(fixture.joined[a]?.generation != nil)
         #expect(fixture.group.members["b"] == nil)
+    }
+
+    @Test func `static members that are away do not make generations`() {
+        var fixture = GroupFixture()
+        _ = fixture.join("", instance: "one", session: 1_800_000, rebalance: 0, fresh: "one-a")
+        _ = fixture.join("", session: 1_800_000, rebalance: 0, fresh: "b")
+        fixture.advance(to: 200)
+        let (_, actions) = fixture.group.leave([.init(memberID: "b")], nowMillis: 200)
+        fixture.take(actions)
+        let (generation, changes) = (fixture.group.generation, fixture.generationChanges)
+        fixture.advance(to: 600_000)
+        #expect(fixture.group.generation == generation && fixture.generationChanges == changes)
+        fixture.advance(to: 1_900_000)
+        #expect(fixture.group.phase == .empty, "its session ends all the same")
+    }
+
+    @Test func `several leave at once, and the rest share anew once`() {
+        var fixture = GroupFixture()
+        for name in ["a", "b", "c", "d"] { _ = fixture.join("", fresh: name) }
+        fixture.advance(to: 200)
+        let changes = fixture.generationChanges
+        let (codes, actions) = fixture.group.leave(
+            [.init(memberID: "b"), .init(memberID: "x"), .init(memberID: "c"), .init(memberID: "b", instanceID: nil)],
+            nowMillis: 300)
+        #expect(codes == [.none, .unknownMemberID, .none, .unknownMemberID])
+        fixture.take(actions)
+        _ = fixture.join("a")
+        _ = fixture.join("d")
+        fixture.advance(to: 400)
+        #expect(fixture.generationChanges == changes + 1)
+        #expect(fixture.group.members.keys.sorted() == ["a", "d"])
+    }
+
+    @Test func `members, strategies and their bytes have limits`() {
+        var fixture = GroupFixture()
+        let many = fixture.join("", strategies: (0...GroupState.maxStrategies).map { "s\($0)" })
+        #expect(fixture.joined[many]?.error == .inconsistentGroupProtocol)
+        for index in 0..<GroupState.maxMembers { _ = fixture.join("", knowsItsID: index % 2 == 0, fresh: "m\(index)") }
+        let last = fixture.join("", fresh: "last")
+        #expect(fixture.joined[last]?.error == .groupMaxSizeReached)
+        var other = GroupFixture()
+        let half = [UInt8](repeating: 0, count: GroupState.maxBytes / 2)
+        for name in ["a", "b", "c"] {
+            let token = other.join("", metadata: Array(half.dropLast(16)), fresh: name)
+            #expect(other.joined[token]?.error == (name == "c" ? .groupMaxSizeReached : nil))
+        }
     }
 }

@@ -17,7 +17,7 @@ final class LogFixture {
     }
 
     /// A clean end: everything in a checkpoint.
-    func close(_ log: PartitionLog) throws { try log.flushJob()?.run() }
+    func close(_ log: PartitionLog) throws { try log.flushNow() }
 
     @discardableResult
     static func append(
@@ -28,7 +28,9 @@ final class LogFixture {
             values.map { (timestamp: $0.timestamp, key: nil, value: Array($0.value.utf8)) }, producerID: producer,
             producerEpoch: producer < 0 ? -1 : 0, baseSequence: sequence)
         let batch = try RecordBatch.validate(bytes[...], maxBytes: 1 << 30).get()
-        return try log.append(bytes[...], batch, nowMillis: nowMillis)
+        let appended = try log.append(bytes[...], batch, nowMillis: nowMillis)
+        try log.commitNow()
+        return appended
     }
 
     /// Everything from `offset` on, read the way a consumer does.

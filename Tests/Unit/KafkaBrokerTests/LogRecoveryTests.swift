@@ -169,19 +169,51 @@ import Testing
         // A folder where the new checkpoint would be written.
         let place = fixture.folder + "/" + Checkpoint.fileName + ".tmp"
         try Files.makeFolder(place)
-        let job = try #require(log.flushJob())
         #expect {
-            try job.run()
+            try log.flushNow()
         } throws: { error in
             (error as? LogError)?.leavesLogUnknown == false
         }
-        log.flushFailed(.storage(operation: "open", path: place, errno: 21))
         try LogFixture.append([(1, "b")], to: log)
         Files.removeFolder(place)
         try fixture.close(log)
         #expect(try LogFixture.values(of: try fixture.open().log) == ["a", "b"])
-        log.flushFailed(.storage(operation: "sync", path: fixture.folder + "/" + LogFixture.firstLog, errno: 5))
+        log.checkpointFailed(.storage(operation: "sync", path: fixture.folder + "/" + LogFixture.firstLog, errno: 5))
         #expect(throws: LogError.self) { try LogFixture.append([(1, "c")], to: log) }
+    }
+
+    @Test(arguments: [false, true])
+    func `deleting needs no space first`(dies: Bool) throws {
+        let fixture = try LogFixture()
+        let (log, expected) = try PartitionLogTests.random(14, fixture)
+        try fixture.close(log)
+        let before = try Files.list(fixture.folder).filter { $0.hasSuffix(".log") }
+        // A full disk as a folder where the new checkpoint would be written.
+        let place = fixture.folder + "/" + Checkpoint.fileName + ".tmp"
+        try Files.makeFolder(place)
+        log.limits.retentionBytes = 30_000
+        try log.applyRetention(nowMillis: 0)
+        let start = log.logStart
+        #expect(start > 0)
+        #expect(throws: LogError.self) { try log.flushNow() }
+        let left = try Files.list(fixture.folder).filter { $0.hasSuffix(".log") }
+        #expect(left.count == log.segments.count && left.count < before.count, "space is given back all the same")
+        #expect(log.failure == nil)
+        if dies {
+            // The checkpoint still names what was given up, and nobody takes that for a loss.
+            let outcome = try fixture.open()
+            #expect(outcome.damage == nil && !outcome.lostRecords)
+            #expect(outcome.log.logStart == start)
+            #expect(try LogFixture.values(of: outcome.log) == expected.dropFirst(Int(start)).map(\.1))
+        }
+        Files.removeFolder(place)
+        let again = dies ? try fixture.open().log : log
+        try LogFixture.append([(1, "more")], to: again)
+        try fixture.close(again)
+        #expect(try Files.list(fixture.folder).filter { $0.hasSuffix(LogRecovery.goneSuffix) } == [])
+        let outcome = try fixture.open()
+        #expect(outcome.damage == nil && outcome.log.logStart == start)
+        #expect(try LogFixture.values(of: outcome.log) == expected.dropFirst(Int(start)).map(\.1) + ["more"])
     }
 
     @Test func `another topic's checkpoint is not believed`() throws {

@@ -55,12 +55,56 @@ import Testing
         var largest = 0
         for offset in Int64(1)...30_000 {
             try store.commit("g", [(a, Self.position(offset))])
-            try store.rewriteIfWorthwhile()
+            if let job = store.beginRewrite() {
+                try job.run()
+                try store.commit("h", [(a, Self.position(offset))])  // While the new file is being written.
+                store.endRewrite(job, isWritten: true)
+            }
             largest = max(largest, store.size)
         }
         #expect(largest < 2 * OffsetStore.smallestRewrite)
         #expect(store.size < largest)
-        #expect(try OffsetStore(folder: folder).offsets["g"]?[a]?.offset == 30_000)
+        let again = try OffsetStore(folder: folder)
+        #expect(again.offsets["g"]?[a]?.offset == 30_000)
+        #expect(again.offsets == store.offsets && again.size == store.size && again.bytesDropped == 0)
+    }
+
+    @Test func `a rewriting that fails leaves the old file in use`() throws {
+        let folder = try TestEnvironment.temporaryFolder("offsets")
+        var store = try OffsetStore(folder: folder)
+        let a = TopicPartition(topic: "a", partition: 0)
+        var offset: Int64 = 0
+        while store.size < OffsetStore.smallestRewrite {
+            offset += 1
+            try store.commit("g", [(a, Self.position(offset))])
+        }
+        let begun = store.beginRewrite()
+        let job = try #require(begun)
+        let second = store.beginRewrite()
+        #expect(second == nil, "one at a time")
+        store.endRewrite(job, isWritten: false)
+        try store.commit("g", [(a, Self.position(offset + 1))])
+        #expect(try OffsetStore(folder: folder).offsets == store.offsets)
+        #expect(store.offsets["g"]?[a]?.offset == offset + 1)
+    }
+
+    @Test(arguments: UInt64(1)...5)
+    func `what is live is counted as it would be written`(seed: UInt64) throws {
+        var random = SeededRandom(seed: seed)
+        var store = try OffsetStore(folder: try TestEnvironment.temporaryFolder("offsets"))
+        for _ in 0..<300 {
+            let group = "g\(Int.random(in: 0..<4, using: &random))"
+            let place = TopicPartition(topic: "topic-\(Int.random(in: 0..<3, using: &random))", partition: 1)
+            switch Int.random(in: 0..<10, using: &random) {
+            case 0: try store.forget(group: group)
+            case 1: try store.forget(group, [place, place])
+            case 2: try store.note(group, GroupRecord(generation: 1, protocolType: "consumer"))
+            default:
+                let note = String(repeating: "é", count: Int.random(in: 0..<9, using: &random))
+                try store.commit(group, [(place, Self.position(Int64.random(in: 0..<9, using: &random), note))])
+            }
+            #expect(store.liveSize == store.rewritten.count)
+        }
     }
 
     @Test func `a deleted group leaves nothing`() throws {

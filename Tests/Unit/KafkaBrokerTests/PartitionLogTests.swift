@@ -175,4 +175,32 @@ import Testing
         #expect(try LogFixture.append([(1, "c")], to: log, producer: 3, sequence: 2) == .duplicate(baseOffset: 2))
         #expect(try LogFixture.append([(1, "d")], to: log, producer: 3, sequence: 3) == .stored(baseOffset: 3))
     }
+
+    @Test func `what is not on the disk is not there for readers`() throws {
+        let fixture = try LogFixture()
+        fixture.limits.segmentBytes = 300
+        let log = try fixture.open().log
+        try LogFixture.append([(5, "a"), (6, "b")], to: log)
+        for index in 0..<5 {  // Over several segments.
+            let bytes = RecordBatch.encode([(timestamp: 9, key: nil, value: [UInt8](repeating: 1, count: 100))])
+            let batch = try RecordBatch.validate(bytes[...], maxBytes: 1 << 20).get()
+            #expect(try log.append(bytes[...], batch, nowMillis: 0) == .stored(baseOffset: Int64(index) + 2))
+        }
+        #expect(log.segments.count > 2)
+        #expect(log.end == 7 && log.highWatermark == 2 && log.hasUnflushed)
+        #expect(try LogFixture.values(of: log) == ["a", "b"])
+        #expect(try log.read(from: 2, maxBytes: 1_000) == nil)
+        #expect(try log.read(from: 5, maxBytes: 1_000) == nil)
+        #expect(log.bytesAvailable(from: 2) == 0 && log.bytesAvailable(from: 4) == 0)
+        #expect(try log.offset(atOrAfter: 9) == nil)
+        #expect(try log.offset(atOrAfter: 6)?.offset == 1)
+        #expect(throws: LogError.outOfRange) { try log.deleteRecords(before: 3) }
+        let earlier = log.commitJob()
+        try LogFixture.append([(9, "late")], to: log)
+        #expect(log.highWatermark == 8)
+        log.committed(earlier)
+        #expect(log.highWatermark == 8, "an older commit takes nothing back")
+        #expect(log.takeNewlyReadable() > 0 && log.takeNewlyReadable() == 0)
+        #expect(try LogFixture.records(of: log).map(\.offset) == Array(0..<8))
+    }
 }

@@ -115,4 +115,15 @@ import Testing
         var reader = ByteReader(writer.output[...])
         #expect(try ProducerTable(from: &reader) == table)
     }
+
+    @Test func `above the limit those silent for longest are forgotten`() throws {
+        var table = ProducerTable()
+        let count = Int64(3 * ProducerTable.maxProducers)
+        for producer in 0..<count {
+            table.note(try Self.batch(producer, 0, 1), baseOffset: producer, nowMillis: producer)
+            #expect(table.producers.count <= ProducerTable.maxProducers)
+        }
+        #expect(table.producers[count - 1] != nil && table.producers[0] == nil)
+        #expect(table.check(try Self.batch(count - 1, 0, 1)) == .duplicate(baseOffset: count - 1))
+    }
 }

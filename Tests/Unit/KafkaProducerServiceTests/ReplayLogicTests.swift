@@ -29,6 +29,17 @@ import Testing
         #expect(pacer.waitNanos(eventMillis: past, nowNanos: 2 * second, nowMillis: present) == -980_000_000)
     }
 
+    @Test(arguments: [ReplaySpeed.unlimited, .rate(0.001), .eventTime(1e-300), .eventTime(1e300)])
+    func `no speed and no time overflows`(speed: ReplaySpeed) {
+        var pacer = ReplayPacer(speed)
+        for event in [0, Int64.max, .min, 4_102_444_799_999, present] {
+            for now in [present, .min, .max] {
+                _ = pacer.waitNanos(eventMillis: event, nowNanos: second, nowMillis: now)
+                pacer.noteSent()
+            }
+        }
+    }
+
     @Test func `a speed divides the gaps of event time`() {
         var pacer = ReplayPacer(.eventTime(500))
         #expect(pacer.waitNanos(eventMillis: past, nowNanos: second, nowMillis: present) == 0)
@@ -62,6 +73,13 @@ import Testing
         #expect(span.stepMillis == 2 * week)
         #expect(span.shiftMillis(pass: 0) == 0)
         #expect(span.shiftMillis(pass: 3) == 6 * week)
+    }
+
+    @Test func `a pass beyond all time stays at its end`() {
+        var span = ReplaySpan()
+        span.observe(0)
+        span.observe(4_102_444_799_999)
+        #expect(span.shiftMillis(pass: Int(Int32.max)) == .max)
     }
 
     @Test func `exact weeks stay, and a single moment still moves on`() {
@@ -170,11 +188,37 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: path + ".new"))
     }
 
+    @Test(arguments: [
+        ("\"pass\":2", "\"pass\":9223372036854775807"), ("\"pass\":2", "\"pass\":-1"),
+        ("\"next_row\":700001", "\"next_row\":-5"), ("\"oldest\":10", "\"oldest\":-9223372036854775808"),
+        ("\"newest\":20", "\"newest\":9223372036854775807"), ("\"newest_read\":25", "\"newest_read\":4102444800000"),
+    ])
+    func `numbers that no replay has are refused`(old: String, new: String) throws {
+        let text = String(decoding: example.json, as: UTF8.self)
+        #expect(text.contains(old))
+        #expect(throws: ReplayState.Unreadable.self) {
+            try ReplayState(json: Array(text.replacing(old, with: new).utf8))
+        }
+    }
+
     @Test func `every cut of a state is refused`() {
         let bytes = example.json
         for count in 0..<bytes.count {
             #expect(throws: ReplayState.Unreadable.self) { try ReplayState(json: Array(bytes[..<count])) }
         }
+    }
+}
+
+@Suite struct BurstTests {
+    @Test func `the first is told at once, the others by their number in a while`() {
+        var burst = Burst()
+        #expect(burst.due(total: 0, nowNanos: 5) == nil)
+        #expect(burst.due(total: 1, nowNanos: 5) == 1)
+        #expect(burst.due(total: 40, nowNanos: 6) == nil)
+        #expect(burst.due(total: 41, nowNanos: 5 + Burst.pauseNanos) == 40)
+        #expect(burst.due(total: 41, nowNanos: .max) == nil)
+        #expect(burst.due(total: 42, nowNanos: 6 + Burst.pauseNanos) == nil)
+        #expect(burst.due(total: 42, nowNanos: 6 + Burst.pauseNanos, isLast: true) == 1)
     }
 }
 

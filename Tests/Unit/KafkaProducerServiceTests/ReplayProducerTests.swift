@@ -28,6 +28,7 @@ final class ReplayFixture {
             fields: [
                 Field("id", .string), Field("time", .string), Field("card", .string),
                 Field("amount", .decimal(places: 2)), Field("unix_time", .integer, isOptional: true),
+                Field("note", .string, isOptional: true),
             ],
             eventIDIndex: 0, eventTimeIndex: 1, eventTimeFormat: format, keyIndex: 2,
             label: LabelDefinition(field: "is_fraud", topic: "labels", delayMillis: delayMillis))
@@ -61,11 +62,32 @@ final class ReplayFixture {
         return "\(text),e\(index),card-\(index % 3),\(index).5,\(time / 1_000),\(index % 5 == 0 ? 1 : 0)"
     }
 
-    func run(_ runtime: ServiceRuntime = ServiceRuntime(), score: ScoreClient? = nil) throws -> ReplaySummary {
+    func run(
+        _ runtime: ServiceRuntime = ServiceRuntime(), score: ScoreClient? = nil, clock: ReplayClock = .machine
+    ) throws -> ReplaySummary {
         try ReplayProducer(
             options, schema: schema, producer: producer, runtime: runtime, metrics: ReplayMetrics(runtime.metrics),
-            score: score
+            score: score, clock: clock
         ).run()
+    }
+
+    /// Clocks that only move when somebody sleeps; `onSleep` hears how far they are, ns.
+    final class ManualClock {
+        var nanos: Int64 = 0
+        let startMillis: Int64
+        var onSleep: (Int64) -> Void = { _ in }
+
+        init(startMillis: Int64) { self.startMillis = startMillis }
+
+        var clock: ReplayClock {
+            ReplayClock(
+                nowMillis: { self.startMillis + self.nanos / 1_000_000 },
+                monotonicNanos: { UInt64(self.nanos) + 1_000_000_000 },
+                sleep: { nanos in
+                    self.nanos += nanos
+                    self.onSleep(self.nanos)
+                })
+        }
     }
 
     /// All records of a topic, by partition and offset.
@@ -228,6 +250,11 @@ final class ReplayFixture {
         let summary = try fixture.run()
         #expect(summary.read == 7 && summary.sent == 2 && summary.malformed == 5)
         #expect(try fixture.eventIDs() == ["e0", "e6"])
+        // What was lost is told with its number, unless that is taken as it is.
+        let lost = #expect(throws: CommandError.self) { try ProduceCommand.judge(summary, fixture.options) }
+        #expect(lost?.exitCode == .dataError)
+        #expect(lost?.message.hasPrefix("5 of 7 rows of ") == true)
+        fixture.options.allowsMalformed = true
         try ProduceCommand.judge(summary, fixture.options)
         try fixture.write(["02/01/2019 00:00,e2,card-1,1,2,0", "03/01/2019 00:00,e3,card-1,1,2,0"])
         let nothing = try fixture.run()
@@ -252,8 +279,10 @@ final class ReplayFixture {
 
     @Test func `a record too large is counted with its line, its label is not sent, and the others go`() throws {
         let fixture = try ReplayFixture(delayMillis: 86_400_000, maxRecordBytes: 2_000)
-        let large = "2019-01-02 00:00:00,e1,card-\(String(repeating: "x", count: 3_000)),1,2,1"
-        try fixture.write([ReplayFixture.day(0), large, ReplayFixture.day(2), ReplayFixture.day(3)])
+        let large = "2019-01-02 00:00:00,e1,card-1,1,2,1,\(String(repeating: "x", count: 3_000))"
+        try fixture.write(
+            [ReplayFixture.day(0) + ",", large, ReplayFixture.day(2) + ",", ReplayFixture.day(3) + ","],
+            header: "time,id,card,amount,unix_time,is_fraud,note")
         let summary = try fixture.run()
         #expect(summary.sent == 3 && summary.acknowledged == 3 && summary.failed == 1)
         #expect(summary.failure == nil)
@@ -267,7 +296,7 @@ final class ReplayFixture {
     @Test func `a time more than a year ahead is sent without waiting, and labels do not go by it`() throws {
         let fixture = try ReplayFixture()
         try fixture.write([
-            ReplayFixture.day(0), "9019-01-02 00:00:00,far,card-1,1,2,1", ReplayFixture.day(2),
+            ReplayFixture.day(0), "2098-01-02 00:00:00,far,card-1,1,2,1", ReplayFixture.day(2),
         ])
         let summary = try fixture.run()
         #expect(summary.sent == 3)
@@ -276,12 +305,66 @@ final class ReplayFixture {
 
     @Test func `an event of the near future waits for its time`() throws {
         let fixture = try ReplayFixture()
-        let soon = Int64(Date().timeIntervalSince1970) * 1_000 + 2_000
+        let clock = ReplayFixture.ManualClock(startMillis: 1_600_000_000_000)
+        let soon = clock.startMillis + 2_000
         let text = CivilTime.iso8601(soon).dropLast().replacing("T", with: " ")
         try fixture.write(["\(text),e0,card-1,1,2,0"])
-        #expect(try fixture.run().sent == 1)
+        #expect(try fixture.run(clock: clock.clock).sent == 1)
         let record = try #require(try fixture.records("payments").first)
-        #expect(record.timestampMillis >= soon)
+        // At its time, and no later than the last sleep was long.
+        #expect((soon...soon + 20).contains(record.timestampMillis))
+    }
+
+    @Test func `a speed makes event time pass so many times as fast`() throws {
+        let fixture = try ReplayFixture()
+        try fixture.writeDays(11)
+        fixture.options.speed = .eventTime(86_400)  // a day a second
+        let clock = ReplayFixture.ManualClock(startMillis: 1_600_000_000_000)
+        #expect(try fixture.run(clock: clock.clock).sent == 11)
+        let times = try fixture.records("payments").map { record in
+            (try JSONTree.parse(record.value)["amount"]?.double ?? 0, record.timestampMillis - clock.startMillis)
+        }
+        for (amount, millis) in times {
+            let due = Int64(amount) * 1_000
+            #expect((due...due + 20).contains(millis), "\(amount)")
+        }
+    }
+
+    @Test func `a stop is told with the place to go on from, and a loop that stops has done its work`() throws {
+        let fixture = try ReplayFixture()
+        try fixture.writeDays(50)
+        fixture.options.speed = .rate(10)
+        let runtime = ServiceRuntime()
+        let clock = ReplayFixture.ManualClock(startMillis: 1_600_000_000_000)
+        clock.onSleep = { if $0 >= 1_000_000_000 { runtime.stop() } }
+        let summary = try fixture.run(runtime, clock: clock.clock)
+        #expect(summary.isStopped && summary.sent < 50 && summary.sent > 5)
+        let error = #expect(throws: CommandError.self) { try ProduceCommand.judge(summary, fixture.options) }
+        #expect(error?.exitCode == .temporaryFailure)
+        #expect(
+            error?.message
+                == "stopped before the end, after \(summary.read) rows; --state FILE would remember the place.")
+        fixture.options.loops = true
+        try ProduceCommand.judge(summary, fixture.options)
+    }
+
+    @Test func `numbers at their end and times past their range do not end a loop`() throws {
+        let fixture = try ReplayFixture()
+        try fixture.write([
+            "2019-01-01 00:00:00,e0,card-1,1,-9223372036854775808,0",
+            "2019-01-02 00:00:00,e1,card-1,1,9223372036854775807,0",
+            "2099-12-31 00:00:00,e2,card-1,1,3,0", "9999-12-31 00:00:00,e3,card-1,1,3,0", ReplayFixture.day(4),
+        ])
+        fixture.options.loops = true
+        fixture.options.limit = 15
+        fixture.options.timeFields = ["unix_time"]
+        let summary = try fixture.run()
+        // The year 9999 is malformed in each pass; 2099 goes out in the first, and cannot be moved on.
+        #expect(summary.read == 15 && summary.malformed == 5 && summary.sent == 10)
+        let ids = try fixture.eventIDs()
+        #expect(ids.contains("e0-2") && ids.contains("e1-2") && ids.contains("e4-2") && ids.contains("e2"))
+        let unmoved = try fixture.records("payments").filter { $0.value.contains("9223372036854775807") }
+        #expect(unmoved.count == 3)
     }
 
     @Test func `a stop before the first row sends nothing and keeps the place`() throws {
@@ -300,14 +383,20 @@ final class ReplayFixture {
         try fixture.writeDays(400)
         fixture.options.speed = .rate(400)
         let cluster = fixture.cluster
-        let outage = Thread {
-            Thread.sleep(forTimeInterval: 0.3)
+        // Down in the middle of the replay; up again once the client has noticed.
+        let clock = ReplayFixture.ManualClock(startMillis: 1_600_000_000_000)
+        let producer = fixture.producer
+        clock.onSleep = { nanos in
+            guard nanos >= 300_000_000 else { return }
+            clock.onSleep = { _ in }
             cluster.setBrokerDown()
-            Thread.sleep(forTimeInterval: 1.2)
-            cluster.setBrokerUp()
+            Thread {
+                let deadline = Date(timeIntervalSinceNow: 10)
+                while producer.connectionProblem == nil, Date() < deadline { usleep(5_000) }
+                cluster.setBrokerUp()
+            }.start()
         }
-        outage.start()
-        let summary = try fixture.run()
+        let summary = try fixture.run(clock: clock.clock)
         #expect(summary.acknowledged == 400 && summary.failed == 0)
         #expect(try fixture.eventIDs() == (0..<400).map { "e\($0)" })
     }
@@ -319,6 +408,7 @@ final class ReplayFixture {
         let summary = try fixture.run(score: score)
         #expect(summary.acknowledged == 50)
         #expect(summary.scored == 0 && summary.notScored == 50)
+        #expect(summary.failed == 0)
         #expect(score.problem?.contains("refused") == true)
     }
 }

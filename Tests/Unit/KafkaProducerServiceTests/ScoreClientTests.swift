@@ -146,6 +146,17 @@ private final class FakeAPI: Sendable {
         #expect(client.skippedCount == 100)
     }
 
+    @Test(arguments: [(401, "SCORE_API_KEY"), (404, "/api/v1/predict"), (422, "definitions")])
+    func `a refusal is told with its cure, and the API is not held for down`(status: Int, cure: String) throws {
+        let api = try FakeAPI(status: status)
+        defer { api.stop() }
+        let client = try client(api.port)
+        ask(client, 0..<3)
+        #expect(client.failedCount == 3 && client.skippedCount == 0 && client.problem == nil)
+        #expect(client.refusal?.contains("answers \(status): ") == true)
+        #expect(client.refusal?.contains(cure) == true)
+    }
+
     @Test func `an API without a model is told apart from one that is away`() throws {
         let api = try FakeAPI(status: 503)
         defer { api.stop() }

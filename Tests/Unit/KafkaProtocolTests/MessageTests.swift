@@ -63,7 +63,8 @@ struct AnyMessage: Sendable, CustomTestStringConvertible {
         .init(.createPartitions, CreatePartitionsRequest.self), .init(.createPartitions, CreatePartitionsResponse.self),
         .init(.deleteGroups, DeleteGroupsRequest.self), .init(.deleteGroups, DeleteGroupsResponse.self),
         .init(.incrementalAlterConfigs, IncrementalAlterConfigsRequest.self),
-        .init(.incrementalAlterConfigs, IncrementalAlterConfigsResponse.self),
+        .init(.incrementalAlterConfigs, AlterConfigsResponse.self), .init(.alterConfigs, AlterConfigsRequest.self),
+        .init(.alterConfigs, AlterConfigsResponse.self),
         .init(.offsetDelete, OffsetDeleteRequest.self), .init(.offsetDelete, OffsetDeleteResponse.self),
     ]
 

@@ -86,6 +86,42 @@ import Testing
         #expect(answer.problems == ["body.at value_error"])
     }
 
+    @Test(arguments: [
+        ("2024-03-01 12:06:00", 200), ("2024-03-01 12:06:01", 422), ("2099-12-31 23:59:59", 422),
+        ("9999-12-31 23:59:59", 422), ("1969-12-31 23:59:59", 422), ("1970-01-01 00:00:00", 200),
+    ])
+    func `an event time more than five minutes ahead of now, or in no plausible year, is refused by name`(
+        time: String, status: Int
+    ) throws {
+        let fixture = try Fixture()  // whose clock says 12:01
+        let row = #"{"id":"p1","at":"\#(time)","card":"c1","merchant":"Kiosk","amt":1}"#
+        for (body, path, place) in [(row, "/predict", "body.at"), ("[\(row)]", "/api/v1/predict/batch", "body.0.at")] {
+            let answer = fixture.ask(body, path)
+            #expect(answer.status == status)
+            if status == 422 { #expect(answer.problems == ["\(place) value_error"]) }
+        }
+        #expect(fixture.records.records.count == (status == 200 ? 2 : 0))
+    }
+
+    @Test(arguments: ["id", "card"])
+    func `an id or key that could not be stored is refused by name and never logged`(field: String) throws {
+        let fixture = try Fixture()
+        func ask(_ value: String) -> Fixture.Answer {
+            let fields = ["id": "p1", "card": "c1"].merging([field: value]) { $1 }
+            return fixture.ask(
+                #"{"id":"\#(fields["id"] ?? "")","card":"\#(fields["card"] ?? "")","at":"2024-03-01 12:00:00","merchant":"m","amt":1}"#
+            )
+        }
+        let bad = [
+            "", " ", #"\t\n"#, "\u{3000}", #"a\u0000"#, String(repeating: "x", count: 257),
+            String(repeating: "é", count: 129),
+        ]
+        for value in bad { #expect(ask(value).problems == ["body.\(field) value_error"], "\(value)") }
+        #expect(fixture.records.records.isEmpty)
+        for value in [String(repeating: "x", count: 256), " x ", #"a\\"#] { #expect(ask(value).status == 200) }
+        #expect(fixture.records.records.count == 3)
+    }
+
     @Test func `a field given twice is refused, also with an escaped name, and an escaped name is the same field`()
         throws
     {
@@ -141,15 +177,18 @@ import Testing
     @Test(arguments: [
         ("application/json", 200), ("application/json; charset=utf-8", 200),
         ("application/json;charset=\"UTF-8\"", 200),
-        ("text/plain", 200), ("application/x-www-form-urlencoded", 200), ("application/json; charset=utf-16", 415),
-        ("text/plain; charset=latin1", 415), (";;;=", 200), ("application/json; charset=", 200),
+        ("text/plain", 415), ("application/x-www-form-urlencoded", 415), ("application/json; charset=utf-16", 415),
+        ("text/plain; charset=latin1", 415), (";;;=", 415), ("application/json; charset=", 200),
+        ("multipart/form-data; boundary=x", 415), ("APPLICATION/JSON", 200), ("application/problem+json", 200),
+        ("text/json", 415), ("application/jsonp", 415), ("", 415), ("application/json, text/plain", 415),
     ])
-    func `the body is JSON in UTF-8 whatever the type says, and another charset is refused`(type: String, status: Int)
-        throws
-    {
+    func `a body that says it is anything but JSON in UTF-8 is refused, as a browser's page would send it`(
+        type: String, status: Int
+    ) throws {
         let fixture = try Fixture()
         let answer = fixture.ask(Fixture.payment, headers: ["content-type": type])
         #expect(answer.status == status)
+        #expect(fixture.records.records.count == (status == 200 ? 1 : 0))
         #expect(fixture.ask(Fixture.payment, headers: ["content-encoding": "gzip"]).status == 415)
         #expect(fixture.ask(Fixture.payment, headers: ["content-encoding": "identity"]).status == 200)
     }

@@ -1,3 +1,4 @@
+import FeatureEngine
 import FeatureStore
 import FraudModel
 import HTTPServer
@@ -22,10 +23,20 @@ final class Fixture {
     let store = MemoryReader()
     let records = MemoryLog()
     let registry = MetricsRegistry()
+    let time = TestTime()
     let app: PredictionApp
 
-    init(apiKeys: String? = nil, hasModel: Bool = true, partitions: Int? = 4) throws {
-        app = PredictionApp(reader: store, log: records, metrics: registry, apiKeys: APIKeys(apiKeys))
+    init(
+        apiKeys: String? = nil, origins: String? = nil, hasModel: Bool = true, partitions: Int? = 4,
+        eventsMax: Int = 50_000, featureAgeMillisMax: Int64 = 30_000
+    ) throws {
+        var limits = ServingLimits()
+        limits.eventsMax = eventsMax
+        limits.featureAgeMillisMax = featureAgeMillisMax
+        app = PredictionApp(
+            reader: store, log: records, metrics: registry,
+            gate: RequestGate(apiKeys: APIKeys(apiKeys), origins: try AllowedOrigins(origins)), limits: limits,
+            clocks: time.clocks)
         if let partitions { app.use(partitionCount: partitions, of: "payments") }
         if hasModel { app.use(try ServedModel(Self.model(), Self.repository)) }
     }
@@ -78,9 +89,38 @@ final class Fixture {
         setWatermark(partition: partition, generation: generation, next: next ?? Int64(events.count) * 10)
     }
 
-    func setWatermark(partition: Int, generation: UInt64 = 1, next: Int64, target: Int64 = 0) {
-        store.values[ServingFixture.watermarkKey(partition)] = ServingFixture.watermark(
-            generation: generation, next: next, target: target)
+    /// Sets a partition's watermark, and its filter of known entities: these.
+    func setWatermark(
+        partition: Int, generation: UInt64 = 1, next: Int64, target: Int64 = 0, newestMillis: Int64 = -1,
+        aliveMillis: Int64? = nil, known: [String]? = []
+    ) {
+        let key = ServingFixture.watermarkKey(partition)
+        store.values[key] =
+            Watermark(generation: generation, nextOffset: next, target: target, newestMillis: newestMillis).bytes
+        store.values[OnlineKeys.alive(watermarkKey: key)] = aliveMillis.map { millis in
+            (0..<8).map { UInt8(truncatingIfNeeded: millis >> (56 - 8 * $0)) }
+        }
+        var filter = KnownEntities(room: 16)
+        for entity in known ?? [] { _ = filter.insert(ByteString(entity)) }
+        store.values[OnlineKeys.known(watermarkKey: key)] = known == nil ? nil : filter.bytes
+    }
+}
+
+/// Time that goes only as a test says.
+final class TestTime {
+    /// A minute after the payment of the fixture.
+    var wallMillis: Int64 = 1_709_294_460_000
+    var micros: Int64 = 1_000_000
+    /// How much later each look at the clock finds it.
+    var stepMicros: Int64 = 0
+
+    var clocks: Clocks {
+        Clocks(
+            wallMillis: { [self] in wallMillis },
+            micros: { [self] in
+                micros += stepMicros
+                return micros
+            })
     }
 }
 
@@ -89,7 +129,10 @@ final class MemoryReader: OnlineReader {
     var values: [String: [UInt8]] = [:]
     var failure: RedisReadFailure?
     var isHeld = false
+    /// Whether questions about known entities get no answer in time.
+    var isForgetful = false
     private(set) var reads: [[String]] = []
+    private(set) var lookUps: [String] = []
     private var held: [() -> Void] = []
 
     func read(_ keys: OnlineKeyList, _ body: @escaping (borrowing RedisValues) -> Void) {
@@ -99,6 +142,19 @@ final class MemoryReader: OnlineReader {
             if let failure { body(RedisValues(failure)) } else { body(RedisValues(names.map { values[$0] })) }
         }
         if isHeld { held.append(answer) } else { answer() }
+    }
+
+    /// As the script in Redis does it.
+    func lookUp(
+        _ key: [UInt8], entity: ByteString, sinceMicros: Int64, _ body: @escaping (KnownEntities.Answer?) -> Void
+    ) {
+        let name = String(decoding: key, as: UTF8.self)
+        lookUps.append("\(name) \(entity)")
+        guard !isForgetful else { return body(nil) }
+        guard let filter = values[name] else { return body(.absent) }
+        let selector = String(decoding: KnownEntities.selector(of: entity.bytes.span), as: UTF8.self)
+        let place = (Int(selector) ?? 0) % (filter.count / 8) * 8
+        body(KnownEntities.answer(Array(filter[place..<place + 8]).span, of: entity.bytes.span))
     }
 
     func release() {

@@ -5,6 +5,7 @@ import HTTPServer
 import JSON
 import Observability
 import RedisClient
+import ServingSupport
 import Testing
 
 @testable import PredictionAPI
@@ -49,7 +50,8 @@ import Testing
         let sum = contributions.reduce(try #require(json["base_value"]?.double), +)
         #expect(abs(sum + 1.5) < 1e-6)
         #expect(fixture.store.reads.count == 1)
-        #expect(fixture.store.reads[0].count == 2)
+        #expect(fixture.store.reads[0].count == 3)  // the card, its partition's watermark and heartbeat
+        #expect(fixture.store.lookUps.isEmpty)
     }
 
     @Test func `without explanations the rest is the same`() throws {
@@ -57,7 +59,8 @@ import Testing
         try fixture.store(events: [("2024-03-01 11:30:00", "20.00", "Bakery")], partition: 3)
         let full = fixture.ask(Fixture.payment).json.object ?? []
         let short = fixture.ask(Fixture.payment, "/predict", query: ["explain": "false"]).json.object ?? []
-        #expect(short == full.filter { $0.key != "explanation" && $0.key != "base_value" })
+        let one = ["explanation", "base_value", "prediction_id"]
+        #expect(short.filter { $0.key != "prediction_id" } == full.filter { !one.contains($0.key) })
         #expect(short.count == full.count - 2)
     }
 
@@ -90,8 +93,7 @@ import Testing
 
     enum Trouble: CaseIterable {
         case noConnection, deadline, loading, noWatermark, shortWatermark, impossibleWatermark, rebuilding, brokenBlob,
-            blobOfTheFuture
-        case noPartitions
+            blobOfTheFuture, noPartitions
     }
 
     @Test(arguments: Trouble.allCases)
@@ -138,6 +140,7 @@ import Testing
         let (key, record) = try #require(fixture.records.records.first)
         #expect(key == "4992346398065154184")
         #expect(record["prediction_id"]?.string?.isEmpty == false)
+        #expect(record["prediction_id"] == answer.json["prediction_id"])
         #expect(record["transaction_id"]?.string == "p2")
         #expect(record["event_timestamp"]?.int == 1_709_294_400_000)
         #expect(record["service"]?.string == "shop_v1")
@@ -205,6 +208,9 @@ import Testing
         #expect(fixture.get("/health/ready").status == 200)
         #expect(fixture.get("/api/v1/model").json["version"]?.string == "7")
         #expect(fixture.get("/api/v1/model").json["features"]?.array?.count == 5)
+        #expect(fixture.get("/api/v1/model").json["registry_champion"] == nil)
+        fixture.app.otherChampion = "9"
+        #expect(fixture.get("/api/v1/model").json["registry_champion"]?.string == "9")
         fixture.app.isStopping = true
         #expect(fixture.get("/health/ready").status == 503)
     }
@@ -268,5 +274,164 @@ import Testing
         #expect(transaction?["required"] == ["id", "at", "card", "merchant", "amt"])
         #expect(json["paths"]?["/api/v1/predict"]?["post"] != nil)
         #expect(json["security"] == [["key": []]])
+    }
+
+    @Test func `a card with too many events is degraded, counted, and not read again for a while`() throws {
+        let fixture = try Fixture(eventsMax: 3)
+        let events = (0..<40).map { number in
+            (at: "2024-03-01 11:\(10 + number):00", amount: "1.00", merchant: "A merchant of twenty")
+        }
+        try fixture.store(events: Array(events.prefix(3)), partition: 3)
+        #expect(fixture.ask(Fixture.payment).json["degraded"]?.bool == false)
+        try fixture.store(events: events, partition: 3)
+        for round in 0..<3 {
+            let answer = fixture.ask(Fixture.payment)
+            #expect(answer.status == 200)
+            #expect(answer.json["degraded"]?.bool == true)
+            #expect(answer.json["features_as_of"] == .object([]))
+            #expect(fixture.store.reads.last?.count == (round == 0 ? 3 : 2))
+        }
+        let other = Fixture.payment.replacing(ServingFixture.card, with: "4992346398065154185")
+        #expect(fixture.ask(other).status == 200)
+        #expect(fixture.store.reads.last?.count == 3)
+        let metrics = fixture.registry.renderPrometheus()
+        #expect(metrics.contains("needletail_serve_degraded_reasons_total{reason=\"too_many_events\"} 3\n"))
+        try fixture.store(events: Array(events.prefix(3)), partition: 3)
+        fixture.time.micros += OnlineJoin.tooManyMicros
+        #expect(fixture.ask(Fixture.payment).json["degraded"]?.bool == false)
+    }
+
+    @Test func `evaluation counts into the deadline`() throws {
+        let fixture = try Fixture()
+        let events = (0..<2_000).map { number in
+            (
+                at: "2024-03-01 11:\(10 + number / 60):\(10 + number % 50)", amount: "1.00",
+                merchant: "A merchant of twenty"
+            )
+        }
+        try fixture.store(events: events, partition: 3)
+        #expect(fixture.ask(Fixture.payment).json["degraded"]?.bool == false)
+        fixture.time.stepMicros = 25_000
+        #expect(fixture.ask(Fixture.payment).json["degraded"]?.bool == true)
+        #expect(
+            fixture.registry.renderPrometheus().contains(
+                "needletail_serve_degraded_reasons_total{reason=\"late\"} 1\n"))
+    }
+
+    @Test func `the features say when they were true`() throws {
+        let fixture = try Fixture()
+        let now = fixture.time.wallMillis
+        try fixture.store(events: [("2024-03-01 11:30:00", "20.00", "Bakery")], partition: 3)
+        func asOf() -> Int? {
+            let answer = fixture.ask(Fixture.payment).json
+            #expect(answer["degraded"]?.bool == false)
+            #expect(fixture.records.records.last?.value["features_as_of"] == answer["features_as_of"])
+            return answer["features_as_of"]?["card_activity"]?["as_of"]?.int
+        }
+        #expect(asOf() == nil)
+        fixture.setWatermark(partition: 3, next: 10, newestMillis: now - 20_000)
+        #expect(asOf() == Int(now) - 20_000)
+        fixture.setWatermark(partition: 3, next: 10, newestMillis: now - 20_000, aliveMillis: now - 1_000)
+        #expect(asOf() == Int(now) - 1_000)
+        fixture.setWatermark(partition: 3, next: 10, newestMillis: now - 500, aliveMillis: now - 1_000)
+        #expect(asOf() == Int(now) - 500)
+    }
+
+    @Test func `a state that stands still is degraded, and one of an idle stream is not`() throws {
+        let fixture = try Fixture()
+        let patient = try Fixture(featureAgeMillisMax: 0)
+        let now = fixture.time.wallMillis
+        // newest record, heartbeat, whether degraded
+        let cases: [(Int64, Int64?, Bool)] = [
+            (now - 30_000, nil, false), (now - 30_001, nil, true), (now - 86_400_000, now - 1_000, false),
+            (now - 86_400_000, now - 31_000, true), (now - 1_000, now - 86_400_000, false), (-1, nil, false),
+            (-1, now - 31_000, true), (now + 3_600_000, nil, false), (0, 0, true), (now - 40_000, -5, true),
+        ]
+        for (newest, alive, isDegraded) in cases {
+            for fixture in [fixture, patient] {
+                try fixture.store(events: [("2024-03-01 11:30:00", "20.00", "Bakery")], partition: 3)
+                fixture.setWatermark(partition: 3, next: 10, newestMillis: newest, aliveMillis: alive)
+            }
+            let answer = fixture.ask(Fixture.payment).json
+            #expect(answer["degraded"]?.bool == isDegraded, "\(newest) \(alive ?? -1)")
+            // Old features are better than none: they are served, and said to be old.
+            #expect(answer["features_as_of"]?["card_activity"]?["offset"]?.int == 0)
+            #expect(answer["explanation"]?.array?.contains { $0["value"]?.string == "Bakery" } == true)
+            #expect(patient.ask(Fixture.payment).json["degraded"]?.bool == false)
+        }
+        let metrics = fixture.registry.renderPrometheus()
+        #expect(metrics.contains("needletail_serve_degraded_reasons_total{reason=\"stale\"} 5\n"))
+    }
+
+    @Test func `a card without a blob is new only where its partition does not know it`() throws {
+        let fixture = try Fixture()
+        func ask() -> (isDegraded: Bool?, count: JSONTree?, position: JSONTree?) {
+            let json = fixture.ask(Fixture.payment).json
+            let count = json["explanation"]?.array?.first { $0["feature"]?.string == "card_activity__amt_count_1h" }
+            return (json["degraded"]?.bool, count?["value"], json["features_as_of"]?["card_activity"]?["offset"])
+        }
+        fixture.setWatermark(partition: 3, next: 500, known: ["another card"])
+        #expect(ask() == (false, 0, 499))
+        fixture.setWatermark(partition: 3, next: 500, known: [ServingFixture.card])
+        #expect(ask() == (true, .null, nil))
+        fixture.setWatermark(partition: 3, next: 500, known: nil)
+        #expect(ask() == (true, .null, nil))
+        fixture.setWatermark(partition: 3, next: 500)
+        fixture.store.isForgetful = true
+        #expect(ask() == (true, .null, nil))
+        let key = OnlineKeys.known(watermarkKey: ServingFixture.watermarkKey(3))
+        #expect(fixture.store.lookUps == Array(repeating: "\(key) \(ServingFixture.card)", count: 4))
+        // Of a partition without a record every card is new.
+        fixture.setWatermark(partition: 3, next: 0, known: nil)
+        #expect(ask() == (false, 0, -1))
+        #expect(fixture.store.lookUps.count == 4)
+        let metrics = fixture.registry.renderPrometheus()
+        #expect(metrics.contains("needletail_serve_degraded_reasons_total{reason=\"lost\"} 2\n"))
+        #expect(metrics.contains("needletail_serve_degraded_reasons_total{reason=\"late\"} 1\n"))
+    }
+
+    @Test func `a misspelt field is named where one is missing`() throws {
+        let fixture = try Fixture()
+        let row = #"{"id":"p1","at":"2024-03-01 12:00:00","crad":"c1","merchnat":"m","amt":1,"note":2}"#
+        for body in [row, "[\(row)]"] {
+            let answer = fixture.ask(body, body == row ? "/predict" : "/api/v1/predict/batch")
+            #expect(answer.status == 422)
+            let messages = (answer.json["detail"]?.array ?? []).compactMap { $0["msg"]?.string }
+            #expect(
+                messages == [
+                    #"is missing: did you mean it by "crad"?"#, #"is missing: did you mean it by "merchnat"?"#,
+                ])
+        }
+        let far = fixture.ask(#"{"id":"p1","at":"2024-03-01 12:00:00","card":"c1","merchant":"m","price":1}"#)
+        #expect(far.json["detail"]?[0]?["msg"]?.string == "is missing")
+    }
+
+    @Test func `explain is true or false and nothing else`() throws {
+        let fixture = try Fixture()
+        for path in ["/predict", "/api/v1/predict/batch"] {
+            let body = path == "/predict" ? Fixture.payment : "[\(Fixture.payment)]"
+            for value in ["maybe", "", "TRUE", "false "] {
+                let answer = fixture.ask(body, path, query: ["explain": value])
+                #expect(answer.status == 422)
+                #expect(answer.problems == ["query.explain bool_parsing"])
+            }
+            for value in ["true", "false", "1", "0"] {
+                #expect(fixture.ask(body, path, query: ["explain": value]).status == 200)
+            }
+        }
+    }
+
+    @Test func `a request's own id comes back, the root leads to the documentation`() throws {
+        let fixture = try Fixture()
+        for (id, isGivenBack) in [
+            ("abc-1", true), ("", false), (String(repeating: "x", count: 129), false), ("a b", false),
+        ] {
+            let request = Request(.post, "/predict", headers: ["x-request-id": id], body: Array(Fixture.payment.utf8))
+            #expect(fixture.app.respond(to: request)?.status == 200)
+            #expect(request.answerHeaders == (isGivenBack ? [.init("X-Request-ID", id)] : []))
+        }
+        let root = try #require(fixture.app.respond(to: Request(.get, "/")))
+        #expect(root.status == 307 && root.headers == [.init("Location", "/docs")])
+        #expect(fixture.get("/health").status == 200)
     }
 }

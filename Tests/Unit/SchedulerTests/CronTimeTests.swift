@@ -31,6 +31,13 @@ import Testing
         #expect(try CronTime(fields).next(after: seconds(from)) == seconds(to), "\(fields) after \(from)")
     }
 
+    @Test func `a word that is no time says what there is, and why there is no reboot`() {
+        let reboot = #expect(throws: CronTime.Malformed.self) { try CronTime("@reboot") }
+        #expect(reboot?.description.contains("@reboot does not exist here") == true)
+        let never = #expect(throws: CronTime.Malformed.self) { try CronTime("@fortnightly") }
+        #expect(never?.description.contains("@daily, @hourly") == true)
+    }
+
     @Test func `with both day fields restricted either of them is enough`() throws {
         // 2026-11-13 is a Friday; every Friday and every 13th are due.
         let time = try CronTime("0 0 13 * 5")

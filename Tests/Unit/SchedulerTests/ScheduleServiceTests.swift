@@ -2,6 +2,7 @@ import Foundation
 import Observability
 import Scheduler
 import ServiceRuntime
+import Synchronization
 import Testing
 
 @Suite struct ScheduleServiceTests {
@@ -32,6 +33,20 @@ import Testing
         #expect(results.failed.value == 1)
         #expect(results.succeeded.value == 0)
         #expect(runtime.metrics.renderPrometheus().contains("result=\"failure\"} 1"))
+    }
+
+    @Test(.timeLimit(.minutes(1))) func `in a JSON log what a job prints are lines of that log`() async throws {
+        let lines = Mutex<[String]>([])
+        let log = Log(format: .json, nowMillis: { 0 }, write: { line in lines.withLock { $0.append(line) } })
+        let own = #"{"ts":"2026-01-01T00:00:00.000Z","level":"info","message":"own"}"#
+        _ = try await run(
+            "echo plain; echo '\(own)'; printf 'last \\033[2J' >&2; sleep 300 & exit 0", ServiceRuntime(log: log))
+        let printed = Array(lines.withLock { $0 }.dropFirst().dropLast())
+        #expect(printed.count == 3)
+        #expect(printed.first?.hasSuffix(#""text":"plain"}"#) == true)
+        #expect(printed.dropFirst().first == own)
+        #expect(printed.last?.hasSuffix(#""text":"last \u001b[2J"}"#) == true)
+        #expect(printed.allSatisfy { $0.hasPrefix(#"{"ts":""#) })
     }
 
     @Test(.timeLimit(.minutes(1))) func `stopping ends a running job and all it started`() async throws {

@@ -22,6 +22,52 @@ import Testing
             ])
     }
 
+    @Test func `a JSON line says who wrote it, a line for a person does not`() {
+        let lines = Lines()
+        let write: @Sendable (String) -> Void = { line in lines.lines.withLock { $0.append(line) } }
+        let origin = LogOrigin(service: "features list", version: "1.0", pid: 7)
+        Log(format: .json, origin: origin, nowMillis: { 0 }, write: write).info("hello", ["a": 1])
+        Log(format: .text(colour: false), origin: origin, nowMillis: { 0 }, write: write).info("hello", ["a": 1])
+        #expect(
+            lines.all == [
+                #"{"ts":"1970-01-01T00:00:00.000Z","level":"info","service":"features list","pid":7,"version":"1.0","message":"hello","a":1}"#,
+                "00:00:00.000 info hello a=1",
+            ])
+        #expect(LogOrigin(service: "s", version: "1").pid > 0)
+    }
+
+    @Test func `progress is a line of a JSON log, whatever the level`() {
+        let lines = Lines()
+        let report = ProgressReport("sending\u{9B}", total: 10, log: lines.log(.error), lineEverySeconds: 0)
+        report.update(to: 4, note: "lag 3")
+        report.finish()
+        #expect(lines.all.count == 2)
+        #expect(
+            lines.all.allSatisfy {
+                $0.hasPrefix(#"{"ts":"2019-01-01T00:00:00.123Z","level":"info","message":"progress","#)
+            })
+        #expect(lines.all.last?.contains(#""done":4,"note":"lag 3","#) == true)
+        #expect(lines.all.last?.contains(#""title":"sending�","total":10}"#) == true)
+    }
+
+    @Test func `a process says what it uses, under the names that others use too`() throws {
+        let metrics = MetricsRegistry()
+        ProcessMetrics.register(in: metrics, version: "1.2", command: "serve")
+        let text = metrics.renderPrometheus()
+        #expect(text.contains("needletail_build_info{version=\"1.2\",command=\"serve\"} 1\n"))
+        #expect(text.contains("# TYPE process_cpu_seconds_total counter\n"))
+        func value(_ name: String) -> Double {
+            let line = text.split(separator: "\n").first { $0.hasPrefix(name + " ") }
+            return line.flatMap { Double($0.dropFirst(name.count + 1)) } ?? -1
+        }
+        #expect(value("process_cpu_seconds_total") > 0)
+        #expect((1e6...1e12).contains(value("process_resident_memory_bytes")))
+        #expect(value("process_virtual_memory_bytes") > value("process_resident_memory_bytes"))
+        #expect(value("process_open_fds") >= 3 && value("process_open_fds") < value("process_max_fds"))
+        let now = Double(WallClock.nowMillis()) / 1000
+        #expect(value("process_start_time_seconds") > now - 86_400 && value("process_start_time_seconds") <= now + 2)
+    }
+
     @Test func `lines below the level are not written`() {
         let lines = Lines()
         let log = lines.log(.warning)

@@ -1,5 +1,5 @@
 import Observability
-import ServiceRuntime
+@testable import ServiceRuntime
 import Synchronization
 import Testing
 
@@ -17,6 +17,14 @@ private struct ListCommand: Command {
     static let name = "words list"
     static let summary = "List words."
     static let example = "needletail words list"
+    static let isReadOnly = true
+    static let settings: [any SettingProtocol] = []
+    func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {}
+}
+private struct ApplyCommand: Command {
+    static let name = "words apply"
+    static let summary = "Write words."
+    static let example = "needletail words apply"
     static let settings: [any SettingProtocol] = []
     func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {}
 }
@@ -24,7 +32,7 @@ private struct ListCommand: Command {
 @Suite struct CommandLineTests {
     private let program = CommandLineProgram(
         name: "needletail", version: "1.2.3", summary: "tests.",
-        groups: [CommandGroup("Words", [EchoCommand.self, ListCommand.self])])
+        groups: [CommandGroup("Words", [EchoCommand.self, ListCommand.self, ApplyCommand.self])])
 
     private func printed(_ words: String...) throws -> String {
         guard case .print(let text) = try program.request(words) else { return "" }
@@ -34,7 +42,9 @@ private struct ListCommand: Command {
     @Test func `help lists every command under its heading`() throws {
         let help = try printed("--help")
         #expect(try help == printed() && help == printed("help"))
-        #expect(help.contains("Words\n  echo          Say it again.\n  words list    List words.\n"))
+        #expect(
+            help.contains(
+                "Words\n  echo          Say it again.\n  words list    List words.\n  words apply   Write words.\n"))
         #expect(try printed("--version") == "needletail 1.2.3")
     }
 
@@ -66,6 +76,25 @@ private struct ListCommand: Command {
         #expect(error?.message.contains("Did you mean `needletail echo`?") == true)
     }
 
+    @Test func `a family takes no option but help`() throws {
+        let error = #expect(throws: CommandError.self) { try program.request(["words", "--no-such-flag"]) }
+        #expect(error?.exitCode == .usage)
+        #expect(error?.message.contains("--no-such-flag") == true)
+        #expect(try printed("words", "--help") == printed("words"))
+        #expect(try printed("words", "--help", "list") == printed("words", "list", "--help"))
+    }
+
+    @Test func `a command that writes is suggested only for a slip in its own name`() {
+        func message(_ words: String...) -> String {
+            #expect(throws: CommandError.self) { try program.request(words) }?.message ?? ""
+        }
+        #expect(message("words", "aply").contains("Did you mean `needletail words apply`?"))
+        #expect(message("words", "app").contains("Did you mean `needletail words apply`?"))
+        #expect(!message("words", "verify").contains("Did you mean"))
+        #expect(!message("words", "reply").contains("Did you mean"))
+        #expect(message("words", "lis").contains("Did you mean `needletail words list`?"))
+    }
+
     @Test func `all settings print once, without secrets`() throws {
         let table = try printed("settings", "--format", "markdown")
         #expect(table.contains("| `COUNT` | `--count N` | `1` | How often. | echo |"))
@@ -73,6 +102,12 @@ private struct ListCommand: Command {
         let file = try printed("settings", "--format", "env")
         #expect(file.contains("# How often. (a whole number from 1 to 9)\n#COUNT=1\n"))
         #expect(!file.contains("s3cret"))
+        #expect(
+            table.contains(
+                "| `REDIS_PORT` |  | `16379` | Port of the Redis that `make up` starts. | make up, `REDIS_URL` |"))
+        #expect(file.contains("\n#KAFKA_PORT=19092\n") && file.contains("\n#DATA=\n"))
+        #expect(
+            program.knownVariables.isSuperset(of: ["COUNT", "SCHEDULE_ADMIN_PORT", "NEEDLETAIL_ROWS", "LOG_LEVEL"]))
     }
 }
 
@@ -186,6 +221,31 @@ private struct ListCommand: Command {
             try await ServiceRuntime().waiting(for: "Redis") { throw CommandError(.configuration, "bad URL") }
         }
         #expect(error?.exitCode == .configuration)
+    }
+
+    @Test func `a command that was stopped while it waited exits as unfinished, a service cleanly`() async {
+        for (hasEnd, code) in [(true, ExitCode.temporaryFailure), (false, .success)] {
+            let runtime = ServiceRuntime(hasEnd: hasEnd)
+            let error = await #expect(throws: CommandError.self) {
+                try await runtime.waiting(for: "Redis") {
+                    runtime.interrupt()
+                    throw Failure()
+                }
+            }
+            #expect(error?.exitCode == code)
+            #expect(error?.message.contains("Redis did not answer yet") == hasEnd)
+        }
+    }
+
+    @Test func `work that is done is not an interruption`() {
+        let runtime = ServiceRuntime()
+        runtime.stop()
+        #expect(runtime.isStopping && !runtime.isInterrupted)
+        runtime.interrupt()
+        #expect(runtime.isInterrupted)
+        let error = runtime.stopped("3 of 10 rows are sent")
+        #expect(error.exitCode == .temporaryFailure)
+        #expect(error.message == "stopped before its end: 3 of 10 rows are sent.")
     }
 
     @Test func `blocking work runs on a thread of its own and its error comes back`() async throws {

@@ -42,7 +42,7 @@ import Testing
         #expect(try read(["--loop=false"])[Self.loop] == false)
         #expect(try read([])[Self.limit] == nil)
         #expect(try read([])[.adminPort] == nil)
-        #expect(try read([])[.redisURL] == "redis://127.0.0.1:16379")
+        #expect(try read([])[.redisURL] == "redis://127.0.0.1:16379?passfile=var/redis.pass")
         #expect(try read(["--batch-events", "1_000"])[Self.batch] == 1000)
     }
 
@@ -96,6 +96,25 @@ import Testing
         #expect(error?.message.contains("--input") == true)
     }
 
+    @Test func `a default address follows the port that make up moved`() throws {
+        #expect(try read([], ["REDIS_PORT": "17000"])[.redisURL] == "redis://127.0.0.1:17000?passfile=var/redis.pass")
+        let filed = try read([], dotEnv: ["REDIS_PORT": "17001"])
+        #expect(filed[.redisURL] == "redis://127.0.0.1:17001?passfile=var/redis.pass")
+        #expect(filed.environment["REDIS_URL"] == filed[.redisURL])
+        #expect(!filed.isGiven(.redisURL as Setting<String>))
+        #expect(try read([], ["REDIS_PORT": "17002"], dotEnv: ["REDIS_PORT": "17001"])[.redisURL].contains(":17002?"))
+        #expect(try read([], ["REDIS_PORT": "17002", "REDIS_URL": "redis://r:1"])[.redisURL] == "redis://r:1")
+        let port = Setting<Int>("port", default: 19092, in: 0...65_535, help: "A port.").following(.kafka)
+        #expect(try Settings([], declared: [port], environment: ["KAFKA_PORT": "19093"])[port] == 19093)
+    }
+
+    @Test(arguments: ["0", "65536", "x", "-1"])
+    func `a moved port that is none is refused by its name`(text: String) {
+        let error = #expect(throws: CommandError.self) { try read([], dotEnv: ["REDIS_PORT": text]) }
+        #expect(error?.exitCode == .configuration)
+        #expect(error?.message == "REDIS_PORT in .env: \"\(text)\" is not a whole number from 1 to 65535.")
+    }
+
     @Test func `definitions see flags, variables, the file and defaults`() throws {
         let environment = try read(["--batch-events", "9"], ["HOME": "/h", "RATE": "3"], dotEnv: ["OTHER": "o"])
             .environment
@@ -103,7 +122,7 @@ import Testing
         #expect(environment["HOME"] == "/h")
         #expect(environment["RATE"] == "3")
         #expect(environment["OTHER"] == "o")
-        #expect(environment["REDIS_URL"] == "redis://127.0.0.1:16379")
+        #expect(environment["REDIS_URL"] == "redis://127.0.0.1:16379?passfile=var/redis.pass")
     }
 
     @Test func `an env file may hold comments, quotes and exports`() {

@@ -115,6 +115,36 @@ import TransactionData
         #expect(try read(text) == expected)
     }
 
+    @Test(arguments: [
+        (";", "\n"), (";", "\r\n"), ("\t", "\n"), ("|", "\n"), (",", "\r\n"),
+    ])
+    func `a line before the header names the separator`(mark: String, end: String) throws {
+        for start in ["", "\u{FEFF}"] {
+            let text = "\(start)sep=\(mark)\(end)a\(mark)b\(end)\"1\(mark)2\"\(mark)3,5;6\(end)"
+            let reader = try CSVReader(ByteSource(bytes: Array(text.utf8), name: "test.csv"))
+            #expect(reader.header == ["a", "b"])
+            #expect(try reader.next())
+            #expect(reader.line == 3)
+            // The quoted cell keeps the mark; the other is cut where it holds one.
+            #expect(reader.text(0) == "1\(mark)2")
+            #expect(reader.text(1) == (mark == "," ? "3" : mark == ";" ? "3,5" : "3,5;6"))
+            #expect(try !reader.next())
+        }
+    }
+
+    @Test(arguments: ["sep=", "sep=;", "sep=;x", "sep=,,\n", "sep=\n", "sepa=;\n1\n"])
+    func `what only looks like such a line is a header`(text: String) throws {
+        let reader = try CSVReader(ByteSource(bytes: Array(text.utf8), name: "test.csv"))
+        #expect(reader.header.first?.hasPrefix("sep") == true)
+    }
+
+    @Test(arguments: [(";", "`;`: put a line `sep=;`"), ("\t", "tabs: put a line `sep=<tab>`")])
+    func `another separator is told with the line that reads it`(mark: String, cure: String) throws {
+        let reader = try CSVReader(ByteSource(bytes: Array("a\(mark)b\n1\(mark)2\n".utf8), name: "test.csv"))
+        let error = #expect(throws: CSVError.self) { try reader.columns(["a", "b"]) }
+        #expect(error?.description.contains("its columns are separated by \(cure) before the header") == true)
+    }
+
     @Test func `every missing column is named at once`() throws {
         let reader = try CSVReader(ByteSource(bytes: Array("b,c,a,c\n".utf8), name: "test.csv"))
         #expect(try reader.columns(["a", "b"]) == [2, 0])

@@ -58,7 +58,9 @@ import TransactionData
         for case .malformed(let line, let error) in outcomes { malformed[line] = error.description }
         #expect(outcomes.count == rows.count)
         #expect(malformed.keys.sorted() == [3, 4, 5, 8, 9, 10, 11])
-        #expect(malformed[3] == "amt: is not decimal(2): \"12.345\"")
+        #expect(
+            malformed[3]
+                == "amt: is not decimal(2): \"12.345\"; decimal(2, round) in the source rounds it, half to even")
         #expect(malformed[4] == "the row has 24 cells, the header 23")
         #expect(malformed[8]?.contains("yyyy-MM-dd HH:mm:ss") == true)
         #expect(malformed[9] == "is_fraud: is neither 0 nor 1")
@@ -134,7 +136,8 @@ import TransactionData
         }
         let schema = Reference.schema(timeFormat: "unix_seconds", eventTime: "unix_time")
         let outcomes = try Reference.outcomes(Reference.file(rows), schema: schema)
-        #expect(outcomes.map { if case .row = $0 { true } else { false } } == [true, false, false, false, false, false])
+        #expect(
+            outcomes.map { if case .row = $0 { true } else { false } } == [true, false, false, false, false, false])
         guard case .malformed(3, let error) = outcomes[1] else {
             Issue.record("\(outcomes[1])")
             return

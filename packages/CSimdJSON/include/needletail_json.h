@@ -61,6 +61,9 @@ int32_t nj_parse(nj_parser *parser, const uint8_t *bytes, size_t length);
 /// Gives back what a large document needed; a small one's room is kept. The values of the last document are gone.
 void nj_trim(nj_parser *parser);
 
+/// Bytes the parser keeps for the next document.
+size_t nj_held_bytes(const nj_parser *parser);
+
 /// The values of the last document, `nj_node_count` of them, the root first.
 const nj_node *nj_nodes(const nj_parser *parser);
 size_t nj_node_count(const nj_parser *parser);

@@ -1,4 +1,4 @@
-/// The keys of the online store.
+/// The keys of the online store; what is stored under them: docs/design.md, Formats.
 public enum OnlineKeys {
     /// One entity's blob in one view: `{project}:{view}:{hash8}:{entity}`.
     public static func blob(project: String, view: String, hash8: String, entity: String) -> String {

@@ -13,7 +13,7 @@ public enum OnlineFault: Error, Hashable, Sendable, CaseIterable {
 }
 
 /// What the values of the online store mean: the one table for everybody who reads them. What to do about a fault is the
-/// caller's: the API degrades its answer, `get-online` says it, the transformer rebuilds.
+/// caller's: the API degrades its answer, `get-online` says it, the transformer rebuilds. See docs/design.md, What is stored is not trusted.
 ///
 ///     blob \ watermark      absent or unreadable    below its target          complete
 ///     absent                unknown                 unknown                   new entity (unless known: then lost)

@@ -5,6 +5,7 @@
 /// Written last, after the blobs it speaks of, and only by compare-and-set from exactly what its owner left. While it is below
 /// its target a rebuild is under way: a blob that must exist may be missing, so no reader may take its absence for a fact.
 /// Nothing read from a store is trusted: what does not decode is as good as absent, and is planted over.
+/// See docs/design.md, Recovery.
 public struct Watermark: Hashable, Sendable {
     /// Generations and offsets are below this. More can only be damage, and arithmetic on what is below cannot overflow.
     public static let end: Int64 = 1 << 62

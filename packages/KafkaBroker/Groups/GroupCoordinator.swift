@@ -11,6 +11,10 @@ struct GroupCoordinator {
 
     /// How long a group without members and positions is remembered.
     static let idleGroupMillis: Int64 = 600_000
+    /// Most groups; above it those without members and positions go, the longest idle first.
+    static let maxGroups = 10_000
+    /// Most bytes held for the members of all groups.
+    static let maxBytes = 512 << 20
 
     private(set) var store: OffsetStore
     let initialDelayMillis: Int64
@@ -18,6 +22,10 @@ struct GroupCoordinator {
     private var parked: [UInt64: Parked] = [:]
     private var nextToken: UInt64 = 1
     private var isDirty = false
+    /// Whether the file came into its place since it was last synchronised.
+    private var isRenamed = false
+    /// Bytes that members brought along since they were last counted, and those that were counted then.
+    private var heldBytes = 0
     /// Why the last write failed, for the caller to report.
     private(set) var lastFailure: LogError?
 
@@ -33,10 +41,11 @@ struct GroupCoordinator {
     }
 
     /// The file to synchronise when something was written since the last time.
-    mutating func takeDirtyFile() -> LogFile? {
+    mutating func takeDirtyFile() -> (file: LogFile, hasNewName: Bool)? {
         guard isDirty else { return nil }
         isDirty = false
-        return store.currentFile
+        defer { isRenamed = false }
+        return (store.currentFile, isRenamed)
     }
 
     mutating func park(_ request: Parked) -> UInt64 {
@@ -47,8 +56,12 @@ struct GroupCoordinator {
 
     /// Lets `change` act on a group, made if need be, and carries out what follows. Answers go out after the state is
     /// settled, so that what they set off meets a consistent group.
+    ///
+    /// `nowMillis` is monotonic time, for a wall clock that is set would end or prolong everybody's session; what goes to
+    /// the disk carries `wallMillis`.
     mutating func change(
-        _ name: String, creating: Bool, nowMillis: Int64, _ change: (inout GroupState) -> [GroupState.Action]
+        _ name: String, creating: Bool, nowMillis: Int64, wallMillis: Int64,
+        _ change: (inout GroupState) -> [GroupState.Action]
     ) -> [() -> Void] {
         guard
             var group = groups[name]
@@ -69,7 +82,7 @@ struct GroupCoordinator {
                     try store.note(
                         name,
                         GroupRecord(
-                            generation: group.generation, protocolType: group.protocolType, changedMillis: nowMillis))
+                            generation: group.generation, protocolType: group.protocolType, changedMillis: wallMillis))
                 }
             }
         }
@@ -81,13 +94,43 @@ struct GroupCoordinator {
     mutating func write(_ change: (inout OffsetStore) throws(LogError) -> Void) -> Bool {
         do throws(LogError) {
             try change(&store)
-            try store.rewriteIfWorthwhile()
         } catch {
             lastFailure = error
             return false
         }
         isDirty = true
         return true
+    }
+
+    /// Whether a group of this name is there or may be made; makes room by forgetting one that nobody needs.
+    mutating func hasRoom(for name: String) -> Bool {
+        guard groups[name] == nil, groups.count >= Self.maxGroups else { return true }
+        let idle = groups.values.filter {
+            $0.phase == .empty && $0.pending.isEmpty && (store.offsets[$0.id] ?? [:]).isEmpty
+        }
+        // Several at once: looking for them costs more than making them again.
+        for group in idle.sorted(by: { $0.emptySinceMillis < $1.emptySinceMillis }).prefix(Self.maxGroups / 100) {
+            _ = delete(group.id)
+        }
+        return groups.count < Self.maxGroups
+    }
+
+    /// Whether a member may bring along `count` more bytes.
+    mutating func mayHold(_ count: Int) -> Bool {
+        guard count <= Self.maxBytes else { return false }
+        if heldBytes > Self.maxBytes - count { heldBytes = groups.values.reduce(0) { $0 + $1.heldBytes() } }
+        guard heldBytes <= Self.maxBytes - count else { return false }
+        heldBytes += count
+        return true
+    }
+
+    /// The job that rewrites the file of positions without its history, when that is most of it; on another thread.
+    mutating func beginRewrite() -> OffsetStore.RewriteJob? { store.beginRewrite() }
+
+    /// Takes the rewritten file into use, or goes on with the old one.
+    mutating func endRewrite(_ job: OffsetStore.RewriteJob, isWritten: Bool) {
+        store.endRewrite(job, isWritten: isWritten)
+        (isDirty, isRenamed) = (true, true)
     }
 
     mutating func takeFailure() -> LogError? {
@@ -104,26 +147,29 @@ struct GroupCoordinator {
         return .none
     }
 
-    /// Removes positions in partitions of a topic that is gone.
-    mutating func forget(topic: String) {
+    /// Removes positions in partitions of topics that are gone.
+    mutating func forget(topics: Set<String>) {
         for (name, positions) in store.offsets {
-            let gone = positions.keys.filter { $0.topic == topic }
+            let gone = positions.keys.filter { topics.contains($0.topic) }
             if !gone.isEmpty { write { store throws(LogError) in try store.forget(name, gone) } }
         }
     }
 
-    /// Removes what groups left that have been empty for long.
-    mutating func forgetOld(nowMillis: Int64, retentionMillis: Int64) {
+    /// Removes what groups left that have been empty for long, by both clocks: a wall clock that is set forward forgets
+    /// nothing. The names of groups that are gone.
+    mutating func forgetOld(nowMillis: Int64, wallMillis: Int64, retentionMillis: Int64) -> [String] {
+        var gone: [String] = []
         for (name, group) in groups where group.phase == .empty && group.pending.isEmpty {
             let positions = store.offsets[name] ?? [:]
             let patience = positions.isEmpty ? min(retentionMillis, Self.idleGroupMillis) : retentionMillis
             guard nowMillis - group.emptySinceMillis > patience else { continue }
-            let old = positions.filter { nowMillis - $0.value.committedMillis > retentionMillis }.map(\.key)
+            let old = positions.filter { wallMillis &- $0.value.committedMillis > retentionMillis }.map(\.key)
             if old.count == positions.count {
-                _ = delete(name)
+                if delete(name) == .none { gone.append(name) }
             } else if !old.isEmpty {
                 write { store throws(LogError) in try store.forget(name, old) }
             }
         }
+        return gone
     }
 }

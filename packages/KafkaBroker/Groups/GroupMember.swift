@@ -27,6 +27,9 @@ struct GroupMember: Equatable, Sendable {
     /// Joined before all with a larger number.
     var order: UInt64 = 0
 
+    /// Bytes held for it.
+    var heldBytes: Int { strategies.reduce(assignment.count) { $0 + $1.metadata.count + $1.name.utf8.count } }
+
     func metadata(of strategy: String?) -> ArraySlice<UInt8> {
         strategies.first { $0.name == strategy }?.metadata ?? []
     }

@@ -6,8 +6,11 @@ extension GroupState {
         guard Self.sessionTimeouts.contains(join.sessionTimeoutMillis) else {
             return [refuse(join, .invalidSessionTimeout)]
         }
-        guard !join.protocolType.isEmpty, !join.strategies.isEmpty else {
+        guard !join.protocolType.isEmpty, !join.strategies.isEmpty, join.strategies.count <= Self.maxStrategies else {
             return [refuse(join, .inconsistentGroupProtocol)]
+        }
+        guard heldBytes(except: join.memberID) <= Self.maxBytes - min(join.heldBytes, Self.maxBytes) else {
+            return [refuse(join, .groupMaxSizeReached)]
         }
         if join.memberID.isEmpty { return joinWithoutID(join, nowMillis: nowMillis) }
 
@@ -30,10 +33,14 @@ extension GroupState {
         }
         if let instance = join.instanceID {
             guard let old = memberID(ofInstance: instance) else {
+                guard members.count + pending.count < Self.maxMembers else {
+                    return [refuse(join, .groupMaxSizeReached)]
+                }
                 return add(join, id: join.freshID, nowMillis: nowMillis)
             }
             return replace(old, by: join, nowMillis: nowMillis)
         }
+        guard members.count + pending.count < Self.maxMembers else { return [refuse(join, .groupMaxSizeReached)] }
         guard join.mustKnowItsID else { return add(join, id: join.freshID, nowMillis: nowMillis) }
         pending[join.freshID] = nowMillis + join.sessionTimeoutMillis
         return [refuse(join, .memberIDRequired, memberID: join.freshID)]
@@ -81,6 +88,7 @@ extension GroupState {
         member.joinToken = nil
         member.syncToken = nil
         members[join.freshID] = member
+        if let instance = member.instanceID { instances[instance] = join.freshID }
         if phase == .stable && isUnchanged {
             // No rebalance. It is answered as a follower even when it leads: it fetches the part it had.
             refresh(join.freshID, nowMillis: nowMillis)
@@ -107,6 +115,7 @@ extension GroupState {
         var actions: [Action] = []
         if phase == .stable || phase == .completing { actions += prepare(nowMillis: nowMillis, completing: false) }
         members[id] = member
+        if let instance = member.instanceID { instances[instance] = id }
         actions += park(join, id: id, nowMillis: nowMillis)
         if wasEmpty {
             phase = .preparing
@@ -143,12 +152,18 @@ extension GroupState {
 
     /// Whether a member can share something with all the others.
     private func accepts(_ join: Join, replacing id: String? = nil) -> Bool {
-        let others = members.values.filter { $0.id != id }
-        guard !others.isEmpty else { return true }
-        return join.protocolType == protocolType
-            && join.strategies.contains { wanted in
-                others.allSatisfy { $0.strategies.contains { $0.name == wanted.name } }
-            }
+        guard members.values.contains(where: { $0.id != id }) else { return true }
+        guard join.protocolType == protocolType else { return false }
+        return !common(Set(join.strategies.map(\.name)), except: id).isEmpty
+    }
+
+    /// Those of `names` that every member knows, but for one of them.
+    private func common(_ names: Set<String>, except id: String? = nil) -> Set<String> {
+        var common = names
+        for member in members.values where member.id != id && !common.isEmpty {
+            common.formIntersection(member.strategies.map(\.name))
+        }
+        return common
     }
 
     private func refuse(_ join: Join, _ error: ErrorCode, memberID: String? = nil) -> Action {
@@ -204,19 +219,19 @@ extension GroupState {
             members[member.id] = nil
             if leader == member.id { leader = nil }
         }
+        let joined = ordered.filter { $0.joinToken != nil }
+        if joined.isEmpty && !members.isEmpty {
+            // Only static members that are away: wait for them until their sessions end. No generation begins by that.
+            rebalanceDeadlineMillis = nowMillis + max(longestRebalance, Self.rebalanceTimeouts.lowerBound)
+            return []
+        }
         rebalanceDeadlineMillis = nil
         generation = generation == .max ? 1 : generation + 1
-        guard !members.isEmpty else {
+        guard let first = joined.first else {
             phase = .empty
             strategy = nil
             leader = nil
             emptySinceMillis = nowMillis
-            return [.generationChanged]
-        }
-        let joined = ordered.filter { $0.joinToken != nil }
-        guard let first = joined.first else {
-            // Only static members that are away: wait for them until their sessions end.
-            rebalanceDeadlineMillis = nowMillis + max(longestRebalance, 1)
             return [.generationChanged]
         }
         if leader.flatMap({ members[$0]?.joinToken }) == nil { leader = first.id }
@@ -237,9 +252,8 @@ extension GroupState {
     /// Each member votes for the first of its strategies that all know; most votes win, the earlier one on a tie.
     private func elect() -> String? {
         let all = ordered
-        let common = (all.first?.strategies ?? []).map(\.name).filter { name in
-            all.allSatisfy { $0.strategies.contains { $0.name == name } }
-        }
+        let names = (all.first?.strategies ?? []).map(\.name)
+        let common = common(Set(names))
         var votes: [String: Int] = [:]
         for member in all {
             if let choice = member.strategies.first(where: { common.contains($0.name) }) {
@@ -247,6 +261,6 @@ extension GroupState {
             }
         }
         let most = votes.values.max() ?? 0
-        return common.first { votes[$0, default: 0] == most }
+        return names.first { common.contains($0) && votes[$0, default: 0] == most }
     }
 }

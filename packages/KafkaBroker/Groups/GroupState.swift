@@ -36,9 +36,18 @@ struct GroupState: Equatable, Sendable {
         var mustKnowItsID: Bool
         /// The id a member without one gets.
         var freshID: String
+
+        /// Bytes that a member of these words holds.
+        var heldBytes: Int { strategies.reduce(0) { $0 + $1.metadata.count + $1.name.utf8.count } }
     }
 
     static let sessionTimeouts: ClosedRange<Int64> = 6_000...1_800_000
+    /// What a rebalance timeout is brought into: none at all would begin a generation every millisecond.
+    static let rebalanceTimeouts: ClosedRange<Int64> = 1_000...86_400_000
+    /// Most members of a group, those that were given an id and have not come back included.
+    static let maxMembers = 2_000
+    /// Most strategies of one member, and most bytes that all members of a group bring along or are given.
+    static let maxStrategies = 100, maxBytes = 64 << 20
     /// How long a member that has never been in a generation may wait for one.
     static let newMemberMillis: Int64 = 300_000
 
@@ -51,6 +60,8 @@ struct GroupState: Equatable, Sendable {
     var strategy: String?
     var leader: String?
     var members: [String: GroupMember] = [:]
+    /// Static members' ids by their names.
+    var instances: [String: String] = [:]
     /// Ids given out that have not come back, with the time they lapse.
     var pending: [String: Int64] = [:]
     /// Since when nobody is in it.
@@ -70,7 +81,12 @@ struct GroupState: Equatable, Sendable {
     /// Members in the order they came.
     var ordered: [GroupMember] { members.values.sorted { $0.order < $1.order } }
 
-    func memberID(ofInstance instance: String) -> String? { members.values.first { $0.instanceID == instance }?.id }
+    func memberID(ofInstance instance: String) -> String? { instances[instance] }
+
+    /// Bytes held for the members, but for one of them.
+    func heldBytes(except id: String? = nil) -> Int {
+        members.values.reduce(0) { $0 + ($1.id == id ? 0 : $1.heldBytes) }
+    }
 
     /// Checks who speaks: the error of a member that is unknown, replaced, or of another generation.
     func refusal(memberID: String, instanceID: String?, generation: Int32?) -> ErrorCode? {
@@ -129,6 +145,9 @@ struct GroupState: Equatable, Sendable {
             var actions = release(sync: memberID, .rebalanceInProgress)  // A repeat takes the place of the first.
             members[memberID]?.syncToken = token
             guard memberID == leader else { return actions }
+            guard assignments.reduce(0, { $0 + (members[$1.key] == nil ? 0 : $1.value.count) }) <= Self.maxBytes else {
+                return actions + release(sync: memberID, .groupMaxSizeReached)
+            }
             phase = .stable
             syncDeadlineMillis = nil
             for id in members.keys { members[id]?.assignment = assignments[id] ?? [] }
@@ -147,17 +166,34 @@ struct GroupState: Equatable, Sendable {
         return [.synced(token: token, response)]
     }
 
-    /// Somebody goes, named by id or by static name.
-    mutating func leave(memberID: String, instanceID: String?, nowMillis: Int64) -> (ErrorCode, [Action]) {
-        var id = memberID
-        if let instanceID {
-            guard let present = self.memberID(ofInstance: instanceID) else { return (.unknownMemberID, []) }
-            guard memberID.isEmpty || memberID == present else { return (.fencedInstanceID, []) }
-            id = present
+    /// Who goes, named by id or by static name.
+    struct Leaving: Hashable, Sendable {
+        var memberID: String
+        var instanceID: String?
+    }
+
+    /// Some go, all at once: the others share anew only once. The error of each, or none.
+    mutating func leave(_ leaving: [Leaving], nowMillis: Int64) -> ([ErrorCode], [Action]) {
+        var gone: [String] = []
+        var known: Set<String> = []
+        var wasPending = false
+        let codes = leaving.map { who -> ErrorCode in
+            var id = who.memberID
+            if let instanceID = who.instanceID {
+                guard let present = self.memberID(ofInstance: instanceID) else { return .unknownMemberID }
+                guard id.isEmpty || id == present else { return .fencedInstanceID }
+                id = present
+            }
+            if pending.removeValue(forKey: id) != nil {
+                wasPending = true
+                return .none
+            }
+            guard members[id] != nil, known.insert(id).inserted else { return .unknownMemberID }
+            gone.append(id)
+            return .none
         }
-        if pending.removeValue(forKey: id) != nil { return (.none, completeIfReady(nowMillis: nowMillis)) }
-        guard members[id] != nil else { return (.unknownMemberID, []) }
-        return (.none, remove([id], nowMillis: nowMillis))
+        if !gone.isEmpty { return (codes, remove(gone, nowMillis: nowMillis)) }
+        return (codes, wasPending ? completeIfReady(nowMillis: nowMillis) : [])
     }
 
     /// Takes members out and lets the others share anew.
@@ -170,7 +206,7 @@ struct GroupState: Equatable, Sendable {
                 response.error = .unknownMemberID
                 actions.append(.joined(token: token, response))
             }
-            members[id] = nil
+            if let instance = members.removeValue(forKey: id)?.instanceID { instances[instance] = nil }
             if leader == id { leader = nil }
         }
         switch phase {

@@ -37,10 +37,16 @@ struct OffsetStore {
     static let fileName = "__offsets.log"
     /// Rewriting starts at this size, when the file is four times what it would be.
     static let smallestRewrite = 1 << 20
+    /// Most bytes of positions that are kept; above it a commit that brings new ones is refused.
+    static let maxLiveSize = 256 << 20
 
     private let path: String
     private var file: LogFile
     private(set) var size = 0
+    /// What the file would be without its history.
+    private(set) var liveSize = 0
+    /// Entries stored since a rewriting began; nil while there is none.
+    private var behindRewrite: [UInt8]?
     private(set) var offsets: [String: [TopicPartition: CommittedOffset]] = [:]
     private(set) var groups: [String: GroupRecord] = [:]
     /// Bytes cut off at the start: an entry that was not whole.
@@ -48,7 +54,9 @@ struct OffsetStore {
 
     init(folder: String) throws(LogError) {
         path = folder + "/" + Self.fileName
+        Files.remove(path + Self.rewriteSuffix)  // Left by a broker that died while it was rewriting.
         file = try LogFile(path: path, create: true)
+        Files.makePrivate(path)
         let bytes = try file.read(try file.size(), at: 0)
         var reader = ByteReader(bytes[...])
         while let entry = Self.nextEntry(&reader) {
@@ -77,16 +85,24 @@ struct OffsetStore {
             var committed = CommittedOffset(offset: try reader.read(), leaderEpoch: try reader.read())
             committed.committedMillis = try reader.read()
             try reader.string(&committed.metadata)
-            offsets[group, default: [:]][partition] = committed
-        case .forgetOffset: offsets[group]?[try Self.partition(&reader)] = nil
+            let before = offsets[group, default: [:]].updateValue(committed, forKey: partition)
+            liveSize += Self.size(group, partition, committed) - (before.map { Self.size(group, partition, $0) } ?? 0)
+        case .forgetOffset:
+            let partition = try Self.partition(&reader)
+            if let before = offsets[group]?.removeValue(forKey: partition) {
+                liveSize -= Self.size(group, partition, before)
+            }
         case .group:
             var record = GroupRecord(generation: try reader.read())
             record.changedMillis = try reader.read()
             try reader.string(&record.protocolType)
-            groups[group] = record
+            let before = groups.updateValue(record, forKey: group)
+            liveSize += Self.size(group, record) - (before.map { Self.size(group, $0) } ?? 0)
         case .forgetGroup:
-            offsets[group] = nil
-            groups[group] = nil
+            for (partition, before) in offsets.removeValue(forKey: group) ?? [:] {
+                liveSize -= Self.size(group, partition, before)
+            }
+            if let before = groups.removeValue(forKey: group) { liveSize -= Self.size(group, before) }
         }
     }
 
@@ -127,6 +143,15 @@ struct OffsetStore {
         return writer.output
     }
 
+    /// Bytes of the entries in the file, with their frames.
+    private static func size(_ group: String, _ partition: TopicPartition, _ committed: CommittedOffset) -> Int {
+        39 + group.utf8.count + partition.topic.utf8.count + committed.metadata.utf8.count
+    }
+
+    private static func size(_ group: String, _ record: GroupRecord) -> Int {
+        25 + group.utf8.count + record.protocolType.utf8.count
+    }
+
     private static func framed(_ entries: [[UInt8]]) -> [UInt8] {
         var writer = ByteWriter()
         for entry in entries {
@@ -148,6 +173,7 @@ struct OffsetStore {
             throw error
         }
         size += bytes.count
+        behindRewrite?.append(contentsOf: bytes)
         for entry in entries { try? apply(entry[...]) }
     }
 
@@ -165,16 +191,55 @@ struct OffsetStore {
 
     mutating func forget(group: String) throws(LogError) { try store([Self.head(.forgetGroup, group).output]) }
 
-    /// Rewrites the file without history when that is most of it.
-    mutating func rewriteIfWorthwhile() throws(LogError) {
-        guard size >= Self.smallestRewrite else { return }
-        let live = Self.framed(
-            groups.map { Self.groupEntry($0.key, $0.value) }
-                + offsets.flatMap { group, positions in positions.map { Self.commitEntry(group, $0.key, $0.value) } })
-        guard size > 4 * live.count else { return }
-        try Files.replace(path, with: live)
-        file = try LogFile(path: path, create: false)
-        size = live.count
+    private static let rewriteSuffix = ".new"
+
+    /// Writes what is live into a file of its own; on any thread.
+    struct RewriteJob: Sendable {
+        fileprivate let path: String
+        fileprivate let offsets: [String: [TopicPartition: CommittedOffset]]
+        fileprivate let groups: [String: GroupRecord]
+        fileprivate let size: Int
+
+        func run() throws(LogError) {
+            let live = OffsetStore.encoded(groups, offsets)
+            let file = try LogFile(path: path, create: true)
+            try file.truncate(to: 0)
+            try file.write(live[...], at: 0)
+            try file.synchronize()
+        }
+    }
+
+    /// What the file would hold without its history.
+    var rewritten: [UInt8] { Self.encoded(groups, offsets) }
+
+    private static func encoded(
+        _ groups: [String: GroupRecord], _ offsets: [String: [TopicPartition: CommittedOffset]]
+    ) -> [UInt8] {
+        framed(
+            groups.map { groupEntry($0.key, $0.value) }
+                + offsets.flatMap { group, positions in positions.map { commitEntry(group, $0.key, $0.value) } })
+    }
+
+    /// The job that rewrites the file without history, when that is most of it.
+    mutating func beginRewrite() -> RewriteJob? {
+        guard size >= Self.smallestRewrite, size > 4 * liveSize, behindRewrite == nil else { return nil }
+        behindRewrite = []
+        return RewriteJob(path: path + Self.rewriteSuffix, offsets: offsets, groups: groups, size: liveSize)
+    }
+
+    /// Puts what was stored meanwhile behind what the job wrote, and the new file in the old one's place. When that is not
+    /// possible the old file stays in use.
+    mutating func endRewrite(_ job: RewriteJob, isWritten: Bool) {
+        let rest = behindRewrite ?? []
+        behindRewrite = nil
+        do {
+            guard isWritten else { return Files.remove(job.path) }
+            let rewritten = try LogFile(path: job.path, create: false)
+            try rewritten.write(rest[...], at: job.size)
+            try Files.move(job.path, to: path)
+            file = rewritten
+            size = job.size + rest.count
+        } catch { Files.remove(job.path) }
     }
 
     /// For synchronising on another thread.

@@ -40,8 +40,9 @@ final class LogFile: Sendable {
     let path: String
     let descriptor: Int32
 
+    /// Opens a file; one that is made is its owner's alone, for records are other people's data.
     init(path: String, create: Bool) throws(LogError) {
-        let descriptor = unsafe open(path, (create ? O_CREAT : 0) | O_RDWR | O_CLOEXEC, 0o644)
+        let descriptor = unsafe open(path, (create ? O_CREAT : 0) | O_RDWR | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw .storage(operation: "open", path: path, errno: errno) }
         self.path = path
         self.descriptor = descriptor
@@ -124,11 +125,14 @@ enum Files {
     /// Replaces `path` so that after a crash either the old or the new content is there.
     static func replace(_ path: String, with bytes: [UInt8]) throws(LogError) {
         let temporary = path + ".tmp"
-        do {
+        do throws(LogError) {
             let file = try LogFile(path: temporary, create: true)
             try file.truncate(to: 0)
             try file.write(bytes[...], at: 0)
             try file.synchronize()
+        } catch {
+            remove(temporary)  // On a full disk its part is needed elsewhere.
+            throw error
         }
         guard unsafe rename(temporary, path) == 0 else {
             throw .storage(operation: "rename", path: path, errno: errno)
@@ -159,14 +163,19 @@ enum Files {
         guard fsync(descriptor) == 0 else { throw .storage(operation: "sync", path: path, errno: errno) }
     }
 
-    /// Makes a folder and those above it.
+    /// Takes a file or a folder, made by an earlier version perhaps, out of other users' sight.
+    static func makePrivate(_ path: String, isFolder: Bool = false) {
+        _ = unsafe chmod(path, isFolder ? 0o700 : 0o600)
+    }
+
+    /// Makes a folder and those above it, for their owner alone.
     static func makeFolder(_ path: String) throws(LogError) {
-        guard unsafe mkdir(path, 0o755) != 0 else { return }
+        guard unsafe mkdir(path, 0o700) != 0 else { return }
         switch errno {
         case EEXIST: return
         case ENOENT where path != parent(of: path):
             try makeFolder(parent(of: path))
-            guard unsafe mkdir(path, 0o755) == 0 || errno == EEXIST else { fallthrough }
+            guard unsafe mkdir(path, 0o700) == 0 || errno == EEXIST else { fallthrough }
         default: throw .storage(operation: "make folder", path: path, errno: errno)
         }
     }

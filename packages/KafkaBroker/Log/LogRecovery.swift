@@ -5,6 +5,9 @@ import KafkaProtocol
 /// A checkpoint says what was on the disk at one moment. What it says is believed where the sizes agree; everything
 /// behind it is scanned batch by batch, and the log ends before the first batch that is not whole and sound.
 enum LogRecovery {
+    /// What a segment leaves behind that was removed although the checkpoint names it.
+    static let goneSuffix = ".gone"
+
     struct Outcome {
         var log: PartitionLog
         /// Bytes cut off behind the last sound batch.
@@ -20,9 +23,19 @@ enum LogRecovery {
     ) throws(LogError) -> Outcome {
         let isNew = !Files.exists(folder)
         try Files.makeFolder(folder)
+        if !isNew { Files.makePrivate(folder, isFolder: true) }
         var known = try Files.contents(folder + "/" + Checkpoint.fileName).flatMap { Checkpoint($0) } ?? Checkpoint()
         if known.topic != topic { known = Checkpoint() }
-        var bases = try Files.list(folder).filter { $0.hasSuffix(".log") }.compactMap { Int64($0.dropLast(4)) }.sorted()
+        let names = try Files.list(folder)
+        var bases = Self.bases(of: names, ".log")
+        // Given up on a full disk before a checkpoint could say so; only at the log's start does that make sense.
+        let gone = Self.bases(of: names, goneSuffix)
+        let knownEnd = known.segments.last?.end
+        while let first = known.segments.first, gone.contains(first.base) { known.segments.removeFirst() }
+        if let last = gone.last {
+            for base in bases where base <= last { remove(folder, base) }
+            bases.removeAll { $0 <= last }
+        }
         // Retention writes the checkpoint first and removes the files after it.
         if let first = known.segments.first {
             for base in bases where base < first.base { remove(folder, base) }
@@ -38,7 +51,7 @@ enum LogRecovery {
         for wanted in known.segments where wanted.size > 0 && !bases.contains(wanted.base) {
             damage = damage ?? .storage(operation: "open", path: path(folder, wanted.base), errno: 2)
         }
-        var expected = known.segments.first?.base ?? bases.first ?? 0
+        var expected = known.segments.first?.base ?? bases.first ?? knownEnd ?? 0
         var isCut = false
         for base in bases {
             let manifest = known.segments.first { $0.base == base }
@@ -87,16 +100,18 @@ enum LogRecovery {
         if segments.isEmpty {
             segments = [try LogSegment(folder: folder, base: expected, create: true, nowMillis: nowMillis)]
         }
+        // Found behind the checkpoint: in the system's hands perhaps, and readable once it is on the disk.
+        if !isNew, damage == nil, segments.contains(where: { $0.hasScanned }) {
+            for segment in segments where segment.hasScanned { try segment.file.synchronize() }
+            try Files.synchronizeFolder(folder)
+        }
         let end = segments[segments.count - 1].end
         let start = min(max(known.logStart, segments[0].base), end)
         let log = PartitionLog(
             folder: folder, topic: topic, partition: partition, leaderEpoch: leaderEpoch, limits: limits,
-            segments: segments, logStart: start, producers: producers)
+            segments: segments, logStart: start, producers: producers, isNew: isNew,
+            doomed: gone.map { folder + "/" + LogSegment.name($0) })
         if let damage { log.fail(damage) }
-        if isNew, let job = log.flushJob() {
-            try job.run()
-            try Files.synchronizeFolder(Files.parent(of: folder))
-        }
         return Outcome(log: log, bytesDropped: dropped, lostRecords: lost, damage: damage)
     }
 
@@ -132,6 +147,11 @@ enum LogRecovery {
         let head = try file.read(min(RecordBatch.headSize, size - position), at: position)
         guard let batch = RecordBatch(head: head[...]), batch.magic == 2 else { return false }
         return batch.size <= size - position
+    }
+
+    /// The numbers in the names of files with `suffix`, in order.
+    private static func bases(of names: [String], _ suffix: String) -> [Int64] {
+        names.filter { $0.hasSuffix(suffix) }.compactMap { Int64($0.dropLast(suffix.count)) }.sorted()
     }
 
     private static func path(_ folder: String, _ base: Int64) -> String {

@@ -4,7 +4,9 @@ import KafkaProtocol
 final class LogSegment {
     let base: Int64
     let file: LogFile
-    let indexPath: String
+    /// The path of its files without their extension.
+    let stem: String
+    var indexPath: String { stem + ".index" }
     /// Offset behind the last record, bytes of whole batches, and the latest time in them (−1: none).
     private(set) var end: Int64
     private(set) var size = 0
@@ -17,12 +19,13 @@ final class LogSegment {
     private(set) var savedIndexChecksum: UInt32 = 0
     /// Bytes whose checksums this process has seen: appended by it, or read and checked.
     private var checked = 0..<0
+    /// Whether recovery found batches in it that no checkpoint counts.
+    private(set) var hasScanned = false
 
     init(folder: String, base: Int64, create: Bool, nowMillis: Int64) throws(LogError) {
-        let name = folder + "/" + Self.name(base)
+        stem = folder + "/" + Self.name(base)
         self.base = base
-        file = try LogFile(path: name + ".log", create: create)
-        indexPath = name + ".index"
+        file = try LogFile(path: stem + ".log", create: create)
         end = base
         createdMillis = nowMillis
         loadedIndex = SparseIndex()
@@ -81,7 +84,10 @@ final class LogSegment {
     }
 
     /// Remembers that recovery has just checked everything from `start`.
-    func noteChecked(from start: Int) { checked = start..<size }
+    func noteChecked(from start: Int) {
+        checked = start..<size
+        hasScanned = start < size
+    }
 
     /// The index, from the disk if need be, and made again from the log if what is there is not what was written.
     func index() throws(LogError) -> SparseIndex {
@@ -118,6 +124,13 @@ final class LogSegment {
             savedIndexCount = index.entries.count
         }
         return (bytes, savedIndexCount * SparseIndex.entrySize)
+    }
+
+    /// The index file may not hold what was counted as written: the next checkpoint writes all of it again.
+    func forgetSavedIndex() {
+        guard loadedIndex != nil else { return }
+        savedIndexCount = 0
+        savedIndexChecksum = 0
     }
 
     /// Gives the index's memory back; only for closed segments whose index is on the disk.
@@ -157,9 +170,9 @@ final class LogSegment {
         return found
     }
 
-    /// Whole batches from `position`: about `maxBytes` of them, but always the first.
-    func slice(from position: Int, maxBytes: Int) throws(LogError) -> Range<Int> {
-        if size - position <= maxBytes { return position..<size }
+    /// Whole batches from `position` up to `limit`, which ends one: about `maxBytes` of them, but always the first.
+    func slice(from position: Int, upTo limit: Int, maxBytes: Int) throws(LogError) -> Range<Int> {
+        if limit - position <= maxBytes { return position..<limit }
         if let boundary = try index().boundary(atMost: position + maxBytes), boundary > position {
             return position..<boundary
         }

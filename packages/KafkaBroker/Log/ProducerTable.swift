@@ -6,6 +6,8 @@ struct ProducerTable: Equatable, Sendable {
     static let remembered = 5
     /// A producer silent for this long is forgotten.
     static let idleMillis: Int64 = 86_400_000
+    /// Most producers remembered: above it those silent for longest are forgotten, a part at a time.
+    static let maxProducers = 2_000
 
     struct Batch: Equatable, Sendable {
         var firstSequence: Int32
@@ -37,7 +39,7 @@ struct ProducerTable: Equatable, Sendable {
         }
         for earlier in known.batches
         where earlier.firstSequence == batch.baseSequence && earlier.lastSequence == batch.lastSequence {
-            return .duplicate(baseOffset: earlier.lastOffset - Int64(batch.lastOffsetDelta))
+            return .duplicate(baseOffset: earlier.lastOffset &- Int64(batch.lastOffsetDelta))
         }
         guard let last = known.batches.last, batch.baseSequence != RecordBatch.sequence(last.lastSequence, plus: 1)
         else {
@@ -51,7 +53,7 @@ struct ProducerTable: Equatable, Sendable {
         guard batch.producerID >= 0 else { return }
         let entry = Batch(
             firstSequence: batch.baseSequence, lastSequence: batch.lastSequence,
-            lastOffset: baseOffset + Int64(batch.lastOffsetDelta))
+            lastOffset: baseOffset &+ Int64(batch.lastOffsetDelta))
         var known = producers[batch.producerID] ?? Producer(epoch: batch.producerEpoch, lastUsedMillis: 0, batches: [])
         if known.epoch != batch.producerEpoch {
             known = Producer(epoch: batch.producerEpoch, lastUsedMillis: 0, batches: [])
@@ -60,10 +62,17 @@ struct ProducerTable: Equatable, Sendable {
         known.batches.append(entry)
         known.lastUsedMillis = nowMillis
         producers[batch.producerID] = known
+        if producers.count > Self.maxProducers { forgetLongestSilent(but: batch.producerID) }
+    }
+
+    private mutating func forgetLongestSilent(but present: Int64) {
+        let silent = producers.sorted { ($0.value.lastUsedMillis, $0.key) < ($1.value.lastUsedMillis, $1.key) }
+        for (id, _) in silent.prefix(Self.maxProducers / 10) where id != present { producers[id] = nil }
     }
 
     mutating func forgetIdle(nowMillis: Int64) {
-        producers = producers.filter { nowMillis - $0.value.lastUsedMillis < Self.idleMillis }
+        guard producers.values.contains(where: { nowMillis &- $0.lastUsedMillis >= Self.idleMillis }) else { return }
+        producers = producers.filter { nowMillis &- $0.value.lastUsedMillis < Self.idleMillis }
     }
 
     func encode(to writer: inout ByteWriter) {

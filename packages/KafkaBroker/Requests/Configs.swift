@@ -1,7 +1,7 @@
 import KafkaProtocol
 import Observability
 
-/// DescribeConfigs 0–3, IncrementalAlterConfigs 0.
+/// DescribeConfigs 0–3, AlterConfigs 0–1, IncrementalAlterConfigs 0.
 extension BrokerCore {
     private enum ResourceType {
         static let topic: Int8 = 2
@@ -14,9 +14,17 @@ extension BrokerCore {
         static let standard: Int8 = 5
     }
 
+    /// What has configurations: a type and a name.
+    private struct Resource: Hashable {
+        let type: Int8
+        let name: String
+        init(_ type: Int8, _ name: String) { (self.type, self.name) = (type, name) }
+    }
+
     func describeConfigs(_ request: DescribeConfigsRequest) -> DescribeConfigsResponse {
         var response = DescribeConfigsResponse()
-        for resource in request.resources {
+        var known: Set<Resource> = []
+        for resource in request.resources where known.insert(Resource(resource.type, resource.name)).inserted {
             var result = DescribeConfigsResponse.Result()
             result.type = resource.type
             result.name = resource.name
@@ -38,7 +46,7 @@ extension BrokerCore {
                 result.error = .invalidRequest
                 result.errorMessage = "Only topics and broker \(identity.nodeID) have configurations here."
             }
-            if let names = resource.configNames { configs.removeAll { !names.contains($0.name) } }
+            if let names = resource.configNames.map({ Set($0) }) { configs.removeAll { !names.contains($0.name) } }
             result.configs = configs
             response.results.append(result)
         }
@@ -95,48 +103,70 @@ extension BrokerCore {
         }
     }
 
-    func incrementalAlterConfigs(_ request: IncrementalAlterConfigsRequest) -> IncrementalAlterConfigsResponse {
-        var response = IncrementalAlterConfigsResponse()
-        for resource in request.resources {
-            var result = IncrementalAlterConfigsResponse.Result()
+    /// Single changes: what is not named stays.
+    func incrementalAlterConfigs(_ request: IncrementalAlterConfigsRequest) -> AlterConfigsResponse {
+        alter(request.resources.map { ($0.type, $0.name, $0.configs) }, validateOnly: request.validateOnly) {
+            changes, config in
+            for change in changes {
+                let complaint =
+                    switch change.operation {
+                    case 0 where change.value != nil: config.set(change.name, change.value)
+                    case 1: config.set(change.name, nil)
+                    case 2, 3: config.change(change.name, change.value, operation: change.operation)
+                    default: "Null value not supported for \(change.name)"
+                    }
+                if let complaint { return complaint }
+            }
+            return nil
+        }
+    }
+
+    /// All at once: what is not named goes back to its default.
+    func alterConfigs(_ request: AlterConfigsRequest) -> AlterConfigsResponse {
+        alter(request.resources.map { ($0.type, $0.name, $0.configs) }, validateOnly: request.validateOnly) {
+            entries, config in
+            config = TopicConfig()
+            for entry in entries {
+                guard entry.value != nil else { return "Null value not supported for \(entry.name)" }
+                if let complaint = config.set(entry.name, entry.value) { return complaint }
+            }
+            return nil
+        }
+    }
+
+    /// Changes each resource's configuration as `change` does, which returns what is wrong with it.
+    private func alter<Changes>(
+        _ resources: [(type: Int8, name: String, changes: Changes)], validateOnly: Bool,
+        _ change: (Changes, inout TopicConfig) -> String?
+    ) -> AlterConfigsResponse {
+        var response = AlterConfigsResponse()
+        for resource in resources {
+            var result = AlterConfigsResponse.Result()
             result.type = resource.type
             result.name = resource.name
-            if let problem = alter(resource, validateOnly: request.validateOnly) {
-                result.error = problem.error
-                result.errorMessage = problem.reason
+            if resource.type != ResourceType.topic {
+                result.error = .invalidRequest
+                result.errorMessage = "Only topics' configurations can be changed while the broker runs."
+            } else if let topic = catalog.topics[resource.name] {
+                var config = topic.config
+                if let complaint = change(resource.changes, &config) {
+                    result.error = .invalidConfig
+                    result.errorMessage = complaint
+                } else if !validateOnly, config != topic.config {
+                    catalog.setConfig(topic, config)
+                }
+            } else {
+                result.error = .unknownTopicOrPartition
+                result.errorMessage = "The topic '\(resource.name)' does not exist."
             }
             response.results.append(result)
         }
+        if !saveCatalog() {
+            for index in response.results.indices where response.results[index].error == .none {
+                response.results[index].error = .kafkaStorageError
+                response.results[index].errorMessage = "The configuration could not be stored."
+            }
+        }
         return response
-    }
-
-    private func alter(
-        _ resource: IncrementalAlterConfigsRequest.Resource, validateOnly: Bool
-    ) -> (error: ErrorCode, reason: String)? {
-        guard resource.type == ResourceType.topic else {
-            return (.invalidRequest, "Only topics' configurations can be changed while the broker runs.")
-        }
-        guard let topic = catalog.topics[resource.name] else {
-            return (.unknownTopicOrPartition, "The topic '\(resource.name)' does not exist.")
-        }
-        var config = topic.config
-        for change in resource.configs {
-            let complaint =
-                switch change.operation {
-                case 0 where change.value != nil: config.set(change.name, change.value)
-                case 1: config.set(change.name, nil)
-                case 2, 3: config.change(change.name, change.value, operation: change.operation)
-                default: "Null value not supported for \(change.name)"
-                }
-            if let complaint { return (.invalidConfig, complaint) }
-        }
-        guard !validateOnly else { return nil }
-        do {
-            try catalog.setConfig(topic, config)
-            return nil
-        } catch {
-            log.error("configuration could not be stored", ["topic": resource.name, "reason": "\(error)"])
-            return (.kafkaStorageError, "The configuration could not be stored.")
-        }
     }
 }

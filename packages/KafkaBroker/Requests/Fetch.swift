@@ -4,10 +4,17 @@ extension BrokerCore {
     /// Most bytes of one partition in one answer, unless its first batch is larger.
     static let maxPartitionBytes = 8 << 20
 
-    /// Versions 4–11. Waits for `minBytes`, unless something is wrong with a partition: that is told at once.
+    /// Most bytes of one answer, as Kafka's `fetch.max.bytes`, unless its first batch is larger.
+    static let maxFetchBytes = 55 << 20
+
+    /// Versions 4–11. Waits for `minBytes`, unless something is wrong with a partition: that is told at once. Records that
+    /// are written and not yet on the disk are not there yet; a fetch that would find them waits for the disk.
     func fetch(_ request: FetchRequest, _ context: RequestContext) {
+        var request = request
+        request.topics = request.topics.merged()
         var available = 0
-        var mustAnswer = request.maxWaitMillis <= 0
+        var mustAnswer = false
+        var hasUnflushed = false
         var logs: [PartitionLog] = []
         for topic in request.topics {
             for partition in topic.partitions {
@@ -16,12 +23,21 @@ extension BrokerCore {
                     continue
                 }
                 logs.append(log)
-                available += min(log.bytesAvailable(from: partition.fetchOffset), Int(max(partition.maxBytes, 1)))
+                let more = min(
+                    log.bytesAvailable(from: partition.fetchOffset), Int(max(partition.maxBytes, 1)),
+                    Self.maxPartitionBytes)
+                available += more  // At most 200,000 times 8 MiB.
+                hasUnflushed = hasUnflushed || log.hasUnflushed
             }
         }
         // A fetch of nothing only ends a session, and its client waits for the answer.
-        if mustAnswer || logs.isEmpty || available >= Int(request.minBytes) { return answerFetch(request, context) }
-        fetches.park(request, context, on: logs, available: available, core: self)
+        let isEnough = available >= Int(request.minBytes) && (available > 0 || !hasUnflushed)
+        let mayWait = request.maxWaitMillis > 0 || (available == 0 && hasUnflushed)
+        if mustAnswer || logs.isEmpty || isEnough || !mayWait { return answerFetch(request, context) }
+        guard fetches.park(request, context, on: logs, available: available, core: self) else {
+            return answerFetch(request, context)
+        }
+        if hasUnflushed { commit.request() }
     }
 
     private func refusal(_ partition: FetchRequest.Partition, _ log: PartitionLog) -> ErrorCode? {
@@ -46,7 +62,7 @@ extension BrokerCore {
             var head = FetchResponse()
             try head.codeHead(&builder.writer, version: version)
             builder.writer.bytesLength(request.topics.count)
-            var budget = Int(max(0, request.maxBytes))
+            var budget = min(Int(max(0, request.maxBytes)), Self.maxFetchBytes)
             var isFirst = true
             for wanted in request.topics {
                 var name = wanted.name
@@ -59,7 +75,7 @@ extension BrokerCore {
                 try builder.writer.tags()
             }
             try builder.writer.tags()
-            connection.finish(builder.finished())
+            connection.finish(try builder.finished())
         } catch {
             connection.close()
         }
@@ -93,8 +109,8 @@ extension BrokerCore {
                 }
             }
             if head.error == .none {
-                head.highWatermark = log.end
-                head.lastStableOffset = log.end
+                head.highWatermark = log.highWatermark
+                head.lastStableOffset = log.highWatermark
                 head.logStartOffset = log.logStart
             }
         } else {

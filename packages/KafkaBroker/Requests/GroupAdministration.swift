@@ -5,7 +5,7 @@ import Observability
 extension BrokerCore {
     func describeGroups(_ request: DescribeGroupsRequest) -> DescribeGroupsResponse {
         var response = DescribeGroupsResponse()
-        response.groups = request.groups.map { name in
+        response.groups = request.groups.distinct().map { name in
             var answer = DescribeGroupsResponse.Group()
             answer.groupID = name
             guard let group = groups.groups[name] else {
@@ -46,7 +46,7 @@ extension BrokerCore {
 
     func deleteGroups(_ request: DeleteGroupsRequest) -> DeleteGroupsResponse {
         var response = DeleteGroupsResponse()
-        for name in request.groups {
+        for name in request.groups.distinct() {
             var result = NamedError()
             result.name = name
             result.error = groups.delete(name)

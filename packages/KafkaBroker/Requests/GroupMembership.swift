@@ -6,7 +6,8 @@ import Observability
 extension BrokerCore {
     /// Acts on a group, sends what follows, and sees to its timer.
     func change(_ group: String, creating: Bool = false, _ body: (inout GroupState) -> [GroupState.Action]) {
-        let answers = groups.change(group, creating: creating, nowMillis: nowMillis, body)
+        let answers = groups.change(
+            group, creating: creating, nowMillis: monotonicMillis, wallMillis: nowMillis, body)
         if let failure = groups.takeFailure() {
             log.error("group could not be stored", ["group": group, "reason": failure.description])
         }
@@ -23,10 +24,10 @@ extension BrokerCore {
         let timer =
             groupTimers[group]
             ?? loop.timer { [unowned self] in
-                change(group) { $0.tick(nowMillis: nowMillis) }
+                change(group) { $0.tick(nowMillis: monotonicMillis) }
             }
         groupTimers[group] = timer
-        timer.schedule(afterMillis: Int(max(0, min(deadline - nowMillis, 86_400_000))))
+        timer.schedule(afterMillis: Int(max(0, min(deadline - monotonicMillis, 86_400_000))))
     }
 
     func joinGroup(_ request: JoinGroupRequest, _ context: RequestContext) {
@@ -35,9 +36,17 @@ extension BrokerCore {
             refusal.error = .invalidGroupID
             return context.answer(refusal)
         }
+        let bytes = request.protocols.reduce(0) { $0 + $1.metadata.count + $1.name.utf8.count }
+        guard groups.hasRoom(for: request.groupID), groups.mayHold(bytes) else {
+            var refusal = JoinGroupResponse()
+            refusal.error = .coordinatorNotAvailable
+            return context.answer(refusal)
+        }
         let token = groups.park(.join { context.answer($0) })
         let session = Int64(request.sessionTimeoutMillis)
-        let rebalance = request.rebalanceTimeoutMillis < 0 ? session : Int64(request.rebalanceTimeoutMillis)
+        let wished = request.rebalanceTimeoutMillis < 0 ? session : Int64(request.rebalanceTimeoutMillis)
+        let limits = GroupState.rebalanceTimeouts
+        let rebalance = min(max(wished, limits.lowerBound), limits.upperBound)
         let join = GroupState.Join(
             token: token, memberID: request.memberID, instanceID: request.groupInstanceID, clientID: context.clientID,
             clientHost: context.clientHost, sessionTimeoutMillis: session, rebalanceTimeoutMillis: rebalance,
@@ -45,7 +54,7 @@ extension BrokerCore {
             strategies: request.protocols.map { GroupStrategy(name: $0.name, metadata: Self.owned($0.metadata)) },
             mustKnowItsID: context.header.version >= 4,
             freshID: "\(request.groupInstanceID ?? context.clientID)-\(randomTopicID().dashed)")
-        change(request.groupID, creating: true) { $0.join(join, nowMillis: nowMillis) }
+        change(request.groupID, creating: true) { $0.join(join, nowMillis: monotonicMillis) }
     }
 
     /// Bytes of their own, so that a member does not keep a whole request in memory.
@@ -57,13 +66,18 @@ extension BrokerCore {
             refusal.error = request.groupID.isEmpty ? .invalidGroupID : .unknownMemberID
             return context.answer(refusal)
         }
+        guard groups.mayHold(request.assignments.reduce(0) { $0 + $1.assignment.count }) else {
+            var refusal = SyncGroupResponse()
+            refusal.error = .coordinatorNotAvailable
+            return context.answer(refusal)
+        }
         let token = groups.park(.sync { context.answer($0) })
         let assignments = Dictionary(
             request.assignments.map { ($0.memberID, Self.owned($0.assignment)) }, uniquingKeysWith: { _, last in last })
         change(request.groupID) {
             $0.sync(
                 token: token, memberID: request.memberID, instanceID: request.groupInstanceID,
-                generation: request.generation, assignments: assignments, nowMillis: nowMillis)
+                generation: request.generation, assignments: assignments, nowMillis: monotonicMillis)
         }
     }
 
@@ -73,7 +87,7 @@ extension BrokerCore {
         change(request.groupID) { group in
             response.error = group.heartbeat(
                 memberID: request.memberID, instanceID: request.groupInstanceID, generation: request.generation,
-                nowMillis: nowMillis)
+                nowMillis: monotonicMillis)
             return []
         }
         return response
@@ -81,22 +95,24 @@ extension BrokerCore {
 
     func leaveGroup(_ request: LeaveGroupRequest, _ context: RequestContext) {
         var response = LeaveGroupResponse()
-        var answers: [LeaveGroupResponse.Member] = []
         if groups.groups[request.groupID] == nil {
             response.error = request.groupID.isEmpty ? .invalidGroupID : .unknownMemberID
         }
-        for member in request.members {
+        let leaving = request.members.map {
+            GroupState.Leaving(memberID: $0.memberID, instanceID: $0.groupInstanceID)
+        }.distinct()
+        var codes = [ErrorCode](repeating: .unknownMemberID, count: leaving.count)
+        change(request.groupID) { group in
+            let (found, actions) = group.leave(leaving, nowMillis: monotonicMillis)
+            codes = found
+            return actions
+        }
+        let answers = zip(leaving, codes).map { who, code in
             var answer = LeaveGroupResponse.Member()
-            answer.memberID = member.memberID
-            answer.groupInstanceID = member.groupInstanceID
-            answer.error = .unknownMemberID
-            change(request.groupID) { group in
-                let (code, actions) = group.leave(
-                    memberID: member.memberID, instanceID: member.groupInstanceID, nowMillis: nowMillis)
-                answer.error = code
-                return actions
-            }
-            answers.append(answer)
+            answer.memberID = who.memberID
+            answer.groupInstanceID = who.instanceID
+            answer.error = code
+            return answer
         }
         // One member, one error: older versions have no place for it but the top.
         if context.header.version < 3, response.error == .none { response.error = answers.first?.error ?? .none }

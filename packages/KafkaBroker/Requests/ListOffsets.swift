@@ -1,22 +1,26 @@
 import KafkaProtocol
 
 extension BrokerCore {
-    /// Versions 0–5.
-    func listOffsets(_ request: ListOffsetsRequest, version: Int16) -> ListOffsetsResponse {
-        var response = ListOffsetsResponse()
-        for wanted in request.topics {
-            var answers = ListOffsetsResponse.Topic()
-            answers.name = wanted.name
-            for partition in wanted.partitions {
-                answers.partitions.append(find(partition, catalog.topics[wanted.name]?.log(partition.index), version))
+    /// Bytes of batches that the lookups of one request open to find the exact record. Behind it the first record of the
+    /// batch stands for it, which may be early and is never late.
+    static let maxLookupBytes = 64 << 20
+
+    /// Versions 0–5. The end is that of the records on the disk, and what is written by now is brought there first: who was
+    /// told that a record is stored finds it below the end.
+    func listOffsets(_ request: ListOffsetsRequest, _ context: RequestContext) {
+        let topics = request.topics.merged()
+        whenFlushed(logs(of: topics)) { [self] in
+            var response = ListOffsetsResponse()
+            var bytesLeft = Self.maxLookupBytes
+            response.topics = topics.answered { name, partition in
+                find(partition, catalog.topics[name]?.log(partition.index), context.header.version, &bytesLeft)
             }
-            response.topics.append(answers)
+            context.answer(response)
         }
-        return response
     }
 
     private func find(
-        _ wanted: ListOffsetsRequest.Partition, _ log: PartitionLog?, _ version: Int16
+        _ wanted: ListOffsetsRequest.Partition, _ log: PartitionLog?, _ version: Int16, _ bytesLeft: inout Int
     ) -> ListOffsetsResponse.Partition {
         var answer = ListOffsetsResponse.Partition()
         answer.index = wanted.index
@@ -29,12 +33,16 @@ extension BrokerCore {
             return answer
         }
         switch wanted.timestamp {
-        case -1: answer.offset = log.end
+        case -1: answer.offset = log.highWatermark
         case -2: answer.offset = log.logStart
         case ..<0: answer.error = .unsupportedVersion
         default:
             do throws(LogError) {
-                if let found = try log.offset(atOrAfter: wanted.timestamp) {
+                let found = try log.offset(atOrAfter: wanted.timestamp) { size in
+                    bytesLeft -= min(size, bytesLeft)
+                    return bytesLeft > 0
+                }
+                if let found {
                     answer.offset = found.offset
                     answer.timestamp = found.timestamp
                 }

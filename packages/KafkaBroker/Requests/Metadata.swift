@@ -1,5 +1,4 @@
 import KafkaProtocol
-import Observability
 
 extension BrokerCore {
     /// Versions 0–8. Makes topics that are asked for, where that is wanted, and names their leader in the same answer.
@@ -12,21 +11,26 @@ extension BrokerCore {
         response.brokers = [broker]
         response.controllerID = identity.nodeID
         response.clusterID = identity.clusterID
-        let names = request.topics?.map { $0.name ?? "" } ?? catalog.topics.keys.sorted()
-        for name in names {
-            if catalog.topics[name] == nil, request.allowAutoCreation, configuration.createsTopicsAutomatically {
-                _ = make(name, partitionCount: configuration.defaultPartitions, TopicConfig())
+        let names = request.topics?.map { $0.name ?? "" }.distinct() ?? catalog.topics.keys.sorted()
+        var problems: [String: ErrorCode] = [:]
+        if request.allowAutoCreation, configuration.createsTopicsAutomatically {
+            for name in names where catalog.topics[name] == nil {
+                let problem = make(name, partitionCount: configuration.defaultPartitions, TopicConfig())
+                if let problem { problems[name] = problem.error }
             }
-            response.topics.append(describe(name))
+            // When they cannot be stored they are not there, and the answers say so.
+            _ = saveCatalog()
         }
+        response.topics = names.map { describe($0, problems[$0]) }
         return response
     }
 
-    private func describe(_ name: String) -> MetadataResponse.Topic {
+    private func describe(_ name: String, _ problem: ErrorCode?) -> MetadataResponse.Topic {
         var answer = MetadataResponse.Topic()
         answer.name = name
         guard let topic = catalog.topics[name] else {
-            answer.error = TopicName.complaint(name) == nil ? .unknownTopicOrPartition : .invalidTopic
+            answer.error =
+                problem ?? (TopicName.complaint(name) == nil ? .unknownTopicOrPartition : .invalidTopic)
             return answer
         }
         answer.id = topic.id
@@ -40,22 +44,5 @@ extension BrokerCore {
             return partition
         }
         return answer
-    }
-
-    /// Makes a topic, or says why not.
-    func make(_ name: String, partitionCount: Int, _ config: TopicConfig) -> (error: ErrorCode, reason: String)? {
-        if let complaint = TopicName.complaint(name) { return (.invalidTopic, complaint) }
-        if catalog.topics[name] != nil { return (.topicAlreadyExists, "Topic '\(name)' already exists.") }
-        if let other = catalog.topics.keys.first(where: { TopicName.collide($0, name) }) {
-            return (.invalidTopic, "Topic '\(name)' collides with existing topic: \(other)")
-        }
-        do {
-            _ = try catalog.create(
-                name, id: randomTopicID(), partitionCount: partitionCount, config: config, nowMillis: nowMillis)
-            return nil
-        } catch {
-            log.error("topic could not be made", ["topic": name, "reason": "\(error)"])
-            return (.kafkaStorageError, "The topic could not be stored.")
-        }
     }
 }

@@ -11,40 +11,39 @@ extension BrokerCore {
         if groupError == .none {
             // Somebody who names a generation of a group that is not there was in it before the broker forgot.
             let creates = request.generation < 0
-            groupError = creates ? .none : .illegalGeneration
-            change(request.groupID, creating: creates) { group in
-                groupError = group.commit(
-                    memberID: request.memberID, instanceID: request.groupInstanceID, generation: request.generation,
-                    nowMillis: nowMillis)
-                return []
+            groupError = creates ? .coordinatorNotAvailable : .illegalGeneration
+            if !creates || groups.hasRoom(for: request.groupID) {
+                change(request.groupID, creating: creates) { group in
+                    groupError = group.commit(
+                        memberID: request.memberID, instanceID: request.groupInstanceID, generation: request.generation,
+                        nowMillis: monotonicMillis)
+                    return []
+                }
             }
         }
-        var response = OffsetCommitResponse()
+        let known = groups.store.offsets[request.groupID] ?? [:]
+        let isFull = groups.store.liveSize >= OffsetStore.maxLiveSize
         var positions: [(TopicPartition, CommittedOffset)] = []
-        for topic in request.topics {
-            var answers = PartitionErrorsByTopic()
-            answers.name = topic.name
-            for partition in topic.partitions {
-                var answer = PartitionErrorsByTopic.Partition()
-                answer.index = partition.index
-                if groupError != .none {
-                    answer.error = groupError
-                } else if (partition.metadata?.utf8.count ?? 0) > Self.maxMetadata {
-                    answer.error = .offsetMetadataTooLarge
-                } else if catalog.topics[topic.name]?.log(partition.index) == nil {
-                    answer.error = .unknownTopicOrPartition
-                } else {
-                    positions.append(
-                        (
-                            TopicPartition(topic: topic.name, partition: partition.index),
-                            CommittedOffset(
-                                offset: partition.offset, leaderEpoch: partition.leaderEpoch,
-                                metadata: partition.metadata ?? "", committedMillis: nowMillis)
-                        ))
-                }
-                answers.partitions.append(answer)
+        var response = OffsetCommitResponse()
+        response.topics = request.topics.merged().answered { name, partition in
+            var answer = PartitionError()
+            answer.index = partition.index
+            let place = TopicPartition(topic: name, partition: partition.index)
+            if groupError != .none {
+                answer.error = groupError
+            } else if (partition.metadata?.utf8.count ?? 0) > Self.maxMetadata {
+                answer.error = .offsetMetadataTooLarge
+            } else if catalog.topics[name]?.log(partition.index) == nil {
+                answer.error = .unknownTopicOrPartition
+            } else if isFull, known[place] == nil {
+                answer.error = .invalidCommitOffsetSize
+            } else {
+                let position = CommittedOffset(
+                    offset: partition.offset, leaderEpoch: partition.leaderEpoch, metadata: partition.metadata ?? "",
+                    committedMillis: nowMillis)
+                positions.append((place, position))
             }
-            response.topics.append(answers)
+            return answer
         }
         let isStored = groups.write { store throws(LogError) in try store.commit(request.groupID, positions) }
         if !isStored {
@@ -63,30 +62,22 @@ extension BrokerCore {
 
     /// A group that nobody has heard of has no positions, which is not an error.
     func offsetFetch(_ request: OffsetFetchRequest) -> OffsetFetchResponse {
-        var response = OffsetFetchResponse()
         let known = groups.store.offsets[request.groupID] ?? [:]
         let wanted =
-            request.topics
+            request.topics?.merged()
             ?? Dictionary(grouping: known.keys, by: \.topic).sorted { $0.key < $1.key }.map { name, partitions in
-                var topic = TopicPartitions()
-                topic.name = name
-                topic.partitions = partitions.map(\.partition).sorted()
-                return topic
+                ByTopic(name, partitions.map(\.partition).sorted().map { PartitionIndex($0) })
             }
-        for topic in wanted {
-            var answers = OffsetFetchResponse.Topic()
-            answers.name = topic.name
-            for partition in topic.partitions {
-                var answer = OffsetFetchResponse.Partition()
-                answer.index = partition
-                if let position = known[TopicPartition(topic: topic.name, partition: partition)] {
-                    answer.offset = position.offset
-                    answer.leaderEpoch = position.leaderEpoch
-                    answer.metadata = position.metadata
-                }
-                answers.partitions.append(answer)
+        var response = OffsetFetchResponse()
+        response.topics = wanted.answered { name, partition in
+            var answer = OffsetFetchResponse.Partition()
+            answer.index = partition.index
+            if let position = known[TopicPartition(topic: name, partition: partition.index)] {
+                answer.offset = position.offset
+                answer.leaderEpoch = position.leaderEpoch
+                answer.metadata = position.metadata
             }
-            response.topics.append(answers)
+            return answer
         }
         return response
     }
@@ -103,22 +94,17 @@ extension BrokerCore {
         }
         let subscribed = group.subscribedTopics
         var gone: [TopicPartition] = []
-        for topic in request.topics {
-            var answers = PartitionErrorsByTopic()
-            answers.name = topic.name
-            for partition in topic.partitions {
-                var answer = PartitionErrorsByTopic.Partition()
-                answer.index = partition
-                if catalog.topics[topic.name]?.log(partition) == nil {
-                    answer.error = .unknownTopicOrPartition
-                } else if subscribed.contains(topic.name) {
-                    answer.error = .groupSubscribedToTopic
-                } else {
-                    gone.append(TopicPartition(topic: topic.name, partition: partition))
-                }
-                answers.partitions.append(answer)
+        response.topics = request.topics.merged().answered { name, partition in
+            var answer = PartitionError()
+            answer.index = partition.index
+            if catalog.topics[name]?.log(partition.index) == nil {
+                answer.error = .unknownTopicOrPartition
+            } else if subscribed.contains(name) {
+                answer.error = .groupSubscribedToTopic
+            } else {
+                gone.append(TopicPartition(topic: name, partition: partition.index))
             }
-            response.topics.append(answers)
+            return answer
         }
         if !groups.write({ store throws(LogError) in try store.forget(request.groupID, gone) }) {
             log.error(

@@ -1,12 +1,10 @@
 import KafkaProtocol
 
 extension BrokerCore {
-    /// Versions 3–7. The answer goes out when the batches are in the system's hands (or, by setting, on the disk).
+    /// Versions 3–7. The answer goes out when the batches are in the system's hands, where a killed broker loses nothing; by
+    /// setting, when they are on the disk. Consumers see them when they are on the disk in either case.
     func produce(_ request: ProduceRequest, _ context: RequestContext) throws(ProtocolError) {
-        var response = ProduceResponse()
-        var appended: [(log: PartitionLog, bytes: Int)] = []
-        var hasError = false
-        let now = nowMillis
+        var appending = Appending(nowMillis: nowMillis)
         for wanted in request.topics {
             var answers = ProduceResponse.Topic()
             answers.name = wanted.name
@@ -19,73 +17,86 @@ extension BrokerCore {
                 } else if !(-1...1).contains(request.acks) {
                     answer.error = .invalidRequiredAcks
                 } else if let topic, let log = topic.log(partition.index) {
-                    append(partition.records ?? [], to: log, of: topic, nowMillis: now, &answer, &appended)
+                    let place = (appending.response.topics.count, answers.partitions.count)
+                    append(partition.records ?? [], to: log, of: topic, at: place, &answer, &appending)
                 } else {
                     answer.error = .unknownTopicOrPartition
                 }
-                hasError = hasError || answer.error != .none
                 answers.partitions.append(answer)
             }
-            response.topics.append(answers)
+            appending.response.topics.append(answers)
         }
-        if configuration.flush == .always {
-            for entry in appended { synchronize(entry.log, &response, &hasError) }
+        for log in appending.appended { commit.appended(to: log) }
+        if appending.appended.contains(where: { fetches.isAwaited($0) }) { commit.request() }
+        guard configuration.flush == .always, appending.touched.contains(where: { $0.log.hasUnflushed }) else {
+            return finish(appending.response, acks: request.acks, context)
         }
-        if request.acks != 0 {
+        commit.request { [self] in
+            for (log, topic, partition) in appending.touched where log.failure != nil {
+                appending.response.topics[topic].partitions[partition].error = .kafkaStorageError
+                appending.response.topics[topic].partitions[partition].baseOffset = -1
+            }
+            finish(appending.response, acks: request.acks, context)
+        }
+    }
+
+    /// One produce request on its way through the logs.
+    private struct Appending {
+        let nowMillis: Int64
+        var opening = BatchOpening()
+        var response = ProduceResponse()
+        /// Logs that grew.
+        var appended: [PartitionLog] = []
+        /// Logs that hold what was sent, now or since an earlier try, and where their answers are.
+        var touched: [(log: PartitionLog, topic: Int, partition: Int)] = []
+    }
+
+    private func finish(_ response: ProduceResponse, acks: Int16, _ context: RequestContext) {
+        if acks != 0 {
             context.answer(response)
-        } else if hasError {
+        } else if response.topics.contains(where: { $0.partitions.contains { $0.error != .none } }) {
             // Nobody waits for an answer: a closed connection is how the client hears of it.
             context.connection?.close()
         } else {
             context.finishSilently()
         }
-        for entry in appended { fetches.appended(entry.bytes, to: entry.log, core: self) }
     }
 
     private func append(
-        _ records: ArraySlice<UInt8>, to log: PartitionLog, of topic: Topic, nowMillis: Int64,
-        _ answer: inout ProduceResponse.Partition, _ appended: inout [(log: PartitionLog, bytes: Int)]
+        _ records: ArraySlice<UInt8>, to log: PartitionLog, of topic: Topic, at place: (topic: Int, partition: Int),
+        _ answer: inout ProduceResponse.Partition, _ appending: inout Appending
     ) {
+        var batch: RecordBatch
+        var bytes = records
         switch RecordBatch.validate(records, maxBytes: topic.config.maxMessageBytes) {
-        case .failure(let fault): answer.error = fault.code
-        case .success(let batch):
-            guard
-                batch.maxTimestamp <= nowMillis.addingReportingOverflow(topic.config.maxFutureMillis).partialValue
-                    || topic.config.maxFutureMillis > .max - nowMillis
-            else {
-                answer.error = .invalidTimestamp
-                return
-            }
-            do throws(LogError) {
-                switch try log.append(records, batch, nowMillis: nowMillis) {
-                case .stored(let baseOffset):
-                    answer.baseOffset = baseOffset
-                    appended.append((log, batch.size))
-                case .duplicate(let baseOffset): answer.baseOffset = baseOffset
-                case .refused(let code): answer.error = code
-                }
-                if answer.error == .none { answer.logStartOffset = log.logStart }
-            } catch {
-                _ = report(error, log)
-                answer.error = .kafkaStorageError
+        case .failure(let fault): return answer.error = fault.code
+        case .success(let valid): batch = valid
+        }
+        switch appending.opening.latestTime(in: batch, records) {
+        case .failure(let fault): return answer.error = fault.code
+        case .success(let latest):
+            if latest != batch.maxTimestamp {
+                // Lookups by time and retention go by the head, so it has to tell the truth.
+                bytes = RecordBatch.bytes(records, withMaxTimestamp: latest)[...]
+                guard let corrected = RecordBatch(head: bytes) else { return answer.error = .unknownServerError }
+                batch = corrected
             }
         }
-    }
-
-    private func synchronize(_ log: PartitionLog, _ response: inout ProduceResponse, _ hasError: inout Bool) {
+        let (limit, isUnlimited) = appending.nowMillis.addingReportingOverflow(topic.config.maxFutureMillis)
+        guard isUnlimited || batch.maxTimestamp <= limit else { return answer.error = .invalidTimestamp }
         do throws(LogError) {
-            try log.synchronize()
-        } catch {
-            hasError = true
-            let code = report(error, log)
-            for topic in response.topics.indices
-            where catalog.topics[response.topics[topic].name]?.id == log.topic {
-                for partition in response.topics[topic].partitions.indices
-                where response.topics[topic].partitions[partition].index == log.partition {
-                    response.topics[topic].partitions[partition].error = code
-                    response.topics[topic].partitions[partition].baseOffset = -1
-                }
+            switch try log.append(bytes, batch, nowMillis: appending.nowMillis) {
+            case .stored(let baseOffset):
+                answer.baseOffset = baseOffset
+                appending.appended.append(log)
+            case .duplicate(let baseOffset): answer.baseOffset = baseOffset
+            case .refused(let code): return answer.error = code
             }
+            appending.touched.append((log, place.topic, place.partition))
+            answer.logStartOffset = log.logStart
+        } catch {
+            _ = report(error, log)
+            answer.error = .kafkaStorageError
         }
     }
 }

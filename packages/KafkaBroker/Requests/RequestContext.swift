@@ -13,7 +13,7 @@ struct RequestContext {
         var builder = ResponseBuilder(header)
         do throws(ProtocolError) {
             try builder.write(message)
-            connection?.finish(builder.finished())
+            connection?.finish(try builder.finished())
         } catch {
             connection?.close()
         }
@@ -62,15 +62,17 @@ struct ResponseBuilder {
         writer = ByteWriter(flexible: flexible)
     }
 
-    /// The pieces, with the size in front.
-    consuming func finished() -> [OutgoingQueue.Piece] {
+    /// The pieces, with the size in front. Throws for an answer that no frame can hold; limits on what is asked keep it
+    /// from being built.
+    consuming func finished() throws(ProtocolError) -> [OutgoingQueue.Piece] {
         total += writer.output.count
+        guard let size = Int32(exactly: total - 4) else { throw .badLength(total) }
         if pieces.isEmpty {
-            writer.patch(Int32(total - 4), at: 0)
+            writer.patch(size, at: 0)
         } else if case .bytes(let bytes) = pieces[0] {
             var head = ByteWriter()
             head.output = bytes
-            head.patch(Int32(total - 4), at: 0)
+            head.patch(size, at: 0)
             pieces[0] = .bytes(head.output)
         }
         if !writer.output.isEmpty { pieces.append(.bytes(writer.output)) }

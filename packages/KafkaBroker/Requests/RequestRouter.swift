@@ -11,7 +11,7 @@ extension BrokerCore {
         switch header.key {
         case .produce: try produce(read(&reader, header), context)
         case .fetch: fetch(try read(&reader, header), context)
-        case .listOffsets: context.answer(listOffsets(try read(&reader, header), version: header.version))
+        case .listOffsets: listOffsets(try read(&reader, header), context)
         case .metadata: context.answer(metadata(try read(&reader, header)))
         case .offsetCommit: context.answer(offsetCommit(try read(&reader, header)))
         case .offsetFetch: context.answer(offsetFetch(try read(&reader, header)))
@@ -25,9 +25,10 @@ extension BrokerCore {
         case .apiVersions: try apiVersions(&reader, context)
         case .createTopics: context.answer(createTopics(try read(&reader, header)))
         case .deleteTopics: context.answer(deleteTopics(try read(&reader, header)))
-        case .deleteRecords: context.answer(deleteRecords(try read(&reader, header)))
+        case .deleteRecords: deleteRecords(try read(&reader, header), context)
         case .initProducerID: context.answer(initProducerID(try read(&reader, header)))
         case .describeConfigs: context.answer(describeConfigs(try read(&reader, header)))
+        case .alterConfigs: context.answer(alterConfigs(try read(&reader, header)))
         case .createPartitions: context.answer(createPartitions(try read(&reader, header)))
         case .deleteGroups: context.answer(deleteGroups(try read(&reader, header)))
         case .incrementalAlterConfigs: context.answer(incrementalAlterConfigs(try read(&reader, header)))
@@ -41,7 +42,11 @@ extension BrokerCore {
         try Message(from: &reader, version: header.version)
     }
 
+    /// The wall clock: for records' times, and for what is remembered on the disk.
     var nowMillis: Int64 { EventLoop.wallClockMillis() }
+
+    /// A clock that nobody sets: for how long something may take.
+    var monotonicMillis: Int64 { EventLoop.monotonicMicros() / 1_000 }
 
     /// The address that clients are told. Never a name: `localhost` may mean an address where nobody listens.
     var advertisedHost: String {

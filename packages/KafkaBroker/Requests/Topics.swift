@@ -7,47 +7,62 @@ extension BrokerCore {
     /// Each partition is a folder and an open file.
     static let maxPartitions = 10_000
 
+    /// Why something is refused.
+    typealias Problem = (error: ErrorCode, reason: String)
+
+    private static let notStored: Problem = (.kafkaStorageError, "The change could not be stored.")
+
+    /// Makes what a request changed in the catalog durable, once for all of it; false when the disk did not take it.
+    func saveCatalog() -> Bool {
+        do {
+            try catalog.save()
+            return true
+        } catch {
+            log.error("topics could not be stored", ["reason": "\(error)"])
+            return false
+        }
+    }
+
     func createTopics(_ request: CreateTopicsRequest) -> CreateTopicsResponse {
         var response = CreateTopicsResponse()
-        let repeated = Dictionary(grouping: request.topics, by: \.name).filter { $0.value.count > 1 }
+        var counts: [String: Int] = [:]
+        for topic in request.topics { counts[topic.name, default: 0] += 1 }
         for topic in request.topics {
+            // A topic named twice is answered once.
+            guard let count = counts.removeValue(forKey: topic.name) else { continue }
             var answer = CreateTopicsResponse.Topic()
             answer.name = topic.name
             let problem =
-                repeated[topic.name] != nil
+                count > 1
                 ? (.invalidRequest, "Duplicate topic name.") : create(topic, validateOnly: request.validateOnly)
             if let problem {
                 answer.error = problem.error
                 answer.errorMessage = problem.reason
             }
-            // A topic named twice is answered once.
-            if !response.topics.contains(where: { $0.name == topic.name }) { response.topics.append(answer) }
+            response.topics.append(answer)
+        }
+        if !saveCatalog() {
+            for index in response.topics.indices where response.topics[index].error == .none {
+                (response.topics[index].error, response.topics[index].errorMessage) = Self.notStored
+            }
         }
         return response
     }
 
-    private func create(_ topic: CreateTopicsRequest.Topic, validateOnly: Bool) -> (error: ErrorCode, reason: String)? {
-        if let complaint = TopicName.complaint(topic.name) { return (.invalidTopic, complaint) }
-        if catalog.topics[topic.name] != nil { return (.topicAlreadyExists, "Topic '\(topic.name)' already exists.") }
+    private func create(_ topic: CreateTopicsRequest.Topic, validateOnly: Bool) -> Problem? {
         var count = Int(topic.partitionCount)
-        if topic.assignments.isEmpty {
-            if count == -1 { count = configuration.defaultPartitions }
-            guard count > 0 else {
-                return (.invalidPartitions, "Number of partitions was set to an invalid non-positive value.")
-            }
-            guard topic.replicationFactor == -1 || topic.replicationFactor > 0 else {
-                return (
-                    .invalidReplicationFactor,
-                    "Replication factor must be larger than 0, or -1 to use the default value."
-                )
-            }
-            guard topic.replicationFactor <= 1 else {
-                return (
-                    .invalidReplicationFactor,
-                    "Replication factor: \(topic.replicationFactor) larger than available brokers: 1."
-                )
-            }
-        } else {
+        if let problem = placement(of: topic, &count) { return problem }
+        var config = TopicConfig()
+        for entry in topic.configs {
+            if let complaint = config.set(entry.name, entry.value) { return (.invalidConfig, complaint) }
+        }
+        return refusal(topic.name, partitionCount: count)
+            ?? (validateOnly ? nil : make(topic.name, partitionCount: count, config))
+    }
+
+    /// Checks how many partitions are wanted and where; `count` becomes their number.
+    private func placement(of topic: CreateTopicsRequest.Topic, _ count: inout Int) -> Problem? {
+        guard topic.assignments.isEmpty else {
             guard count == -1, topic.replicationFactor == -1 else {
                 return (.invalidRequest, "Partition count and replication factor must be -1 with a manual assignment.")
             }
@@ -59,69 +74,97 @@ extension BrokerCore {
                     .invalidReplicaAssignment, "The manual assignment names a broker or a partition that is not there."
                 )
             }
+            return nil
         }
-        guard count <= Self.maxPartitions - partitionCount else {
+        if count == -1 { count = configuration.defaultPartitions }
+        guard count > 0 else {
+            return (.invalidPartitions, "Number of partitions was set to an invalid non-positive value.")
+        }
+        guard topic.replicationFactor == -1 || topic.replicationFactor > 0 else {
+            return (
+                .invalidReplicationFactor, "Replication factor must be larger than 0, or -1 to use the default value."
+            )
+        }
+        guard topic.replicationFactor <= 1 else {
+            return (
+                .invalidReplicationFactor,
+                "Replication factor: \(topic.replicationFactor) larger than available brokers: 1."
+            )
+        }
+        return nil
+    }
+
+    /// Why a topic cannot be made; nil when it can.
+    private func refusal(_ name: String, partitionCount: Int) -> Problem? {
+        if let complaint = TopicName.complaint(name) { return (.invalidTopic, complaint) }
+        if catalog.topics[name] != nil { return (.topicAlreadyExists, "Topic '\(name)' already exists.") }
+        if let other = catalog.collision(with: name) {
+            return (.invalidTopic, "Topic '\(name)' collides with existing topic: \(other)")
+        }
+        guard partitionCount <= Self.maxPartitions - catalog.partitionCount else {
             return (.invalidPartitions, "This broker holds at most \(Self.maxPartitions) partitions.")
         }
-        var config = TopicConfig()
-        for entry in topic.configs {
-            if let complaint = config.set(entry.name, entry.value) { return (.invalidConfig, complaint) }
-        }
-        if let other = catalog.topics.keys.first(where: { TopicName.collide($0, topic.name) }) {
-            return (.invalidTopic, "Topic '\(topic.name)' collides with existing topic: \(other)")
-        }
-        return validateOnly ? nil : make(topic.name, partitionCount: count, config)
+        return nil
     }
 
-    private var partitionCount: Int { catalog.topics.values.reduce(0) { $0 + $1.partitions.count } }
+    /// Makes a topic, or says why not. `saveCatalog` makes it durable.
+    func make(_ name: String, partitionCount: Int, _ config: TopicConfig) -> Problem? {
+        if let problem = refusal(name, partitionCount: partitionCount) { return problem }
+        do throws(LogError) {
+            _ = try catalog.create(
+                name, id: randomTopicID(), partitionCount: partitionCount, config: config, nowMillis: nowMillis)
+            return nil
+        } catch {
+            log.error("topic could not be made", ["topic": name, "reason": error.description])
+            return Self.notStored
+        }
+    }
 
     func deleteTopics(_ request: DeleteTopicsRequest) -> DeleteTopicsResponse {
+        let names = request.names.distinct()
+        let gone = names.compactMap { catalog.topics[$0] }
+        for topic in gone { catalog.delete(topic.name) }
+        let isSaved = saveCatalog()
         var response = DeleteTopicsResponse()
-        for name in request.names {
+        let known = Set(gone.map(\.name))
+        response.topics = names.map { name in
             var answer = NamedError()
             answer.name = name
-            answer.error = delete(topic: name)
-            response.topics.append(answer)
+            answer.error = !known.contains(name) ? .unknownTopicOrPartition : isSaved ? .none : .kafkaStorageError
+            return answer
         }
-        return response
-    }
-
-    private func delete(topic name: String) -> ErrorCode {
-        guard let topic = catalog.topics[name] else { return .unknownTopicOrPartition }
-        // A synchronisation that is running would write into the folder of a topic made again under this name.
-        background.sync {}
-        do {
-            try catalog.delete(name)
-        } catch {
-            log.error("topic could not be deleted", ["topic": name, "reason": "\(error)"])
-            return .kafkaStorageError
-        }
-        groups.forget(topic: name)
+        guard isSaved, !gone.isEmpty else { return response }
+        groups.forget(topics: known)
         if let failure = groups.takeFailure() {
-            log.error("positions could not be stored", ["topic": name, "reason": failure.description])
+            log.error("positions could not be stored", ["topics": known.count, "reason": failure.description])
         }
-        for partition in topic.partitions { fetches.abandon(partition, core: self) }
+        for topic in gone {
+            for partition in topic.partitions { fetches.abandon(partition, core: self) }
+        }
         background.async { [folder = configuration.dataFolder] in TopicCatalog.removeDeleted(folder: folder) }
-        return .none
+        return response
     }
 
     func createPartitions(_ request: CreatePartitionsRequest) -> CreatePartitionsResponse {
         var response = CreatePartitionsResponse()
-        for wanted in request.topics {
+        var known: Set<String> = []
+        for wanted in request.topics where known.insert(wanted.name).inserted {
             var result = CreatePartitionsResponse.Result()
             result.name = wanted.name
             if let problem = grow(wanted, validateOnly: request.validateOnly) {
-                result.error = problem.error
-                result.errorMessage = problem.reason
+                (result.error, result.errorMessage) = problem
             }
             response.results.append(result)
+        }
+        if !saveCatalog() {
+            for index in response.results.indices where response.results[index].error == .none {
+                (response.results[index].error, response.results[index].errorMessage) = Self.notStored
+            }
         }
         return response
     }
 
-    private func grow(
-        _ wanted: CreatePartitionsRequest.Topic, validateOnly: Bool
-    ) -> (error: ErrorCode, reason: String)? {
+    private func grow(_ wanted: CreatePartitionsRequest.Topic, validateOnly: Bool) -> Problem? {
         guard let topic = catalog.topics[wanted.name] else {
             return (.unknownTopicOrPartition, "This server does not host this topic-partition.")
         }
@@ -134,7 +177,7 @@ extension BrokerCore {
                 "Topic \(relation) \(present) partition(s), which is not less than the requested \(count)."
             )
         }
-        guard count - present <= Self.maxPartitions - partitionCount else {
+        guard count - present <= Self.maxPartitions - catalog.partitionCount else {
             return (.invalidPartitions, "This broker holds at most \(Self.maxPartitions) partitions.")
         }
         if let assignments = wanted.assignments {
@@ -144,41 +187,57 @@ extension BrokerCore {
             }
         }
         guard !validateOnly else { return nil }
-        do {
+        do throws(LogError) {
             try catalog.addPartitions(topic, to: count, nowMillis: nowMillis)
             return nil
         } catch {
-            log.error("partitions could not be made", ["topic": wanted.name, "reason": "\(error)"])
-            return (.kafkaStorageError, "The partitions could not be stored.")
+            log.error("partitions could not be made", ["topic": wanted.name, "reason": error.description])
+            return Self.notStored
         }
     }
 
-    func deleteRecords(_ request: DeleteRecordsRequest) -> DeleteRecordsResponse {
-        var response = DeleteRecordsResponse()
-        for wanted in request.topics {
-            var answers = DeleteRecordsResponse.Topic()
-            answers.name = wanted.name
-            for partition in wanted.partitions {
+    /// Answers when the new starts are on the disk: records that are said to be gone do not come back.
+    func deleteRecords(_ request: DeleteRecordsRequest, _ context: RequestContext) {
+        let topics = request.topics.merged()
+        whenFlushed(logs(of: topics)) { [self] in
+            var moved: [PartitionLog] = []
+            var response = DeleteRecordsResponse()
+            response.topics = topics.answered { name, partition in
                 var answer = DeleteRecordsResponse.Partition()
                 answer.index = partition.index
-                if let log = catalog.topics[wanted.name]?.log(partition.index) {
-                    do throws(LogError) {
-                        try log.deleteRecords(before: partition.offset)
-                        // The new start is durable before the client hears of it.
-                        background.sync {}
-                        if let job = log.flushJob() { try job.run() }
-                        answer.lowWatermark = log.logStart
-                    } catch {
-                        if error != .outOfRange { log.flushFailed(error) }
-                        answer.error = report(error, log)
-                    }
-                } else {
+                guard let log = catalog.topics[name]?.log(partition.index) else {
                     answer.error = .unknownTopicOrPartition
+                    return answer
                 }
-                answers.partitions.append(answer)
+                do throws(LogError) {
+                    try log.deleteRecords(before: partition.offset)
+                    answer.lowWatermark = log.logStart
+                    moved.append(log)
+                } catch { answer.error = report(error, log) }
+                return answer
             }
-            response.topics.append(answers)
+            checkpoint(moved) { [self] failed in
+                for topic in response.topics.indices {
+                    for partition in response.topics[topic].partitions.indices {
+                        let answer = response.topics[topic].partitions[partition]
+                        let log = catalog.topics[response.topics[topic].name]?.log(answer.index)
+                        guard answer.error == .none, let log, failed.contains(ObjectIdentifier(log)) else { continue }
+                        response.topics[topic].partitions[partition].error = .kafkaStorageError
+                    }
+                }
+                context.answer(response)
+            }
         }
-        return response
+    }
+
+    /// The logs of the partitions that are there.
+    func logs<Entry: PartitionEntry>(of topics: [ByTopic<Entry>]) -> [PartitionLog] {
+        topics.flatMap { topic in topic.partitions.compactMap { catalog.topics[topic.name]?.log($0.index) } }
+    }
+
+    /// Goes on when everything written to these logs is on the disk, and so may be seen: at once when it is already.
+    func whenFlushed(_ logs: [PartitionLog], _ body: @escaping () -> Void) {
+        guard logs.contains(where: \.hasUnflushed) else { return body() }
+        commit.request(body)
     }
 }

@@ -34,10 +34,32 @@ struct TopicCatalog {
         /// One number a partition: it grows when records that had been stored are gone.
         var leaderEpochs: [Int32]
         var configs: [String: String]
+        /// Whether the entry only remembers the leader epoch at which a topic of this name would begin.
+        var isDeleted: Bool?
     }
+
+    /// Most names of deleted topics remembered.
+    static let maxRetired = 10_000
 
     let folder: String
     private(set) var topics: [String: Topic] = [:]
+    /// Partitions of all topics.
+    private(set) var partitionCount = 0
+    /// Topics by what their names have in common with those that would collide.
+    private var families: [String: String] = [:]
+    /// At which leader epoch a topic begins whose name was another's before.
+    private var retiredEpochs: [String: Int32] = [:]
+    /// What was there at the last `save`, when something has changed since.
+    private var before: (
+        topics: [String: Topic], families: [String: String], retired: [String: Int32], partitionCount: Int
+    )?
+    private var changed: [(topic: Topic, config: TopicConfig, partitionCount: Int)] = []
+    private var deleted: [Topic] = []
+
+    /// The topic whose name differs from `name` in dots and underscores only.
+    func collision(with name: String) -> String? {
+        families[TopicName.family(name)].flatMap { $0 == name ? nil : $0 }
+    }
 
     /// What was noticed while opening, for the log.
     struct Finding: Equatable {
@@ -60,13 +82,17 @@ struct TopicCatalog {
         }
         var isChanged = false
         for entry in stored {
+            if entry.isDeleted == true {
+                retiredEpochs[entry.name] = entry.leaderEpochs.first
+                continue
+            }
             guard let id = TopicID(text: entry.id) else {
                 throw BrokerError.dataFolder(path: path, reason: "holds a topic id that is none: \(entry.id)")
             }
             let topic = Topic(name: entry.name, id: id, config: TopicConfig(overrides: entry.configs))
             for (partition, epoch) in entry.leaderEpochs.enumerated() {
                 let place = Self.place(folder, entry.name, partition)
-                let existed = Files.exists(place + "/" + Checkpoint.fileName)
+                let existed = Files.exists(place)
                 let outcome = try LogRecovery.open(
                     folder: place, topic: id, partition: Int32(partition), leaderEpoch: epoch,
                     limits: topic.config.limits,
@@ -74,7 +100,7 @@ struct TopicCatalog {
                 topic.partitions.append(outcome.log)
                 let isLost = outcome.lostRecords || !existed
                 if isLost {
-                    outcome.log.leaderEpoch += 1
+                    outcome.log.leaderEpoch = Self.epoch(behind: epoch)
                     isChanged = true
                 }
                 if isLost || outcome.bytesDropped > 0 || outcome.damage != nil {
@@ -84,89 +110,128 @@ struct TopicCatalog {
                             damage: outcome.damage))
                 }
             }
-            topics[entry.name] = topic
+            add(topic)
         }
-        if isChanged { try save() }
+        if isChanged { try write() }
     }
 
     private static func place(_ folder: String, _ name: String, _ partition: Int) -> String {
         "\(folder)/\(name)-\(partition)"
     }
 
-    private func save() throws {
-        let stored = topics.values.sorted { $0.name < $1.name }.map { topic in
-            Stored(
-                name: topic.name, id: topic.id.text, leaderEpochs: topic.partitions.map(\.leaderEpoch),
-                configs: topic.config.overrides)
-        }
-        try Files.replace(folder + "/" + Self.fileName, with: Array(try JSONFiles.encode(stored)))
-    }
+    // MARK: Changes, which `save` makes durable together
 
-    /// Makes a topic: folders first, then its line in the catalog. The name is good and free.
+    /// Makes a topic: folders now, its line in the catalog with `save`. The name is good and free.
     mutating func create(
         _ name: String, id: TopicID, partitionCount: Int, config: TopicConfig, nowMillis: Int64
-    ) throws -> Topic {
+    ) throws(LogError) -> Topic {
         let topic = Topic(name: name, id: id, config: config)
-        try grow(topic, to: partitionCount, nowMillis: nowMillis)
-        topics[name] = topic
-        do {
-            try save()
-        } catch {
-            topics[name] = nil
-            throw error
-        }
+        // Readers of an earlier topic of this name have to notice that their positions are another log's.
+        try grow(topic, to: partitionCount, leaderEpoch: retiredEpochs[name] ?? 0, nowMillis: nowMillis)
+        noteBefore()
+        add(topic)
+        retiredEpochs[name] = nil
         return topic
     }
 
-    private func grow(_ topic: Topic, to count: Int, nowMillis: Int64) throws {
-        for partition in topic.partitions.count..<count {
+    private mutating func add(_ topic: Topic) {
+        topics[topic.name] = topic
+        families[TopicName.family(topic.name)] = topic.name
+        partitionCount += topic.partitions.count
+    }
+
+    private func grow(_ topic: Topic, to count: Int, leaderEpoch: Int32, nowMillis: Int64) throws(LogError) {
+        for partition in topic.partitions.count..<max(count, topic.partitions.count) {
             let place = Self.place(folder, topic.name, partition)
             // Left behind by a topic that was deleted, or half made, just before a crash.
             if Files.exists(place) { try Files.move(place, to: "\(place).\(topic.id.text)\(Self.deletedSuffix)") }
             topic.partitions.append(
                 try LogRecovery.open(
-                    folder: place, topic: topic.id, partition: Int32(partition), leaderEpoch: 0,
+                    folder: place, topic: topic.id, partition: Int32(partition), leaderEpoch: leaderEpoch,
                     limits: topic.config.limits, nowMillis: nowMillis
                 ).log)
         }
     }
 
     /// Gives a topic more partitions.
-    func addPartitions(_ topic: Topic, to count: Int, nowMillis: Int64) throws {
-        let before = topic.partitions.count
-        do {
-            try grow(topic, to: count, nowMillis: nowMillis)
-            try save()
+    mutating func addPartitions(_ topic: Topic, to count: Int, nowMillis: Int64) throws(LogError) {
+        let present = topic.partitions.count
+        let epoch = topic.partitions.map(\.leaderEpoch).max() ?? 0
+        do throws(LogError) {
+            try grow(topic, to: count, leaderEpoch: epoch, nowMillis: nowMillis)
         } catch {
-            topic.partitions.removeLast(topic.partitions.count - before)
+            topic.partitions.removeLast(topic.partitions.count - present)
             throw error
         }
+        noteBefore()
+        changed.append((topic, topic.config, present))
+        partitionCount += topic.partitions.count - present
     }
 
-    func setConfig(_ topic: Topic, _ config: TopicConfig) throws {
-        let before = topic.config
+    mutating func setConfig(_ topic: Topic, _ config: TopicConfig) {
+        noteBefore()
+        changed.append((topic, topic.config, topic.partitions.count))
         topic.config = config
+    }
+
+    /// Takes a topic out of the catalog; `save` takes its folders out of the way, and `removeDeleted` gives the space back.
+    mutating func delete(_ name: String) {
+        guard let topic = topics[name] else { return }
+        noteBefore()
+        topics[name] = nil
+        families[TopicName.family(name)] = nil
+        partitionCount -= topic.partitions.count
+        deleted.append(topic)
+        if retiredEpochs.count >= Self.maxRetired, let any = retiredEpochs.keys.first { retiredEpochs[any] = nil }
+        retiredEpochs[name] = Self.epoch(behind: topic.partitions.map(\.leaderEpoch).max() ?? 0)
+    }
+
+    private mutating func noteBefore() {
+        if before == nil { before = (topics, families, retiredEpochs, partitionCount) }
+    }
+
+    /// Writes `topics.json` if something changed since the last time. When that fails, nothing has changed.
+    mutating func save() throws {
+        guard let before else { return }
+        defer {
+            self.before = nil
+            changed = []
+            deleted = []
+        }
         do {
-            try save()
+            try write()
         } catch {
-            topic.config = before
+            (topics, families, retiredEpochs, partitionCount) = before
+            for (topic, config, count) in changed.reversed() {
+                topic.config = config
+                topic.partitions.removeLast(max(0, topic.partitions.count - count))
+            }
             throw error
+        }
+        for topic in deleted {
+            for log in topic.partitions {
+                log.access.end()
+                try? Files.move(log.folder, to: "\(log.folder).\(topic.id.text)\(Self.deletedSuffix)")
+            }
         }
     }
 
-    /// Takes a topic out of the catalog and its folders out of the way; `removeDeleted` gives the space back.
-    mutating func delete(_ name: String) throws {
-        guard let topic = topics.removeValue(forKey: name) else { return }
-        do {
-            try save()
-        } catch {
-            topics[name] = topic
-            throw error
-        }
-        for log in topic.partitions {
-            try? Files.move(log.folder, to: "\(log.folder).\(topic.id.text)\(Self.deletedSuffix)")
-        }
+    private func write() throws {
+        let stored =
+            topics.values.map { topic in
+                Stored(
+                    name: topic.name, id: topic.id.text, leaderEpochs: topic.partitions.map(\.leaderEpoch),
+                    configs: topic.config.overrides)
+            }
+            + retiredEpochs.map { name, epoch in
+                Stored(name: name, id: "", leaderEpochs: [epoch], configs: [:], isDeleted: true)
+            }
+        let sorted = stored.sorted { $0.name < $1.name }
+        try Files.replace(folder + "/" + Self.fileName, with: Array(try JSONFiles.encode(sorted)))
     }
+
+    /// The next leader epoch.
+    private static func epoch(behind epoch: Int32) -> Int32 { epoch < .max ? epoch + 1 : epoch }
 
     /// Removes what deleted topics left; on any thread.
     static func removeDeleted(folder: String) {

@@ -144,11 +144,6 @@ enum TopicName {
             : "Topic name is invalid: '\(name)' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'"
     }
 
-    /// Names that differ in dots and underscores only would be the same metric.
-    static func collide(_ one: String, _ other: String) -> Bool {
-        one != other && one.utf8.count == other.utf8.count
-            && zip(one.utf8, other.utf8).allSatisfy {
-                $0 == $1 || ($0 == 0x2E && $1 == 0x5F) || ($0 == 0x5F && $1 == 0x2E)
-            }
-    }
+    /// What names have in common that differ in dots and underscores only: they would be the same metric.
+    static func family(_ name: String) -> String { String(name.map { $0 == "." ? "_" : $0 }) }
 }

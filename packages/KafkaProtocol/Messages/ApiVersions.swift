@@ -5,7 +5,6 @@ public struct ApiVersionsRequest: KafkaMessage {
 
     /// A request of an old client.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         guard version >= 3 else { return }
         try coder.string(&softwareName)
@@ -43,7 +42,6 @@ public struct ApiVersionsResponse: KafkaMessage {
 
         /// Key 0, version 0.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.integer(&key)
             try coder.integer(&minVersion)
@@ -78,7 +76,6 @@ public struct ApiVersionsResponse: KafkaMessage {
         return key
     }
 
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.error(&error)
         try coder.array(&keys, version: version)

@@ -12,9 +12,7 @@ public struct CreatePartitionsRequest: KafkaMessage {
         /// Where the new ones should live; nil leaves it to the broker.
         public var assignments: [Assignment]?
 
-        /// No topic.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&name)
             try coder.integer(&count)
@@ -30,16 +28,13 @@ public struct CreatePartitionsRequest: KafkaMessage {
 
         /// Nowhere.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.integers(&brokers)
             try coder.tags()
         }
     }
 
-    /// An empty request.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.array(&topics, version: version)
         try coder.integer(&timeoutMillis)
@@ -60,9 +55,7 @@ public struct CreatePartitionsResponse: KafkaMessage {
         /// What went wrong, if anything did.
         public var error = ErrorCode.none, errorMessage: String?
 
-        /// No topic.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&name)
             try coder.error(&error)
@@ -71,9 +64,7 @@ public struct CreatePartitionsResponse: KafkaMessage {
         }
     }
 
-    /// An empty answer.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.integer(&throttleMillis)
         try coder.array(&results, version: version)

@@ -16,9 +16,7 @@ public struct CreateTopicsRequest: KafkaMessage {
         /// Configurations.
         public var configs: [Config] = []
 
-        /// No topic.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&name)
             try coder.integer(&partitionCount)
@@ -36,7 +34,6 @@ public struct CreateTopicsRequest: KafkaMessage {
 
         /// Nowhere.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.integer(&partition)
             try coder.integers(&brokers)
@@ -51,7 +48,6 @@ public struct CreateTopicsRequest: KafkaMessage {
 
         /// No configuration.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&name)
             try coder.nullableString(&value)
@@ -59,9 +55,7 @@ public struct CreateTopicsRequest: KafkaMessage {
         }
     }
 
-    /// An empty request.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.array(&topics, version: version)
         try coder.integer(&timeoutMillis)
@@ -82,9 +76,7 @@ public struct CreateTopicsResponse: KafkaMessage {
         /// What went wrong, if anything did.
         public var error = ErrorCode.none, errorMessage: String?
 
-        /// No topic.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&name)
             try coder.error(&error)
@@ -93,9 +85,7 @@ public struct CreateTopicsResponse: KafkaMessage {
         }
     }
 
-    /// An empty answer.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         if version >= 2 { try coder.integer(&throttleMillis) }
         try coder.array(&topics, version: version)

@@ -3,9 +3,7 @@ public struct DeleteGroupsRequest: KafkaMessage {
     /// The groups.
     public var groups: [String] = []
 
-    /// An empty request.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.strings(&groups)
         try coder.tags()
@@ -17,9 +15,7 @@ public struct DeleteGroupsResponse: KafkaMessage {
     /// Answers in the order of the request.
     public var throttleMillis: Int32 = 0, results: [NamedError] = []
 
-    /// An empty answer.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.integer(&throttleMillis)
         try coder.array(&results, version: version)
@@ -36,7 +32,6 @@ public struct NamedError: KafkaMessage {
 
     /// No name, no error.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.string(&name)
         try coder.error(&error)

@@ -4,22 +4,10 @@ public struct DeleteRecordsRequest: KafkaMessage {
     public var topics: [Topic] = [], timeoutMillis: Int32 = 0
 
     /// What goes of one topic.
-    public struct Topic: KafkaMessage {
-        /// The topic.
-        public var name = "", partitions: [Partition] = []
-
-        /// No topic.
-        public init() {}
-        /// Its fields in wire order.
-        public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
-            try coder.string(&name)
-            try coder.array(&partitions, version: version)
-            try coder.tags()
-        }
-    }
+    public typealias Topic = ByTopic<Partition>
 
     /// What goes of one partition.
-    public struct Partition: KafkaMessage {
+    public struct Partition: PartitionEntry {
         /// The partition and the first offset that stays.
         public var index: Int32 = 0, offset: Int64 = 0
 
@@ -49,22 +37,10 @@ public struct DeleteRecordsResponse: KafkaMessage {
     public var throttleMillis: Int32 = 0, topics: [Topic] = []
 
     /// Answers for one topic.
-    public struct Topic: KafkaMessage {
-        /// The topic.
-        public var name = "", partitions: [Partition] = []
-
-        /// No topic.
-        public init() {}
-        /// Its fields in wire order.
-        public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
-            try coder.string(&name)
-            try coder.array(&partitions, version: version)
-            try coder.tags()
-        }
-    }
+    public typealias Topic = ByTopic<Partition>
 
     /// The answer for one partition.
-    public struct Partition: KafkaMessage {
+    public struct Partition: PartitionEntry {
         /// The partition and its log's start.
         public var index: Int32 = 0, lowWatermark: Int64 = -1
         /// What went wrong, if anything did.

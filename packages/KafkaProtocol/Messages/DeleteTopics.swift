@@ -3,9 +3,7 @@ public struct DeleteTopicsRequest: KafkaMessage {
     /// The topics, and how long the client waits.
     public var names: [String] = [], timeoutMillis: Int32 = 0
 
-    /// An empty request.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.strings(&names)
         try coder.integer(&timeoutMillis)
@@ -18,9 +16,7 @@ public struct DeleteTopicsResponse: KafkaMessage {
     /// Answers in the order of the request.
     public var throttleMillis: Int32 = 0, topics: [NamedError] = []
 
-    /// An empty answer.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         if version >= 1 { try coder.integer(&throttleMillis) }
         try coder.array(&topics, version: version)

@@ -14,7 +14,6 @@ public struct DescribeConfigsRequest: KafkaMessage {
 
         /// No resource.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.integer(&type)
             try coder.string(&name)
@@ -23,9 +22,7 @@ public struct DescribeConfigsRequest: KafkaMessage {
         }
     }
 
-    /// An empty request.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.array(&resources, version: version)
         if version >= 1 { try coder.bool(&includeSynonyms) }
@@ -50,7 +47,6 @@ public struct DescribeConfigsResponse: KafkaMessage {
 
         /// No resource.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.error(&error)
             try coder.nullableString(&errorMessage)
@@ -78,7 +74,6 @@ public struct DescribeConfigsResponse: KafkaMessage {
 
         /// No configuration.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&name)
             try coder.nullableString(&value)
@@ -101,7 +96,6 @@ public struct DescribeConfigsResponse: KafkaMessage {
 
         /// Nowhere.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&name)
             try coder.nullableString(&value)
@@ -110,9 +104,7 @@ public struct DescribeConfigsResponse: KafkaMessage {
         }
     }
 
-    /// An empty answer.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.integer(&throttleMillis)
         try coder.array(&results, version: version)

@@ -7,7 +7,6 @@ public struct DescribeGroupsRequest: KafkaMessage {
 
     /// A request about no group.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.strings(&groups)
         if version >= 3 { try coder.bool(&includeOperations) }
@@ -33,7 +32,6 @@ public struct DescribeGroupsResponse: KafkaMessage {
 
         /// No group.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.error(&error)
             try coder.string(&groupID)
@@ -55,7 +53,6 @@ public struct DescribeGroupsResponse: KafkaMessage {
 
         /// Nobody.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&memberID)
             if version >= 4 { try coder.nullableString(&groupInstanceID) }
@@ -67,9 +64,7 @@ public struct DescribeGroupsResponse: KafkaMessage {
         }
     }
 
-    /// An empty answer.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         if version >= 1 { try coder.integer(&throttleMillis) }
         try coder.array(&groups, version: version)

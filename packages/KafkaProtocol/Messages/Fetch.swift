@@ -7,25 +7,13 @@ public struct FetchRequest: KafkaMessage {
     /// The fetch session; 0 with epoch −1 is none.
     public var sessionID: Int32 = 0, sessionEpoch: Int32 = -1
     /// What to read, what a session should forget, and the rack.
-    public var topics: [Topic] = [], forgotten: [ForgottenTopic] = [], rackID = ""
+    public var topics: [Topic] = [], forgotten: [ByTopic<PartitionIndex>] = [], rackID = ""
 
     /// What to read of one topic.
-    public struct Topic: KafkaMessage {
-        /// The topic.
-        public var name = "", partitions: [Partition] = []
-
-        /// No topic.
-        public init() {}
-        /// Its fields in wire order.
-        public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
-            try coder.string(&name)
-            try coder.array(&partitions, version: version)
-            try coder.tags()
-        }
-    }
+    public typealias Topic = ByTopic<Partition>
 
     /// What to read of one partition.
-    public struct Partition: KafkaMessage {
+    public struct Partition: PartitionEntry {
         /// The partition's number, the leader epoch the client knows (−1 unknown).
         public var index: Int32 = 0, currentLeaderEpoch: Int32 = -1
         /// The first offset wanted; a follower's log start.
@@ -42,21 +30,6 @@ public struct FetchRequest: KafkaMessage {
             try coder.integer(&fetchOffset)
             if version >= 5 { try coder.integer(&logStartOffset) }
             try coder.integer(&maxBytes)
-            try coder.tags()
-        }
-    }
-
-    /// Partitions a session should forget.
-    public struct ForgottenTopic: KafkaMessage {
-        /// The topic and its partitions.
-        public var name = "", partitions: [Int32] = []
-
-        /// No topic.
-        public init() {}
-        /// Its fields in wire order.
-        public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
-            try coder.string(&name)
-            try coder.integers(&partitions)
             try coder.tags()
         }
     }
@@ -91,19 +64,7 @@ public struct FetchResponse: KafkaMessage {
     public var topics: [Topic] = []
 
     /// Answers for one topic.
-    public struct Topic: KafkaMessage {
-        /// The topic.
-        public var name = "", partitions: [Partition] = []
-
-        /// No topic.
-        public init() {}
-        /// Its fields in wire order.
-        public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
-            try coder.string(&name)
-            try coder.array(&partitions, version: version)
-            try coder.tags()
-        }
-    }
+    public typealias Topic = ByTopic<Partition>
 
     /// The answer for one partition.
     public struct Partition: KafkaMessage {

@@ -5,7 +5,6 @@ public struct FindCoordinatorRequest: KafkaMessage {
 
     /// A request about the empty group.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.string(&key)
         if version >= 1 { try coder.integer(&keyType) }
@@ -24,7 +23,6 @@ public struct FindCoordinatorResponse: KafkaMessage {
 
     /// No broker.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         if version >= 1 { try coder.integer(&throttleMillis) }
         try coder.error(&error)

@@ -5,9 +5,7 @@ public struct HeartbeatRequest: KafkaMessage {
     /// A static member's name.
     public var groupInstanceID: String?
 
-    /// An empty request.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.string(&groupID)
         try coder.integer(&generation)
@@ -26,7 +24,6 @@ public struct HeartbeatResponse: KafkaMessage {
 
     /// An answer without an error.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         if version >= 1 { try coder.integer(&throttleMillis) }
         try coder.error(&error)

@@ -51,8 +51,8 @@ public struct IncrementalAlterConfigsRequest: KafkaMessage {
     }
 }
 
-/// Which resources changed.
-public struct IncrementalAlterConfigsResponse: KafkaMessage {
+/// Which resources changed; AlterConfigs is answered alike.
+public struct AlterConfigsResponse: KafkaMessage {
     /// Answers in the order of the request.
     public var throttleMillis: Int32 = 0, results: [Result] = []
 

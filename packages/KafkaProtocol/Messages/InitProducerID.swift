@@ -5,7 +5,6 @@ public struct InitProducerIDRequest: KafkaMessage {
 
     /// A request without transactions.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.nullableString(&transactionalID)
         try coder.integer(&transactionTimeoutMillis)
@@ -24,7 +23,6 @@ public struct InitProducerIDResponse: KafkaMessage {
 
     /// No id.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.integer(&throttleMillis)
         try coder.error(&error)

@@ -20,7 +20,6 @@ public struct JoinGroupRequest: KafkaMessage {
 
         /// No strategy.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&name)
             try coder.bytes(&metadata)
@@ -28,9 +27,7 @@ public struct JoinGroupRequest: KafkaMessage {
         }
     }
 
-    /// An empty request.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.string(&groupID)
         try coder.integer(&sessionTimeoutMillis)
@@ -63,7 +60,6 @@ public struct JoinGroupResponse: KafkaMessage {
 
         /// Nobody.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&memberID)
             if version >= 5 { try coder.nullableString(&groupInstanceID) }
@@ -72,9 +68,7 @@ public struct JoinGroupResponse: KafkaMessage {
         }
     }
 
-    /// An empty answer.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         if version >= 2 { try coder.integer(&throttleMillis) }
         try coder.error(&error)

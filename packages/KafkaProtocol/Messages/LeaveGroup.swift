@@ -12,7 +12,6 @@ public struct LeaveGroupRequest: KafkaMessage {
 
         /// Nobody.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&memberID)
             try coder.nullableString(&groupInstanceID)
@@ -20,9 +19,7 @@ public struct LeaveGroupRequest: KafkaMessage {
         }
     }
 
-    /// An empty request.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.string(&groupID)
         if version >= 3 {
@@ -54,7 +51,6 @@ public struct LeaveGroupResponse: KafkaMessage {
 
         /// Nobody.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&memberID)
             try coder.nullableString(&groupInstanceID)
@@ -65,7 +61,6 @@ public struct LeaveGroupResponse: KafkaMessage {
 
     /// An answer without an error.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         if version >= 1 { try coder.integer(&throttleMillis) }
         try coder.error(&error)

@@ -2,7 +2,6 @@
 public struct ListGroupsRequest: KafkaMessage {
     /// A request for every group.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.tags()
     }
@@ -24,7 +23,6 @@ public struct ListGroupsResponse: KafkaMessage {
 
         /// No group.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&groupID)
             try coder.string(&protocolType)
@@ -32,9 +30,7 @@ public struct ListGroupsResponse: KafkaMessage {
         }
     }
 
-    /// An empty answer.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         if version >= 1 { try coder.integer(&throttleMillis) }
         try coder.error(&error)

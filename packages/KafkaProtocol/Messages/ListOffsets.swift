@@ -6,22 +6,10 @@ public struct ListOffsetsRequest: KafkaMessage {
     public var topics: [Topic] = []
 
     /// Questions about one topic.
-    public struct Topic: KafkaMessage {
-        /// The topic.
-        public var name = "", partitions: [Partition] = []
-
-        /// No topic.
-        public init() {}
-        /// Its fields in wire order.
-        public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
-            try coder.string(&name)
-            try coder.array(&partitions, version: version)
-            try coder.tags()
-        }
-    }
+    public typealias Topic = ByTopic<Partition>
 
     /// A question about one partition.
-    public struct Partition: KafkaMessage {
+    public struct Partition: PartitionEntry {
         /// The partition's number, the leader epoch the client knows, and version 0's limit.
         public var index: Int32 = 0, currentLeaderEpoch: Int32 = -1, maxOffsets: Int32 = 1
         /// A time in ms, −1 for the end, −2 for the start.
@@ -56,22 +44,10 @@ public struct ListOffsetsResponse: KafkaMessage {
     public var throttleMillis: Int32 = 0, topics: [Topic] = []
 
     /// Answers about one topic.
-    public struct Topic: KafkaMessage {
-        /// The topic.
-        public var name = "", partitions: [Partition] = []
-
-        /// No topic.
-        public init() {}
-        /// Its fields in wire order.
-        public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
-            try coder.string(&name)
-            try coder.array(&partitions, version: version)
-            try coder.tags()
-        }
-    }
+    public typealias Topic = ByTopic<Partition>
 
     /// The answer about one partition.
-    public struct Partition: KafkaMessage {
+    public struct Partition: PartitionEntry {
         /// The partition's number and the leader epoch of the record found.
         public var index: Int32 = 0, leaderEpoch: Int32 = -1
         /// What went wrong, if anything did.

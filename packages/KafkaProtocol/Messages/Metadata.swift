@@ -14,9 +14,7 @@ public struct MetadataRequest: KafkaMessage {
         /// The topic's name.
         public var name: String? = ""
 
-        /// No topic.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             if version >= 10 { try coder.uuid(&id) }
             if version >= 10 {
@@ -32,7 +30,6 @@ public struct MetadataRequest: KafkaMessage {
 
     /// A request for every topic.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         if version == 0 {
             var named = topics ?? []
@@ -73,7 +70,6 @@ public struct MetadataResponse: KafkaMessage {
 
         /// No broker.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.integer(&id)
             try coder.string(&host)
@@ -96,9 +92,7 @@ public struct MetadataResponse: KafkaMessage {
         /// What the client may do to it.
         public var operations = MetadataResponse.operationsOmitted
 
-        /// No topic.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.error(&error)
             if version >= 12 {
@@ -127,7 +121,6 @@ public struct MetadataResponse: KafkaMessage {
 
         /// Partition 0, without a leader.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.error(&error)
             try coder.integer(&index)
@@ -142,7 +135,6 @@ public struct MetadataResponse: KafkaMessage {
 
     /// An empty cluster.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         if version >= 3 { try coder.integer(&throttleMillis) }
         try coder.array(&brokers, version: version)

@@ -10,22 +10,10 @@ public struct OffsetCommitRequest: KafkaMessage {
     public var topics: [Topic] = []
 
     /// Positions in one topic.
-    public struct Topic: KafkaMessage {
-        /// The topic.
-        public var name = "", partitions: [Partition] = []
-
-        /// No topic.
-        public init() {}
-        /// Its fields in wire order.
-        public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
-            try coder.string(&name)
-            try coder.array(&partitions, version: version)
-            try coder.tags()
-        }
-    }
+    public typealias Topic = ByTopic<Partition>
 
     /// A position in one partition.
-    public struct Partition: KafkaMessage {
+    public struct Partition: PartitionEntry {
         /// The partition's number and the epoch of the last record read.
         public var index: Int32 = 0, leaderEpoch: Int32 = -1
         /// The next offset to read; version 1's time.
@@ -65,7 +53,7 @@ public struct OffsetCommitRequest: KafkaMessage {
 /// Whether each position was kept.
 public struct OffsetCommitResponse: KafkaMessage {
     /// Answers in the order of the request.
-    public var throttleMillis: Int32 = 0, topics: [PartitionErrorsByTopic] = []
+    public var throttleMillis: Int32 = 0, topics: [ByTopic<PartitionError>] = []
 
     /// An empty answer.
     public init() {}
@@ -77,34 +65,19 @@ public struct OffsetCommitResponse: KafkaMessage {
     }
 }
 
-/// One topic's partitions, each with an error or none.
-public struct PartitionErrorsByTopic: KafkaMessage {
-    /// The topic.
-    public var name = "", partitions: [Partition] = []
+/// A partition and its error.
+public struct PartitionError: PartitionEntry {
+    /// The partition's number.
+    public var index: Int32 = 0
+    /// What went wrong, if anything did.
+    public var error = ErrorCode.none
 
-    /// A partition and its error.
-    public struct Partition: KafkaMessage {
-        /// The partition's number.
-        public var index: Int32 = 0
-        /// What went wrong, if anything did.
-        public var error = ErrorCode.none
-
-        /// Partition 0, no error.
-        public init() {}
-        /// Its fields in wire order.
-        public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
-            try coder.integer(&index)
-            try coder.error(&error)
-            try coder.tags()
-        }
-    }
-
-    /// No topic.
+    /// Partition 0, no error.
     public init() {}
     /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
-        try coder.string(&name)
-        try coder.array(&partitions, version: version)
+        try coder.integer(&index)
+        try coder.error(&error)
         try coder.tags()
     }
 }

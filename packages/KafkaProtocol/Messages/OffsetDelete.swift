@@ -1,7 +1,7 @@
 /// OffsetDelete 0: some of a group's positions go.
 public struct OffsetDeleteRequest: KafkaMessage {
     /// The group and the partitions.
-    public var groupID = "", topics: [TopicPartitions] = []
+    public var groupID = "", topics: [ByTopic<PartitionIndex>] = []
 
     /// An empty request.
     public init() {}
@@ -17,7 +17,7 @@ public struct OffsetDeleteResponse: KafkaMessage {
     /// An error of the request as a whole.
     public var error = ErrorCode.none
     /// Answers by partition.
-    public var throttleMillis: Int32 = 0, topics: [PartitionErrorsByTopic] = []
+    public var throttleMillis: Int32 = 0, topics: [ByTopic<PartitionError>] = []
 
     /// An empty answer.
     public init() {}

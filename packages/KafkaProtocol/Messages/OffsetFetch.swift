@@ -3,7 +3,7 @@ public struct OffsetFetchRequest: KafkaMessage {
     /// The group.
     public var groupID = ""
     /// What is asked; nil, from version 2, is everything the group has.
-    public var topics: [TopicPartitions]? = []
+    public var topics: [ByTopic<PartitionIndex>]? = []
 
     /// A request for nothing.
     public init() {}
@@ -11,21 +11,6 @@ public struct OffsetFetchRequest: KafkaMessage {
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.string(&groupID)
         try coder.nullableArray(&topics, version: version)
-        try coder.tags()
-    }
-}
-
-/// A topic and some of its partitions.
-public struct TopicPartitions: KafkaMessage {
-    /// The topic and the partitions' numbers.
-    public var name = "", partitions: [Int32] = []
-
-    /// No topic.
-    public init() {}
-    /// Its fields in wire order.
-    public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
-        try coder.string(&name)
-        try coder.integers(&partitions)
         try coder.tags()
     }
 }
@@ -38,22 +23,10 @@ public struct OffsetFetchResponse: KafkaMessage {
     public var error = ErrorCode.none
 
     /// Positions in one topic.
-    public struct Topic: KafkaMessage {
-        /// The topic.
-        public var name = "", partitions: [Partition] = []
-
-        /// No topic.
-        public init() {}
-        /// Its fields in wire order.
-        public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
-            try coder.string(&name)
-            try coder.array(&partitions, version: version)
-            try coder.tags()
-        }
-    }
+    public typealias Topic = ByTopic<Partition>
 
     /// A position in one partition.
-    public struct Partition: KafkaMessage {
+    public struct Partition: PartitionEntry {
         /// The partition's number and the epoch committed with the position.
         public var index: Int32 = 0, leaderEpoch: Int32 = -1
         /// The next offset to read.

@@ -8,22 +8,10 @@ public struct ProduceRequest: KafkaMessage {
     public var topics: [Topic] = []
 
     /// Batches for one topic.
-    public struct Topic: KafkaMessage {
-        /// The topic.
-        public var name = "", partitions: [Partition] = []
-
-        /// No topic.
-        public init() {}
-        /// Its fields in wire order.
-        public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
-            try coder.string(&name)
-            try coder.array(&partitions, version: version)
-            try coder.tags()
-        }
-    }
+    public typealias Topic = ByTopic<Partition>
 
     /// Batches for one partition.
-    public struct Partition: KafkaMessage {
+    public struct Partition: PartitionEntry {
         /// The partition's number.
         public var index: Int32 = 0
         /// Record batches back to back; by the rules exactly one.
@@ -57,22 +45,10 @@ public struct ProduceResponse: KafkaMessage {
     public var topics: [Topic] = [], throttleMillis: Int32 = 0
 
     /// Answers for one topic.
-    public struct Topic: KafkaMessage {
-        /// The topic.
-        public var name = "", partitions: [Partition] = []
-
-        /// No topic.
-        public init() {}
-        /// Its fields in wire order.
-        public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
-            try coder.string(&name)
-            try coder.array(&partitions, version: version)
-            try coder.tags()
-        }
-    }
+    public typealias Topic = ByTopic<Partition>
 
     /// The answer for one partition.
-    public struct Partition: KafkaMessage {
+    public struct Partition: PartitionEntry {
         /// The partition's number.
         public var index: Int32 = 0
         /// What went wrong, if anything did.

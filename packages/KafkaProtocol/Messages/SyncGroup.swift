@@ -16,7 +16,6 @@ public struct SyncGroupRequest: KafkaMessage {
 
         /// Nothing for nobody.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&memberID)
             try coder.bytes(&assignment)
@@ -24,9 +23,7 @@ public struct SyncGroupRequest: KafkaMessage {
         }
     }
 
-    /// An empty request.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.string(&groupID)
         try coder.integer(&generation)
@@ -46,9 +43,7 @@ public struct SyncGroupResponse: KafkaMessage {
     /// The part, as the leader wrote it.
     public var assignment: ArraySlice<UInt8> = []
 
-    /// An empty answer.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         if version >= 1 { try coder.integer(&throttleMillis) }
         try coder.error(&error)

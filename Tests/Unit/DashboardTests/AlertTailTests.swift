@@ -1,0 +1,75 @@
+import Dashboard
+import KafkaClient
+import Testing
+
+/// Against the cluster that librdkafka pretends to be.
+@Suite struct AlertTailTests {
+    private let producer: KafkaProducer
+    private let cluster: MockKafkaCluster
+
+    init() throws {
+        var configuration = KafkaProducerConfiguration(bootstrapServers: "127.0.0.1:1")
+        configuration.more["test.mock.num.brokers"] = "1"
+        producer = try KafkaProducer(configuration)
+        cluster = try #require(producer.mockCluster)
+    }
+
+    private func send(_ numbers: Range<Int>, isFraud: (Int) -> Bool) throws {
+        for number in numbers {
+            let value =
+                """
+                {"transaction_id":"t\(number)","event_timestamp":\(1_577_836_800_000 + number),"model_version":"3",\
+                "threshold":0.5,"probability":0.9,"is_fraud":\(isFraud(number)),"degraded":false,\
+                "request":{"cc_num":"4111111111111111","merchant":"m","category":"c","amt":1.00}}
+                """
+            let bytes = number % 10 == 9 ? Array("{\"not a prediction\"".utf8) : Array(value.utf8)
+            while try producer.send(
+                topic: "predictions", partition: Int32(number % 2), key: nil, value: bytes,
+                timestampMillis: 1_700_000_000_000, token: 0) == .full
+            { producer.poll(timeoutMillis: 50) }
+        }
+        #expect(producer.flush(timeoutMillis: 20_000))
+    }
+
+    /// What comes until `count` alerts are there or twenty rounds have passed.
+    private func take(_ tail: AlertTail, _ count: Int) throws -> [Alert] {
+        var alerts: [Alert] = []
+        for _ in 0..<100 where alerts.count < count { alerts += try tail.next().alerts }
+        return alerts
+    }
+
+    @Test func `frauds of all partitions come once, by event time, and nothing else`() throws {
+        try cluster.createTopic("predictions", partitions: 2)
+        try send(0..<100) { $0 % 7 == 0 }
+        let tail = try AlertTail(bootstrapServers: cluster.bootstrapServers, columns: try AlertColumnsTests.cards())
+        let expected = (0..<100).filter { $0 % 7 == 0 && $0 % 10 != 9 }.map { "t\($0)" }
+        let first = try take(tail, expected.count)
+        #expect(Set(first.map(\.transactionID)) == Set(expected) && first.count == expected.count)
+        #expect(first.allSatisfy { $0.entity == "411111…1111" })
+        try send(100..<110) { $0 == 103 }
+        #expect(try take(tail, 1).map(\.transactionID) == ["t103"])
+    }
+
+    @Test func `nobody there is an error, not silence`() throws {
+        let tail = try AlertTail(bootstrapServers: "127.0.0.1:1", columns: try AlertColumnsTests.cards())
+        #expect(throws: (any Error).self) { _ = try tail.next() }
+    }
+
+    @Test func `more than can be read is passed over, and said`() throws {
+        try cluster.createTopic("predictions", partitions: 2)
+        try send(0..<2) { _ in false }
+        let tail = try AlertTail(bootstrapServers: cluster.bootstrapServers, columns: try AlertColumnsTests.cards())
+        _ = try tail.next()
+        try send(2..<40_002) { _ in true }
+        var skipped: Int64 = 0
+        var alerts: [Alert] = []
+        for _ in 0..<40 where alerts.last?.transactionID != "t40000" {
+            let new = try tail.next()
+            #expect(new.alerts.count <= DashboardModel.keptAlerts)
+            skipped += new.skipped
+            alerts += new.alerts
+        }
+        #expect(skipped > 5_000 && skipped < 40_000)
+        #expect(alerts.map(\.transactionID).contains("t40000"))
+    }
+}

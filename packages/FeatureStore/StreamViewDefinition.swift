@@ -1,4 +1,5 @@
 import FeatureEngine
+import Text
 import YAML
 
 /// A stream view as its file declares it.

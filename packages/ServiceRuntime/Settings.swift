@@ -1,3 +1,5 @@
+import Text
+
 /// The values of a command's settings: flag, else variable, else `.env`, else default.
 public struct Settings: Sendable {
     /// What was given without a flag.
@@ -75,7 +77,7 @@ public struct Settings: Sendable {
             let name = String(parts[0])
             guard let setting = byName[name] else {
                 let guess =
-                    Suggestion.nearest(to: name, in: byName.keys.sorted()).map { " Did you mean --\($0)?" } ?? ""
+                    Suggestion.nearest(to: name, among: byName.keys.sorted()).map { " Did you mean --\($0)?" } ?? ""
                 throw CommandError(.usage, "--\(name) is not an option of this command.\(guess) See --help.")
             }
             if parts.count == 2 {

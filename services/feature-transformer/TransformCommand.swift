@@ -38,7 +38,7 @@ public struct TransformCommand: Command {
         "transform-threads", default: 2, in: 1...64, help: "Threads that share the partitions of events.")
     static let group = Setting<String>(
         "transform-group", default: "needletail-transform",
-        help: "The consumer group; processes of one group share the partitions.")
+        help: "Processes of one group share the partitions; their progress is committed under this consumer group.")
 
     /// Only a run that is to end has an end.
     public static func hasEnd(_ settings: Settings) -> Bool { settings[exitAtEnd] }
@@ -56,7 +56,8 @@ public struct TransformCommand: Command {
             processName: "\(ProcessInfo.processInfo.hostName):\(ProcessInfo.processInfo.processIdentifier)",
             batchEvents: settings[Self.batchEvents],
             lagBatchEvents: max(settings[Self.batchEvents], settings[Self.lagBatchEvents]), partitionCounts: [:])
-        let board = AssignmentBoard()
+        let board = ProgressBoard()
+        let transformGroup = TransformGroup(plan.group, databaseURL: plan.databaseURL)
 
         try await prepareStores(plan, runtime, allowsEviction: settings[.allowEvictingRedis])
         let ends = try await prepareTopics(
@@ -64,14 +65,21 @@ public struct TransformCommand: Command {
         )
         var admin: AdminServer?
         if let port = settings[.adminPort] {
-            do { admin = try AdminServer(port: port, metrics: runtime.metrics) { .ready } } catch {
+            do {
+                admin = try AdminServer(port: port, metrics: runtime.metrics) {
+                    board.readiness(nowMillis: StageClock.millis())
+                }
+            } catch {
                 throw CommandError(.unavailable, "cannot serve health and metrics on port \(port): \(error)")
             }
         }
         defer { admin?.stop() }
 
         let wanted = plan.threads(eventThreads: settings[Self.threads])
+        let (prepared, mayEvict) = (plan, settings[.allowEvictingRedis])
         try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await runtime.onThread("transform-group") { transformGroup.run(runtime) } }
+            if !mayEvict { group.addTask { await Self.watchRedis(prepared, runtime) } }
             for thread in wanted {
                 let plan = plan
                 group.addTask {
@@ -79,8 +87,9 @@ public struct TransformCommand: Command {
                     defer { runtime.stop() }
                     try await runtime.onThread("transform-\(thread.kind.name)-\(thread.number)") {
                         try StageThread(
-                            thread.kind, number: thread.number, topics: thread.topics, plan: plan, runtime: runtime,
-                            board: board
+                            thread.kind, number: thread.number,
+                            of: wanted.count { $0.kind == thread.kind }, topics: thread.topics, plan: plan,
+                            runtime: runtime, group: transformGroup, board: board
                         ).run()
                     }
                 }
@@ -119,7 +128,21 @@ public struct TransformCommand: Command {
                 try OnlineStorePolicy.check(RedisOnlineStore(url: plan.redisURL), isAllowed: allowsEviction)
             }
         }
-        if let warning { runtime.log.warning("Redis may lose online state by itself", ["reason": warning]) }
+        guard let warning else { return }
+        runtime.log.warning("Redis may lose online state by itself", ["reason": warning])
+    }
+
+    /// Asks now and then whether Redis still keeps what it is given: its configuration can be changed while it runs.
+    private static func watchRedis(_ plan: TransformPlan, _ runtime: ServiceRuntime) async {
+        var told: String?
+        while await runtime.sleep(millis: 30_000) {
+            let asked: String?? = try? await runtime.onThread("redis-policy") {
+                try RedisOnlineStore(url: plan.redisURL).evictionWarning()
+            }
+            guard let answer = asked, answer != told else { continue }
+            told = answer
+            if let warning = answer { runtime.log.error("Redis may lose online state by itself", ["reason": warning]) }
+        }
     }
 
     /// Waits for Kafka, makes the topics that are missing, and notes their partitions and ends.
@@ -157,7 +180,7 @@ public struct TransformCommand: Command {
     /// Stops the program when every partition was checked and both stores have everything before `ends`, whichever process
     /// stored it. The threads finish the batch in hand. Where somebody else stops the program first: how many records are missing.
     private static func stopAtEnd(
-        _ ends: [KafkaPartition: Int64], _ plan: TransformPlan, _ board: AssignmentBoard, _ runtime: ServiceRuntime
+        _ ends: [KafkaPartition: Int64], _ plan: TransformPlan, _ board: ProgressBoard, _ runtime: ServiceRuntime
     ) async throws -> Int? {
         // A partition that did not come to us in this time is with another process of the group.
         let others = WallClock.monotonicNanos() + 10_000_000_000

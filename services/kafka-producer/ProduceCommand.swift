@@ -115,7 +115,12 @@ public struct ProduceCommand: Command {
         } catch let error as KafkaError {
             throw CommandError(.software, "\(error). Start produce again; with --state it goes on where it was.")
         }
-        try runtime.print(summary.text)
+        // Among JSON lines it is one.
+        if runtime.log.isJSON {
+            runtime.log.info("replay ended", ["summary": summary.text])
+        } else {
+            try runtime.print(summary.text)
+        }
         try Self.judge(summary, options)
     }
 

@@ -25,6 +25,7 @@ await CommandLineProgram(
             "Model",
             [
                 TrainCommand.self, RetrainCommand.self, DriftCommand.self, ScoreCommand.self,
+                ModelsRegisterCommand.self,
                 ModelsChampionCommand.self,
             ]),
         CommandGroup("Servers", [ServeCommand.self, BrokerCommand.self, ScheduleCommand.self]),

@@ -105,15 +105,14 @@ final class PredictionService: Service {
     private func refuseEviction() async throws {
         let (address, isAllowed) = (configuration.redis, configuration.allowsEviction)
         do {
-            let allowed = try await runtime.onThread("redis") {
+            _ = try await runtime.onThread("redis") {
                 let connection = try RedisConnection(address)
                 defer { connection.close() }
                 return try OnlineStorePolicy.check(RedisOnlineStore(connection), isAllowed: isAllowed)
             }
-            if let allowed { log.warning("Redis may lose online state by itself", ["reason": allowed]) }
-        } catch let error as CommandError {
-            throw error
-        } catch {}
+        } catch let error as RedisError {
+            log.debug("Redis does not say yet whether it evicts", ["error": "\(error)"])
+        }
     }
 
     private func waitForModel() async throws {

@@ -68,8 +68,7 @@ public struct ServeCommand: Command {
     /// What can be set.
     public static let settings: [any SettingProtocol] = [
         host, port, loops, model, service, partitions, redisDeadline, connections, keys, origins, eventsMax, featureAge,
-        noLog, .kafkaBootstrapServers,
-        .redisURL,
+        noLog, .kafkaBootstrapServers, .redisURL,
         .databaseURL, .featureRepo, .modelDirectory, .allowEvictingRedis,
     ]
 

@@ -57,6 +57,18 @@ import Testing
         #expect(text.contains("TERMINAL_ID_last               last            TERMINAL_ID  -       category"))
     }
 
+    @Test func `describe shows windows as they are written`() throws {
+        var url = URL(fileURLWithPath: #filePath)
+        for _ in 0..<4 { url.deleteLastPathComponent() }
+        let repository = try FeatureRepository.load(
+            directory: url.appendingPathComponent("feature_repo").path, environment: [:])
+        let description = try #require(FeaturesDescribeCommand.describe("card_activity", repository))
+        let windows = Dictionary(description.rows.map { ($0[0], $0[3]) }) { first, _ in first }
+        #expect(windows["amt_sum_24h"] == "24h")
+        #expect(windows["amt_sum_7d"] == "7d")
+        #expect(windows["lat_last"] == "")
+    }
+
     @Test func `describe tells sources, on-demand views and services`() throws {
         let repository = try Self.repository()
         let source = try #require(FeaturesDescribeCommand.describe("payments", repository)).text

@@ -254,6 +254,19 @@ if Context.environment["NEEDLETAIL_BENCHMARKS"] != nil {
     package.products.append(.executable(name: "needletail-bench", targets: ["needletail-bench"]))
 }
 
+// Each decoder under libFuzzer, built by Tests/Fuzz/run with the sanitizers that make it one, and linked there: libFuzzer has
+// a main of its own.
+if Context.environment["NEEDLETAIL_FUZZ"] != nil {
+    package.targets.append(
+        .target(
+            name: "NeedletailFuzz",
+            dependencies: [
+                "KafkaProtocol", "Compression", "FeatureEngine", "FeatureStore", "FraudModel", "HTTPServer", "JSON",
+                "RedisClient", "TransactionData", "YAML",
+            ], path: "Tests/Fuzz/NeedletailFuzz"))
+    package.products.append(.library(name: "NeedletailFuzz", type: .static, targets: ["NeedletailFuzz"]))
+}
+
 // NEEDLETAIL_TARGETS="FeatureEngineTests" builds only those targets and what they need: quick turns on a small machine.
 if let wanted = Context.environment["NEEDLETAIL_TARGETS"], !wanted.isEmpty {
     var keep: Set<String> = []

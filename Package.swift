@@ -84,43 +84,54 @@ let package = Package(
             name: "PostgresOfflineStore", dependencies: ["FeatureStore", "FeatureEngine", "PostgresClient"],
             path: "packages/PostgresOfflineStore", resources: [.embedInCode("Migrations")], swiftSettings: common),
 
+        // recovery: a state machine without I/O
+        library("StreamRecovery"),
+
         // model
         library(
             "FraudModel",
-            depending: ["GradientBoosting", "FeatureStore", "FeatureEngine", "PostgresClient", "JSON", "Text"]),
+            depending: ["GradientBoosting", "FeatureStore", "FeatureEngine", "JSON", "Text"]),
+
+        // what commands share
+        library(
+            "PipelineRuntime",
+            depending: ["ServiceRuntime", "Observability", "FeatureStore", "FeatureEngine", "KafkaClient"]),
 
         // services and pipelines
         library(
             "KafkaProducerService", in: "services/kafka-producer",
             depending: [
-                "ServiceRuntime", "Observability", "TransactionData", "FeatureStore", "FeatureEngine", "KafkaClient",
+                "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
+                "FeatureEngine", "KafkaClient",
                 "HTTPServer", "JSON", "Compression",
             ]),
         library(
             "FeatureTransformer", in: "services/feature-transformer",
             depending: [
-                "ServiceRuntime", "Observability", "TransactionData", "FeatureStore", "FeatureEngine", "KafkaClient",
+                "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
+                "FeatureEngine", "KafkaClient",
                 "RedisOnlineStore", "PostgresOfflineStore", "RedisClient", "PostgresClient", "HTTPServer", "JSON",
+                "StreamRecovery",
             ]),
         library(
             "FeatureStoreCommands", in: "services/feature-store",
             depending: [
-                "ServiceRuntime", "Observability", "FeatureStore", "FeatureEngine", "KafkaClient", "RedisOnlineStore",
-                "PostgresOfflineStore", "PostgresClient", "JSON", "Text",
+                "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
+                "FeatureEngine", "KafkaClient", "RedisOnlineStore", "PostgresOfflineStore", "PostgresClient", "JSON",
+                "Text",
             ]),
         library(
             "PredictionAPI", in: "services/prediction-api",
             depending: [
-                "ServiceRuntime", "Observability", "TransactionData", "FeatureStore", "FeatureEngine", "FraudModel",
-                "KafkaClient", "RedisClient", "RedisOnlineStore", "HTTPServer", "EventLoop", "JSON", "PostgresClient",
-                "Text",
+                "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
+                "FeatureEngine", "FraudModel", "KafkaClient", "RedisClient", "RedisOnlineStore",
+                "PostgresOfflineStore", "HTTPServer", "EventLoop", "JSON", "PostgresClient", "Text",
             ]),
         library(
             "Dashboard", in: "services/dashboard",
             depending: [
-                "ServiceRuntime", "Observability", "TerminalUI", "KafkaClient", "PostgresClient", "RedisClient",
-                "FeatureStore",
-                "FeatureEngine", "FraudModel", "JSON",
+                "PipelineRuntime", "ServiceRuntime", "Observability", "TerminalUI", "KafkaClient", "PostgresClient",
+                "RedisClient", "FeatureStore", "FeatureEngine", "FraudModel", "PostgresOfflineStore", "JSON",
             ]),
         library(
             "KafkaBrokerService", in: "services/kafka-broker",
@@ -131,20 +142,25 @@ let package = Package(
         library(
             "BatchFeatures", in: "pipelines/batch-features",
             depending: [
-                "ServiceRuntime", "Observability", "TransactionData", "FeatureStore", "FeatureEngine",
+                "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
+                "FeatureEngine",
                 "PostgresOfflineStore", "PostgresClient", "Compression",
             ]),
         library(
             "Training", in: "pipelines/training",
             depending: [
-                "ServiceRuntime", "Observability", "TransactionData", "FeatureStore", "FeatureEngine", "FraudModel",
-                "PostgresOfflineStore", "PostgresClient", "JSON", "Compression", "Text",
+                "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
+                "FeatureEngine", "FraudModel", "PostgresOfflineStore", "PostgresClient", "JSON", "Compression", "Text",
             ]),
+        library(
+            "Retention", in: "pipelines/retention",
+            depending: ["ServiceRuntime", "PipelineRuntime", "Observability", "PostgresOfflineStore", "PostgresClient"]),
         .executableTarget(
             name: "needletail",
             dependencies: [
                 "ServiceRuntime", "KafkaProducerService", "FeatureTransformer", "FeatureStoreCommands",
                 "PredictionAPI", "Dashboard", "KafkaBrokerService", "Scheduler", "BatchFeatures", "Training",
+                "Retention",
             ], path: "services/needletail", swiftSettings: common),
 
         // tests
@@ -161,6 +177,7 @@ let package = Package(
         .testTarget(name: "TidyTests", path: "Tests/Unit/TidyTests", swiftSettings: common),
         unitTests("FeatureEngine"),
         unitTests("FeatureStore", ["FeatureEngine", "YAML"]),
+        unitTests("StreamRecovery"),
         unitTests("JSON"),
         unitTests("Compression"),
         unitTests("TransactionData", ["FeatureEngine", "Compression", "JSON"]),
@@ -181,7 +198,10 @@ let package = Package(
         unitTests("Scheduler", ["ServiceRuntime", "Observability"]),
         unitTests(
             "FeatureTransformer",
-            ["FeatureEngine", "FeatureStore", "TransactionData", "RedisOnlineStore", "PostgresOfflineStore"]),
+            [
+                "FeatureEngine", "FeatureStore", "TransactionData", "PostgresOfflineStore", "PostgresClient",
+                "RedisClient", "KafkaClient", "StreamRecovery", "HTTPServer", "Observability",
+            ]),
         unitTests(
             "KafkaProducerService",
             [
@@ -190,12 +210,19 @@ let package = Package(
             ]),
         unitTests(
             "BatchFeatures", ["FeatureEngine", "FeatureStore", "ServiceRuntime", "Observability", "Compression"]),
+        unitTests(
+            "Training",
+            [
+                "FraudModel", "FeatureEngine", "FeatureStore", "PostgresOfflineStore", "ServiceRuntime",
+                "Observability", "JSON",
+            ]),
         unitTests("FeatureStoreCommands", ["FeatureEngine", "FeatureStore", "ServiceRuntime"]),
+        unitTests("PipelineRuntime", ["FeatureEngine", "FeatureStore", "KafkaClient", "ServiceRuntime"]),
         integrationTests(
             "StoreTests",
             [
                 "RedisClient", "PostgresClient", "RedisOnlineStore", "PostgresOfflineStore", "FeatureStore",
-                "FeatureEngine", "EventLoop", "FraudModel",
+                "FeatureEngine", "EventLoop", "FraudModel", "JSON",
             ]
         ),
         integrationTests("TerminalTests", []),

@@ -6,6 +6,9 @@ internal import Text
 public struct TrainingSet: Sendable {
     /// The service's name, its definitions and its features.
     public let serviceName: String, definitionHash: String, featureNames: [String]
+    /// Different values a category may have; float32 counts no further, and what comes then is missing.
+    static let mostCategories = 1 << 24
+
     /// Rows in the set.
     public var count: Int { labels.count }
     /// One label a row, 1 for fraud.
@@ -57,6 +60,10 @@ public struct TrainingSet: Sendable {
                 values.append(Float(code))
             } else {
                 let code = occurring[index]?.count ?? 0
+                guard code < Self.mostCategories else {
+                    values.append(.nan)
+                    continue
+                }
                 codes[index]?[value] = code
                 occurring[index]?.append(text)
                 values.append(Float(code))

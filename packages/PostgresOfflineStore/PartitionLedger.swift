@@ -172,6 +172,13 @@ public struct PartitionLedger: Sendable {
         }
     }
 
+    /// How many rows retention has removed. Read again after rows were counted: the same number as before means that none went
+    /// in between.
+    public func removed(on connection: PostgresConnection) throws -> Int64 {
+        let result = try connection.execute("SELECT removed FROM partition_state WHERE \(place)")
+        return result.count == 1 ? result.integer(0, 0) ?? 0 : 0
+    }
+
     // MARK: Dead letters
 
     /// Stores refused records; part of the batch's transaction.
@@ -214,6 +221,11 @@ public struct PartitionLedger: Sendable {
                     reason: row.text(1) ?? "", key: row.isNull(2) ? nil : Array(row.bytes(2)),
                     value: row.isNull(3) ? nil : Array(row.bytes(3)), timestampMillis: row.millis(4)))
         }
+    }
+
+    /// Rows and dead letters that were deleted by age.
+    public func removed(on connection: PostgresConnection) throws -> Int64 {
+        try connection.execute("SELECT removed FROM partition_state WHERE \(place)").integer(0, 0) ?? 0
     }
 
     /// How many dead letters are stored.

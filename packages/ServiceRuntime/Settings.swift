@@ -9,6 +9,7 @@ public struct Settings: Sendable {
     public let environment: [String: String]
     private let values: [String: any Sendable]
     private let given: Set<String>
+    private let declared: Set<String>
 
     /// Settings every command has.
     public static let common: [any SettingProtocol] = [
@@ -48,6 +49,7 @@ public struct Settings: Sendable {
         }
         self.values = values
         self.given = given
+        self.declared = Set(all.map(\.name))
         self.arguments = arguments
         self.environment = texts
     }
@@ -138,6 +140,9 @@ public struct Settings: Sendable {
         }
         return value
     }
+
+    /// Whether the command has this setting.
+    public func declares<Value>(_ setting: Setting<Value>) -> Bool { declared.contains(setting.name) }
 
     /// Whether the user gave the setting, by flag, variable or `.env`.
     public func isGiven<Value>(_ setting: Setting<Value>) -> Bool { given.contains(setting.name) }

@@ -8,18 +8,14 @@ import Text
 public struct FeaturesDescribeCommand: Command {
     /// The words that call it.
     public static let name = "features describe"
-    /// One sentence.
     public static let summary = "Describe a source, a view or a service, every column of it."
     /// It writes nothing.
     public static let isReadOnly = true
-    /// A command line that works.
     public static let example = "needletail features describe card_activity"
     /// What follows.
     public static let arguments = "NAME"
-    /// What can be set.
     public static let settings: [any SettingProtocol] = [Setting<String>.featureRepo, FeatureCommandSettings.json]
 
-    /// A command.
     public init() {}
 
     /// Describes.

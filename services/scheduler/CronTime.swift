@@ -4,7 +4,7 @@ import Text
 public struct CronTime: Equatable, Sendable {
     /// What is wrong with a field.
     public struct Malformed: Error, Equatable, CustomStringConvertible {
-        /// One sentence.
+        /// The field at fault and what is allowed in it.
         public let description: String
     }
 

@@ -57,7 +57,8 @@ final class LogSegment {
 
     /// Whether a batch of `count` more bytes and offsets up to `lastOffset` can be named by the index.
     func hasRoom(bytes count: Int, lastOffset: Int64) -> Bool {
-        size + count <= Int(UInt32.max) && lastOffset - base <= Int64(UInt32.max)
+        let (distance, isOverflow) = lastOffset.subtractingReportingOverflow(base)
+        return size + count <= Int(UInt32.max) && !isOverflow && (0...Int64(UInt32.max)).contains(distance)
     }
 
     /// Writes one batch at the end. The file is as before when this throws.

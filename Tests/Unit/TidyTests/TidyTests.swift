@@ -17,8 +17,7 @@ import Testing
 
     @Test func `a file has at most 400 lines`() {
         let exceptions: Set = [
-            // one instruction set, its parser's output and its interpreter
-            "packages/FeatureEngine/ExpressionProgram.swift",
+            "Tests/Unit/FraudModelTests/ModelTrainerTests.swift",
             "Tests/Unit/PredictionAPITests/PredictionAppTests.swift",
             "Tests/Unit/KafkaProducerServiceTests/ReplayProducerTests.swift",
             "Tests/Integration/ServingTests/PredictionServiceTests.swift",
@@ -30,11 +29,9 @@ import Testing
 
     @Test func `a function has at most 70 lines`() {
         let exceptions: Set = [
-            "services/prediction-api/APIDescription.swift openAPI",  // a literal
             // the steps of a recovery, in the order they must have
             "packages/KafkaBroker/Log/LogRecovery.swift open",
             "packages/TransactionData/CSVScanner.swift scan",  // one pass over the bytes, its state in registers
-            "packages/FeatureStore/StreamViewDefinition.swift init?",  // one check of a view after the other
             "Tests/Integration/PipelineTests/ServedParityTests.swift `500 requests amid the stream and 500 after it see F at their position, bit for bit`",
         ]
         let head = /^( *)(?:@\w+(?:\([^)]*\))? |[a-z]+(?:\(set\))? )*(?:func (`[^`]+`|\w+)|(init[?]?)[(<]).*[^}]$/
@@ -96,11 +93,11 @@ import Testing
     /// a protocol asks for them; the count says how many there are, so that no new one comes unseen.
     @Test func `no public name without a user`() {
         let known = [
-            "packages/Compression": 1, "packages/EventLoop": 1, "packages/FeatureEngine": 7, "packages/FraudModel": 13,
-            "packages/GradientBoosting": 1, "packages/HTTPServer": 6, "packages/JSON": 2, "packages/KafkaBroker": 3,
-            "packages/KafkaClient": 8, "packages/KafkaProtocol": 44, "packages/Observability": 8,
-            "packages/PostgresClient": 2, "packages/PostgresOfflineStore": 1, "packages/RedisClient": 1,
-            "packages/ServiceRuntime": 11, "packages/TerminalUI": 3, "packages/YAML": 1,
+            "packages/Compression": 1, "packages/EventLoop": 1, "packages/FeatureEngine": 8, "packages/FraudModel": 6,
+            "packages/HTTPServer": 5, "packages/JSON": 2, "packages/KafkaBroker": 3, "packages/KafkaClient": 7,
+            "packages/KafkaProtocol": 42, "packages/Observability": 8, "packages/PostgresClient": 1,
+            "packages/PostgresOfflineStore": 2, "packages/RedisClient": 1, "packages/ServiceRuntime": 9,
+            "packages/TerminalUI": 3, "packages/YAML": 1,
         ]
         var words: [String: Set<Substring>] = [:]
         func home(_ path: String) -> String {

@@ -116,7 +116,7 @@ let package = Package(
         library(
             "FeatureStoreCommands", in: "services/feature-store",
             depending: [
-                "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
+                "PipelineRuntime", "ServiceRuntime", "Observability", "FeatureStore",
                 "FeatureEngine", "KafkaClient", "RedisOnlineStore", "PostgresOfflineStore", "PostgresClient", "JSON",
                 "Text",
             ]),

@@ -1,7 +1,9 @@
+import FeatureEngine
 import FeatureStore
 import Foundation
 import KafkaClient
 import PostgresClient
+import PostgresOfflineStore
 import RedisClient
 import TestSupport
 import Testing

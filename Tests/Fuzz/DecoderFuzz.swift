@@ -50,6 +50,7 @@ private func read(_ frame: ArraySlice<UInt8>) {
     case .createPartitions: _ = try? CreatePartitionsRequest(from: &reader, version: version)
     case .deleteGroups: _ = try? DeleteGroupsRequest(from: &reader, version: version)
     case .incrementalAlterConfigs: _ = try? IncrementalAlterConfigsRequest(from: &reader, version: version)
+    case .alterConfigs: _ = try? AlterConfigsRequest(from: &reader, version: version)
     case .offsetDelete: _ = try? OffsetDeleteRequest(from: &reader, version: version)
     }
 }

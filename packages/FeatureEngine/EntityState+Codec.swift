@@ -15,7 +15,7 @@ public enum BlobError: Error, Hashable, Sendable {
 /// Integers of the header are big-endian, so that the first 16 bytes compare as (generation, offset). An event is the
 /// varint of its time minus the one before, then its columns: an integer as zigzag varint, a double as the varint of its
 /// bits XOR those before, a hash as 8 bytes, text as varint length and bytes. The checksum covers all other bytes and their
-/// number.
+/// number. Changing it: docs/design.md, Formats.
 extension EntityState {
     /// Bytes before the events.
     public static let headerSize = 37

@@ -4,7 +4,7 @@ import Glibc
 /// One blocking connection to Postgres. Not `Sendable`: libpq allows one thread at a time. After `connectionLost` it is
 /// finished; its owner makes another, and whatever transaction was open has not happened.
 ///
-/// libpq itself waits for ever: a packet that is lost for good, or a proxy that acknowledges and passes nothing, would hold the
+/// libpq itself waits forever: a packet that is lost for good, or a proxy that acknowledges and passes nothing, would hold the
 /// thread. So the socket never blocks, and `wait` is the one place that waits: for the next byte, at most as long as
 /// `PostgresLimits` says. Both ends also let the kernel watch: keepalives, and `tcp_user_timeout` for what was sent already.
 @safe public final class PostgresConnection {
@@ -229,7 +229,7 @@ import Glibc
             case 0: return
             case 1:
                 try unsafe wait(connection, silenceMillis: limits.silenceMillis, isSending: true)
-                // A server that has something to say first would wait for us for ever.
+                // A server that has something to say first would wait for us forever.
                 guard unsafe PQconsumeInput(connection) == 1 else { return }
             default: return  // The reason comes with the result.
             }

@@ -78,7 +78,7 @@ public struct LogPosition: Hashable, Sendable {
     /// The offset.
     public var offset: Int64
 
-    /// Names a place.
+    /// A record's topic, partition and position.
     public init(topic: String, partition: Int32, offset: Int64) {
         (self.topic, self.partition, self.offset) = (topic, partition, offset)
     }

@@ -2,9 +2,7 @@
 public protocol Command: Sendable {
     /// The word, or words, that call it: `transform`, `features apply`.
     static var name: String { get }
-    /// One sentence.
     static var summary: String { get }
-    /// A command line that works.
     static var example: String { get }
     /// What can be set. The common settings are added.
     static var settings: [any SettingProtocol] { get }

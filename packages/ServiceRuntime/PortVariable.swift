@@ -5,7 +5,7 @@ public struct PortVariable: Equatable, Sendable {
     public let name: String
     /// The port without it.
     public let initial: Int
-    /// One sentence.
+    /// What listens there, as `.env.example` says it.
     public let help: String
 
     /// Every port, in the order of `.env.example`.

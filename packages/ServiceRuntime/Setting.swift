@@ -96,7 +96,6 @@ public protocol SettingProtocol: Sendable {
     var name: String { get }
     /// The variable, or nil when only a flag sets it.
     var environmentName: String? { get }
-    /// One sentence.
     var help: String { get }
     /// Whether the value is never printed.
     var isSecret: Bool { get }
@@ -122,7 +121,7 @@ public struct Setting<Value: SettingValue>: SettingProtocol {
     public let name: String
     /// The variable, or nil when only a flag sets it.
     public let environmentName: String?
-    /// One sentence.
+    /// What it is for, as help and the README's table say it.
     public let help: String
     /// Whether the value is never printed.
     public let isSecret: Bool

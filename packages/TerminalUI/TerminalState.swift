@@ -73,7 +73,7 @@ enum TerminalState {
     static func restore() {
         guard isRaw.exchange(false, ordering: .sequentiallyConsistent) else { return }
         _ = unsafe Glibc.write(output, leave, leaveCount)
-        // Not TCSADRAIN, which waits for ever where nobody reads the terminal any more.
+        // Not TCSADRAIN, which waits forever where nobody reads the terminal any more.
         _ = unsafe tcsetattr(STDIN_FILENO, TCSANOW, &original)
         unsafe guardian.watch(false)
     }

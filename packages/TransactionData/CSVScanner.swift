@@ -2,6 +2,18 @@ internal import Compression
 internal import FeatureEngine
 
 /// The state machine behind `CSVReader`: a value with one owner, so that the hot loop works on its own memory.
+///
+///     cellStart ──"──▶ quoted ──"──▶ closingQuote ──"──▶ quoted (a doubled quote is one)
+///         │                               ├── comma, end of line ──▶ cellStart
+///         └─ any other ─▶ unquoted        └── other text ──▶ a defect; the record is read on as if unquoted
+///
+/// A quoted cell may hold line ends, so a record cannot be found by looking for them; the bytes are read once, in order, and
+/// unquoted in place: behind the first doubled quote they move to the left (`store` runs behind `cursor`), and a cell is a
+/// range of the buffer, never a copy. When the buffer ends inside a record, the record moves to its front and reading goes on in
+/// the state it was in, so where the input is cut makes no difference.
+///
+/// A quote that never closes would swallow the rest of the file as one cell. Past a bound, or at the end of the file, reading ends
+/// with an error that names the line on which the quote was opened; memory stays bounded however long the file is.
 struct CSVScanner {
     let source: ByteSource
     /// What stands between cells: a comma unless the file begins with a line such as `sep=;`.

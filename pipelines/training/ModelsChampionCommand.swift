@@ -1,15 +1,14 @@
 internal import FeatureStore
 internal import FraudModel
 internal import PostgresClient
+internal import PostgresOfflineStore
 public import ServiceRuntime
 
 /// Says which model answers, or what is missing until one can: what a script asks before it trains.
 public struct ModelsChampionCommand: Command {
     /// The words that call it.
     public static let name = "models champion"
-    /// One sentence.
     public static let summary = "Say which model answers under these definitions, or what is missing until one can."
-    /// A command line that works.
     public static let example = "needletail models champion"
     /// It writes nothing.
     public static let isReadOnly = true
@@ -18,7 +17,6 @@ public struct ModelsChampionCommand: Command {
         Exits with 0 when the registry's champion was trained on the definitions of now and its folder can be loaded; else with
         65 and the reason.
         """
-    /// What can be set.
     public static let settings: [any SettingProtocol] = [
         TrainingContext.serviceName, .featureRepo, .databaseURL, .modelDirectory,
     ]

@@ -2,23 +2,20 @@ import FeatureEngine
 import FeatureStore
 import JSON
 public import ServiceRuntime
+import Text
 
 /// `needletail features describe NAME`: one source, view or service in full.
 public struct FeaturesDescribeCommand: Command {
     /// The words that call it.
     public static let name = "features describe"
-    /// One sentence.
     public static let summary = "Describe a source, a view or a service, every column of it."
     /// It writes nothing.
     public static let isReadOnly = true
-    /// A command line that works.
     public static let example = "needletail features describe card_activity"
     /// What follows.
     public static let arguments = "NAME"
-    /// What can be set.
     public static let settings: [any SettingProtocol] = [Setting<String>.featureRepo, FeatureCommandSettings.json]
 
-    /// A command.
     public init() {}
 
     /// Describes.

@@ -7,16 +7,12 @@ public import ServiceRuntime
 public struct FeaturesListCommand: Command {
     /// The words that call it.
     public static let name = "features list"
-    /// One sentence.
     public static let summary = "List sources, views and services."
     /// It writes nothing.
     public static let isReadOnly = true
-    /// A command line that works.
     public static let example = "needletail features list"
-    /// What can be set.
     public static let settings: [any SettingProtocol] = [Setting<String>.featureRepo, FeatureCommandSettings.json]
 
-    /// A command.
     public init() {}
 
     /// Lists.

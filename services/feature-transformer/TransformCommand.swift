@@ -4,6 +4,7 @@ import Foundation
 import HTTPServer
 import KafkaClient
 import Observability
+import PipelineRuntime
 import PostgresClient
 import PostgresOfflineStore
 import RedisOnlineStore
@@ -21,7 +22,8 @@ public struct TransformCommand: Command {
     public static let settings: [any SettingProtocol] = [
         Setting<String>.kafkaBootstrapServers, Setting<String>.redisURL, Setting<String>.databaseURL,
         Setting<String>.featureRepo, Setting<Int?>.adminPort, exitAtEnd, batchEvents,
-        lagBatchEvents, threads, group, allowEviction, topicPartitions, topicRetentionDays,
+        lagBatchEvents, threads, group, Setting<Int>.topicPartitions, Setting<Int>.topicRetentionDays,
+        Setting<Bool>.allowEvictingRedis,
     ]
 
     static let exitAtEnd = Setting<Bool>(
@@ -37,15 +39,6 @@ public struct TransformCommand: Command {
     static let group = Setting<String>(
         "transform-group", default: "needletail-transform",
         help: "Processes of one group share the partitions; their progress is committed under this consumer group.")
-    static let allowEviction = Setting<Bool>(
-        "allow-eviction", default: false,
-        help: "Run although Redis may drop keys by itself: lost state is computed from Postgres, at a price.")
-    static let topicPartitions = Setting<Int>(
-        "partitions", default: 4, in: 1...1_000, help: "Partitions of topics that are made.",
-        environment: "TOPIC_PARTITIONS")
-    static let topicRetentionDays = Setting<Int>(
-        "retention-days", default: 30, in: 1...3_650, help: "How long topics that are made keep records.",
-        environment: "TOPIC_RETENTION_DAYS")
 
     /// Only a run that is to end has an end.
     public static func hasEnd(_ settings: Settings) -> Bool { settings[exitAtEnd] }
@@ -55,25 +48,20 @@ public struct TransformCommand: Command {
 
     /// Transforms until the program stops, or until the end with `--exit-at-end`.
     public func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {
-        let repository: FeatureRepository
-        do {
-            repository = try FeatureRepository.load(
-                directory: settings[.featureRepo], environment: settings.environment)
-        } catch {
-            throw CommandError(.configuration, error.description)
-        }
+        let pipeline = try PipelineContext(settings)
+        pipeline.announce(runtime)
         var plan = TransformPlan(
-            repository: repository, bootstrapServers: settings[.kafkaBootstrapServers], redisURL: settings[.redisURL],
-            databaseURL: settings[.databaseURL], group: settings[Self.group],
+            repository: pipeline.repository, bootstrapServers: pipeline.kafkaBootstrapServers,
+            redisURL: pipeline.redisURL, databaseURL: pipeline.databaseURL, group: settings[Self.group],
             processName: "\(ProcessInfo.processInfo.hostName):\(ProcessInfo.processInfo.processIdentifier)",
             batchEvents: settings[Self.batchEvents],
             lagBatchEvents: max(settings[Self.batchEvents], settings[Self.lagBatchEvents]), partitionCounts: [:])
         let board = ProgressBoard()
         let transformGroup = TransformGroup(plan.group, databaseURL: plan.databaseURL)
 
-        try await prepareStores(plan, runtime, mayEvict: settings[Self.allowEviction])
+        try await prepareStores(plan, runtime, allowsEviction: settings[.allowEvictingRedis])
         let ends = try await prepareTopics(
-            &plan, runtime, partitions: settings[Self.topicPartitions], retentionDays: settings[Self.topicRetentionDays]
+            &plan, runtime, partitions: settings[.topicPartitions], retentionDays: settings[.topicRetentionDays]
         )
         var admin: AdminServer?
         if let port = settings[.adminPort] {
@@ -88,7 +76,7 @@ public struct TransformCommand: Command {
         defer { admin?.stop() }
 
         let wanted = plan.threads(eventThreads: settings[Self.threads])
-        let (prepared, mayEvict) = (plan, settings[Self.allowEviction])
+        let (prepared, mayEvict) = (plan, settings[.allowEvictingRedis])
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await runtime.onThread("transform-group") { transformGroup.run(runtime) } }
             if !mayEvict { group.addTask { await Self.watchRedis(prepared, runtime) } }
@@ -122,8 +110,8 @@ public struct TransformCommand: Command {
         }
     }
 
-    /// Waits for both stores, makes what is missing in Postgres, and warns of a Redis that forgets.
-    private func prepareStores(_ plan: TransformPlan, _ runtime: ServiceRuntime, mayEvict: Bool) async throws {
+    /// Waits for both stores, makes what is missing in Postgres, and refuses a Redis that forgets.
+    private func prepareStores(_ plan: TransformPlan, _ runtime: ServiceRuntime, allowsEviction: Bool) async throws {
         try await runtime.waiting(for: "Postgres") {
             try await runtime.onThread("prepare") {
                 let store = try PostgresOfflineStore(url: plan.databaseURL, limits: .bulk)
@@ -136,15 +124,11 @@ public struct TransformCommand: Command {
             }
         }
         let warning = try await runtime.waiting(for: "Redis at \(Self.shown(plan.redisURL))") {
-            try await runtime.onThread("prepare") { try RedisOnlineStore(url: plan.redisURL).evictionWarning() }
+            try await runtime.onThread("prepare") {
+                try OnlineStorePolicy.check(RedisOnlineStore(url: plan.redisURL), isAllowed: allowsEviction)
+            }
         }
         guard let warning else { return }
-        guard mayEvict else {
-            throw CommandError(
-                .configuration,
-                "Redis may lose online state by itself: \(warning). Set `maxmemory-policy noeviction`, or allow it with --allow-eviction."
-            )
-        }
         runtime.log.warning("Redis may lose online state by itself", ["reason": warning])
     }
 
@@ -171,18 +155,9 @@ public struct TransformCommand: Command {
             try await runtime.onThread("prepare") {
                 let admin = try KafkaAdmin(bootstrapServers: servers)
                 try admin.waitUntilReachable(timeoutMillis: 2_000)
-                let existing = try admin.topics(timeoutMillis: 10_000)
-                let consumed = Set(PipelineTopics.consumed(repository))
-                let missing = PipelineTopics.all(repository).filter { existing[$0] == nil }.map { name in
-                    // A dead letter is its record and a reason: where the record fitted it must fit too.
-                    KafkaTopicDefinition(
-                        name, partitions: partitions,
-                        configuration: [
-                            "retention.ms": "\(Int64(retentionDays) * 86_400_000)",
-                            "max.message.bytes": consumed.contains(name) ? "1048588" : "4194304",
-                        ])
-                }
-                try admin.createTopics(missing, timeoutMillis: 10_000)
+                let consumed = PipelineTopics.consumed(repository)
+                try TopicProvisioning.ensure(
+                    consumed, partitions: partitions, retentionDays: retentionDays, on: admin)
                 var counts: [String: Int] = [:]
                 var ends: [KafkaPartition: Int64] = [:]
                 for topic in consumed {

@@ -10,6 +10,16 @@ internal import TransactionData
 /// as Java's clients do; labels follow when the newest event time read has reached their time. The state moves on only
 /// behind acknowledgements.
 ///
+///     read a row ▸ move its times to this pass ▸ wait until it is due ▸ send ▸ acknowledgements ▸ state file
+///                     labels: heap by time of arrival ──▶ due when an event of that time has been read
+///
+/// Event time is the file's, moved by whole passes; a record's timestamp is now. So a replay of 2019 is fresh to the broker and
+/// old to the windows. Labels go by event time, too: a label of 7 days is sent when the newest event is 7 days later, at any
+/// speed, and at the end of the file what is not due yet stays unsent, as it would be unknown.
+///
+/// The state (next row, labels that still wait) is written only when everything before it is acknowledged. After a crash the rows
+/// from there on are sent again under their ids, and the stream drops the repeats: sending twice is harmless, skipping is not.
+///
 ///     ReplayReader ──row──▶ due time ──▶ ReplaySender ──▶ Kafka
 ///          │                  │ label ──▶ LabelSchedule ──┘  │ acknowledged up to
 ///          └── place, span ───┴── what waits ──▶ ReplayCheckpoint ──▶ state file

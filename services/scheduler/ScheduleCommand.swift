@@ -5,11 +5,8 @@ public import ServiceRuntime
 
 /// Runs the pipelines of a crontab.
 public struct ScheduleCommand: Command {
-    /// The word that calls it.
     public static let name = "schedule"
-    /// One sentence.
     public static let summary = "Run the pipelines of a crontab at their times, one run of a job at a time."
-    /// A command line that works.
     public static let example = "needletail schedule --crontab pipelines/crontab --list"
     /// More lines of help.
     public static let details = """
@@ -17,7 +14,6 @@ public struct ScheduleCommand: Command {
         this program's folder first in PATH. A job that fails is a metric and a log line, and is due again at its
         next time.
         """
-    /// What can be set.
     public static let settings: [any SettingProtocol] = [crontab, list, .adminPort]
 
     static let crontab = Setting<String>(

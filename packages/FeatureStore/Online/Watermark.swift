@@ -21,7 +21,7 @@ public struct Watermark: Hashable, Sendable {
     /// The Kafka timestamp of the record before `nextOffset`, ms; −1 when it is not known.
     public var newestMillis: Int64
 
-    /// Names a place. A timestamp that cannot be one is noted as the nearest that can.
+    /// Describes a watermark. A timestamp that cannot be one is noted as the nearest that can.
     public init(generation: UInt64, nextOffset: Int64, target: Int64 = 0, newestMillis: Int64 = -1) {
         (self.generation, self.nextOffset, self.target) = (generation, nextOffset, target)
         self.newestMillis = min(max(newestMillis, -1), Self.end - 1)

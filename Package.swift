@@ -199,7 +199,7 @@ let package = Package(
         unitTests(
             "FeatureTransformer",
             [
-                "FeatureEngine", "FeatureStore", "TransactionData", "PostgresOfflineStore", "PostgresClient",
+                "FeatureEngine", "FeatureStore", "PostgresOfflineStore", "PostgresClient",
                 "RedisClient", "KafkaClient", "StreamRecovery", "HTTPServer", "Observability",
             ]),
         unitTests(

@@ -37,7 +37,7 @@ final class OnlineMonitor {
             let connection = try connection ?? RedisConnection(address)
             self.connection = connection
             age.set(try oldest(partitions, connection).map { Self.seconds(since: $0, nowMillis) } ?? .nan)
-            if rounds % 10 == 0, let warning = try RedisOnlineStore(connection).evictionWarning() {
+            if let eviction, rounds % 10 == 0, let warning = try RedisOnlineStore(connection).evictionWarning() {
                 eviction.add(warning)
             }
             rounds += 1

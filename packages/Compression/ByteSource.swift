@@ -2,7 +2,8 @@ internal import CZlib
 internal import CZstd
 internal import Glibc
 
-/// Reads the bytes of a file, of standard input or of memory, unpacked on the way. Memory is bounded whatever the size.
+/// Reads the bytes of a file, of standard input or of memory, unpacked on the way; of a zip archive its one CSV file. Memory
+/// is bounded whatever the size.
 /// Not `Sendable`: one reader.
 @safe public final class ByteSource {
     /// What error messages call it.
@@ -22,7 +23,10 @@ internal import Glibc
     private enum Decoder {
         case gzip(GzipDecoder)
         case zstd(ZstdDecoder)
+        case zip(ZipDecoder)
     }
+
+    private var remaining = Int64.max  // packed bytes that may still be read
 
     private static let chunk = 1 << 18
 
@@ -62,8 +66,12 @@ internal import Glibc
         self.name = name
         fileSize = size
         input = Array(repeating: 0, count: Self.chunk)
-        while inputEnd < 4, !isInputAtEnd { try fill() }
-        try choose(format)
+        while inputEnd < 16, !isInputAtEnd { try fill() }
+        if input[..<inputEnd].starts(with: [0x50, 0x4B, 0x03, 0x04]) {
+            try openZip()
+        } else {
+            try choose(format)
+        }
     }
 
     deinit {
@@ -82,6 +90,7 @@ internal import Glibc
             switch decoder {
             case .gzip(let gzip): result = try gzip.decode(input, start..<end, into: &buffer, from: offset, step, name)
             case .zstd(let zstd): result = try zstd.decode(input, start..<end, into: &buffer, from: offset, name)
+            case .zip(let zip): result = try zip.decode(input, start..<end, into: &buffer, from: offset, step, name)
             }
             inputStart += result.consumed
             if result.produced > 0 { return result.produced }
@@ -90,6 +99,7 @@ internal import Glibc
                     switch decoder {
                     case .gzip(let gzip): gzip.isBetweenMembers
                     case .zstd(let zstd): zstd.isBetweenFrames
+                    case .zip(let zip): zip.isComplete
                     }
                 guard isComplete else { throw .truncated(path: name) }
                 return 0
@@ -115,7 +125,25 @@ internal import Glibc
     /// Whether the decoder may expect more input.
     struct Step { let isInputAtEnd: Bool }
 
+    /// Goes to the one CSV of a zip archive. Its directory lies at the end, so it takes a file.
+    private func openZip() throws(CompressionError) {
+        guard let fileSize else {
+            throw .otherFormat(path: name, what: "a zip archive", cure: "pipe `unzip -p FILE.zip` instead")
+        }
+        let member = try ZipMember.find(in: descriptor, size: fileSize, path: name)
+        guard lseek(descriptor, off_t(member.dataStart), SEEK_SET) == member.dataStart else {
+            throw .failed(path: name, reason: CompressionError.reason(errno))
+        }
+        decoder = .zip(try ZipDecoder(member, path: name))
+        (inputStart, inputEnd, bytesTaken) = (0, 0, member.dataStart)
+        remaining = member.packedSize
+        isInputAtEnd = remaining == 0
+    }
+
     private func choose(_ promised: CompressionFormat) throws(CompressionError) {
+        if let what = CompressionFormat.otherFormat(input[inputStart..<inputEnd]) {
+            throw .otherFormat(path: name, what: what, cure: "save or unpack it as CSV (.csv, .csv.gz, .csv.zst)")
+        }
         let found = CompressionFormat(magic: input[inputStart..<inputEnd].prefix(4))
         switch (promised, found) {
         case (.gzip, .gzip), (.plain, .gzip): decoder = .gzip(try GzipDecoder(name: name))
@@ -151,11 +179,13 @@ internal import Glibc
     private func readDescriptor(into buffer: inout [UInt8], from offset: Int) throws(CompressionError) -> Int {
         while true {
             let descriptor = descriptor
+            let room = Int(min(Int64(buffer.count - offset), remaining))
             let count = unsafe buffer.withUnsafeMutableBytes { bytes in
-                unsafe Glibc.read(descriptor, bytes.baseAddress.map { unsafe $0 + offset }, bytes.count - offset)
+                unsafe Glibc.read(descriptor, bytes.baseAddress.map { unsafe $0 + offset }, room)
             }
             if count >= 0 {
                 bytesTaken += Int64(count)
+                remaining -= Int64(count)
                 return count
             }
             guard errno == EINTR else { throw .failed(path: name, reason: CompressionError.reason(errno)) }
@@ -169,12 +199,16 @@ internal import Glibc
     /// Whether a member has ended and none has begun.
     private(set) var isBetweenMembers = false
     private var hasPadding = false
+    private let isRaw: Bool
 
-    init(name: String) throws(CompressionError) {
+    /// Of gzip members, or of one raw deflate stream as zip archives hold it.
+    init(name: String, isRaw: Bool = false) throws(CompressionError) {
+        self.isRaw = isRaw
         unsafe stream = .allocate(capacity: 1)
         unsafe stream.initialize(to: z_stream())
-        // 15 window bits, +16: a gzip header and nothing else.
-        guard unsafe inflateInit2_(stream, 31, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else {
+        // 15 window bits, +16: a gzip header and nothing else; negative: no header.
+        guard unsafe inflateInit2_(stream, isRaw ? -15 : 31, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK
+        else {
             throw .failed(path: name, reason: "out of memory")
         }
     }
@@ -190,6 +224,10 @@ internal import Glibc
     ) throws(CompressionError) -> (consumed: Int, produced: Int) {
         var range = range
         let first = range.lowerBound
+        if isBetweenMembers, isRaw {
+            guard range.isEmpty else { throw .corrupt(path: name, reason: "something follows the deflated bytes") }
+            return (0, 0)
+        }
         if isBetweenMembers {
             // Another member, or the zeros that tapes and tools pad with.
             guard let byte = range.isEmpty ? nil : input[range.lowerBound] else { return (0, 0) }
@@ -237,8 +275,8 @@ internal import Glibc
                 // zlib's API lacks a const: it never writes through next_in.
                 unsafe stream.pointee.next_in = UnsafeMutablePointer(
                     mutating: next?.assumingMemoryBound(to: UInt8.self))
-                let available = min(range.count, Int(Int32.max))
-                unsafe stream.pointee.avail_in = uInt(available)
+                let given = min(range.count, Int(Int32.max))
+                unsafe stream.pointee.avail_in = uInt(given)
                 unsafe stream.pointee.next_out = target.baseAddress.map {
                     unsafe ($0 + offset).assumingMemoryBound(to: UInt8.self)
                 }
@@ -246,7 +284,7 @@ internal import Glibc
                 unsafe stream.pointee.avail_out = uInt(room)
                 let status = unsafe inflate(stream, Z_NO_FLUSH)
                 return unsafe (
-                    status, available - Int(stream.pointee.avail_in), room - Int(stream.pointee.avail_out)
+                    status, given - Int(stream.pointee.avail_in), room - Int(stream.pointee.avail_out)
                 )
             }
         }

@@ -53,7 +53,10 @@ let package = Package(
         .target(name: "CCRC32C", path: "packages/CCRC32C", publicHeadersPath: "include"),
 
         // core
-        library("FeatureEngine"),
+        library("Text"),
+        library("FeatureEngine", depending: ["Text"]),
+        library("Observability", depending: ["Text"]),
+        library("ServiceRuntime", depending: ["Observability", "Text"]),
         wrapper("TerminalUI", []),
 
         // wrappers
@@ -71,82 +74,93 @@ let package = Package(
         // serving and broker
         wrapper("HTTPServer", ["CMicroHTTPD", "EventLoop", "Observability", "JSON"]),
         wrapper("KafkaProtocol", ["CCRC32C"]),
-        wrapper("KafkaBroker", ["KafkaProtocol", "EventLoop", "Observability", "Compression"]),
+        wrapper("KafkaBroker", ["KafkaProtocol", "EventLoop", "Observability", "Compression", "Text"]),
 
         // stores and data
-        library("FeatureStore", depending: ["FeatureEngine", "YAML"]),
-        library("TransactionData", depending: ["FeatureEngine", "JSON", "Compression"]),
-        library("RedisOnlineStore", depending: ["FeatureStore", "FeatureEngine", "RedisClient"]),
+        library("FeatureStore", depending: ["FeatureEngine", "YAML", "Text"]),
+        library("TransactionData", depending: ["FeatureEngine", "JSON", "Compression", "Text"]),
+        library("RedisOnlineStore", depending: ["FeatureStore", "RedisClient"]),
         .target(
             name: "PostgresOfflineStore", dependencies: ["FeatureStore", "FeatureEngine", "PostgresClient"],
             path: "packages/PostgresOfflineStore", resources: [.embedInCode("Migrations")], swiftSettings: common),
 
+        // recovery: a state machine without I/O
+        library("StreamRecovery"),
+
         // model
         library(
             "FraudModel",
-            depending: [
-                "GradientBoosting", "FeatureStore", "FeatureEngine", "TransactionData", "PostgresOfflineStore",
-                "PostgresClient", "JSON",
-            ]),
+            depending: ["GradientBoosting", "FeatureStore", "FeatureEngine", "JSON", "Text"]),
 
-        // runtime
-        library("Observability"),
-        library("ServiceRuntime", depending: ["Observability"]),
+        // what commands share
+        library(
+            "PipelineRuntime",
+            depending: ["ServiceRuntime", "Observability", "FeatureStore", "FeatureEngine", "KafkaClient"]),
 
         // services and pipelines
         library(
             "KafkaProducerService", in: "services/kafka-producer",
             depending: [
-                "ServiceRuntime", "Observability", "TransactionData", "FeatureStore", "FeatureEngine", "KafkaClient",
+                "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
+                "FeatureEngine", "KafkaClient",
                 "HTTPServer", "JSON", "Compression",
             ]),
         library(
             "FeatureTransformer", in: "services/feature-transformer",
             depending: [
-                "ServiceRuntime", "Observability", "TransactionData", "FeatureStore", "FeatureEngine", "KafkaClient",
+                "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
+                "FeatureEngine", "KafkaClient",
                 "RedisOnlineStore", "PostgresOfflineStore", "RedisClient", "PostgresClient", "HTTPServer", "JSON",
+                "StreamRecovery",
             ]),
         library(
             "FeatureStoreCommands", in: "services/feature-store",
             depending: [
-                "ServiceRuntime", "Observability", "TransactionData", "FeatureStore", "FeatureEngine", "KafkaClient",
-                "RedisOnlineStore", "PostgresOfflineStore", "PostgresClient", "JSON",
+                "PipelineRuntime", "ServiceRuntime", "Observability", "FeatureStore",
+                "FeatureEngine", "KafkaClient", "RedisOnlineStore", "PostgresOfflineStore", "PostgresClient", "JSON",
+                "Text",
             ]),
         library(
             "PredictionAPI", in: "services/prediction-api",
             depending: [
-                "ServiceRuntime", "Observability", "TransactionData", "FeatureStore", "FeatureEngine", "FraudModel",
-                "KafkaClient", "RedisClient", "RedisOnlineStore", "PostgresOfflineStore", "HTTPServer", "EventLoop",
-                "JSON", "PostgresClient",
+                "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
+                "FeatureEngine", "FraudModel", "KafkaClient", "RedisClient", "RedisOnlineStore",
+                "PostgresOfflineStore", "HTTPServer", "EventLoop", "JSON", "PostgresClient", "Text",
             ]),
         library(
             "Dashboard", in: "services/dashboard",
             depending: [
-                "ServiceRuntime", "Observability", "TerminalUI", "KafkaClient", "PostgresClient", "RedisClient",
-                "FeatureStore",
-                "FeatureEngine", "FraudModel", "JSON",
+                "PipelineRuntime", "ServiceRuntime", "Observability", "TerminalUI", "KafkaClient", "PostgresClient",
+                "RedisClient", "FeatureStore", "FeatureEngine", "FraudModel", "PostgresOfflineStore", "JSON",
             ]),
         library(
             "KafkaBrokerService", in: "services/kafka-broker",
             depending: ["ServiceRuntime", "Observability", "KafkaBroker"]),
-        library("Scheduler", in: "services/scheduler", depending: ["ServiceRuntime", "Observability", "HTTPServer"]),
+        library(
+            "Scheduler", in: "services/scheduler",
+            depending: ["ServiceRuntime", "Observability", "HTTPServer", "Text"]),
         library(
             "BatchFeatures", in: "pipelines/batch-features",
             depending: [
-                "ServiceRuntime", "Observability", "TransactionData", "FeatureStore", "FeatureEngine",
+                "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
+                "FeatureEngine",
                 "PostgresOfflineStore", "PostgresClient", "Compression",
             ]),
         library(
             "Training", in: "pipelines/training",
             depending: [
-                "ServiceRuntime", "Observability", "TransactionData", "FeatureStore", "FeatureEngine", "FraudModel",
-                "PostgresOfflineStore", "PostgresClient", "JSON", "Compression",
+                "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
+                "FeatureEngine", "FraudModel", "PostgresOfflineStore", "PostgresClient", "JSON", "Compression", "Text",
             ]),
+        library(
+            "Retention", in: "pipelines/retention",
+            depending: ["ServiceRuntime", "PipelineRuntime", "Observability", "PostgresOfflineStore", "PostgresClient"]),
         .executableTarget(
             name: "needletail",
             dependencies: [
                 "ServiceRuntime", "KafkaProducerService", "FeatureTransformer", "FeatureStoreCommands",
                 "PredictionAPI", "Dashboard", "KafkaBrokerService", "Scheduler", "BatchFeatures", "Training",
+                "Retention",
             ], path: "services/needletail", swiftSettings: common),
 
         // tests
@@ -159,8 +173,11 @@ let package = Package(
             path: "Tests/Support/TestSupport", swiftSettings: common),
         .target(name: "CDiskJournal", path: "Tests/Support/CDiskJournal", publicHeadersPath: "include"),
         .target(name: "CAllocationCounter", path: "Tests/Support/CAllocationCounter", publicHeadersPath: "include"),
+        unitTests("Text"),
+        .testTarget(name: "TidyTests", path: "Tests/Unit/TidyTests", swiftSettings: common),
         unitTests("FeatureEngine"),
         unitTests("FeatureStore", ["FeatureEngine", "YAML"]),
+        unitTests("StreamRecovery"),
         unitTests("JSON"),
         unitTests("Compression"),
         unitTests("TransactionData", ["FeatureEngine", "Compression", "JSON"]),
@@ -181,7 +198,10 @@ let package = Package(
         unitTests("Scheduler", ["ServiceRuntime", "Observability"]),
         unitTests(
             "FeatureTransformer",
-            ["FeatureEngine", "FeatureStore", "TransactionData", "RedisOnlineStore", "PostgresOfflineStore"]),
+            [
+                "FeatureEngine", "FeatureStore", "PostgresOfflineStore", "PostgresClient",
+                "RedisClient", "KafkaClient", "StreamRecovery", "HTTPServer", "Observability",
+            ]),
         unitTests(
             "KafkaProducerService",
             [
@@ -190,12 +210,19 @@ let package = Package(
             ]),
         unitTests(
             "BatchFeatures", ["FeatureEngine", "FeatureStore", "ServiceRuntime", "Observability", "Compression"]),
+        unitTests(
+            "Training",
+            [
+                "FraudModel", "FeatureEngine", "FeatureStore", "PostgresOfflineStore", "ServiceRuntime",
+                "Observability", "JSON",
+            ]),
         unitTests("FeatureStoreCommands", ["FeatureEngine", "FeatureStore", "ServiceRuntime"]),
+        unitTests("PipelineRuntime", ["FeatureEngine", "FeatureStore", "KafkaClient", "ServiceRuntime"]),
         integrationTests(
             "StoreTests",
             [
                 "RedisClient", "PostgresClient", "RedisOnlineStore", "PostgresOfflineStore", "FeatureStore",
-                "FeatureEngine", "EventLoop", "FraudModel",
+                "FeatureEngine", "EventLoop", "FraudModel", "JSON",
             ]
         ),
         integrationTests("TerminalTests", []),
@@ -225,6 +252,19 @@ if Context.environment["NEEDLETAIL_BENCHMARKS"] != nil {
                 "FeatureEngine", "Compression", "JSON", "FraudModel", "GradientBoosting",
             ], path: "Tests/Benchmarks/NeedletailBench", swiftSettings: common))
     package.products.append(.executable(name: "needletail-bench", targets: ["needletail-bench"]))
+}
+
+// Each decoder under libFuzzer, built by Tests/Fuzz/run with the sanitizers that make it one, and linked there: libFuzzer has
+// a main of its own.
+if Context.environment["NEEDLETAIL_FUZZ"] != nil {
+    package.targets.append(
+        .target(
+            name: "NeedletailFuzz",
+            dependencies: [
+                "KafkaProtocol", "Compression", "FeatureEngine", "FeatureStore", "FraudModel", "HTTPServer", "JSON",
+                "RedisClient", "TransactionData", "YAML",
+            ], path: "Tests/Fuzz/NeedletailFuzz"))
+    package.products.append(.library(name: "NeedletailFuzz", type: .static, targets: ["NeedletailFuzz"]))
 }
 
 // NEEDLETAIL_TARGETS="FeatureEngineTests" builds only those targets and what they need: quick turns on a small machine.

@@ -32,7 +32,9 @@ public enum LZ4 {
         init?(_ input: inout PackedBytes) {
             guard let flags = input.byte(), let sizes = input.byte() else { return nil }
             // Version 1; reserved bits are 0; no dictionary.
-            guard flags >> 6 == 1, flags & 0x03 == 0, sizes & 0x8F == 0, (4...7).contains(sizes >> 4) else { return nil }
+            guard flags >> 6 == 1, flags & 0x03 == 0, sizes & 0x8F == 0, (4...7).contains(sizes >> 4) else {
+                return nil
+            }
             isIndependent = flags & 0x20 != 0
             hasBlockChecksums = flags & 0x10 != 0
             hasContentChecksum = flags & 0x04 != 0

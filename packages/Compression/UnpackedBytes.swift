@@ -47,10 +47,12 @@ internal import Glibc
         let at = count
         unsafe bytes.withUnsafeMutableBytes { buffer in
             guard let base = buffer.baseAddress else { return }
-            if distance >= length {
-                unsafe memcpy(base + at, base + at - distance, length)
-            } else {
-                for index in 0..<length { unsafe buffer[at + index] = buffer[at + index - distance] }
+            // What was copied repeats with the distance, so each step may take all of it.
+            var copied = 0
+            while copied < length {
+                let step = min(length - copied, distance + copied)
+                unsafe memcpy(base + at + copied, base + at - distance, step)
+                copied += step
             }
         }
         count += length

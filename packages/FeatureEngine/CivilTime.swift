@@ -1,5 +1,6 @@
-/// A date and time of day in UTC, proleptic Gregorian. Day counting after Howard Hinnant's "chrono-compatible
-/// low-level date algorithms".
+import Text
+
+/// A date and time of day in UTC, proleptic Gregorian.
 public struct CivilTime: Hashable, Sendable {
     /// Calendar fields; month and day count from 1.
     public var year = 1970, month = 1, day = 1, hour = 0, minute = 0, second = 0, milli = 0
@@ -9,18 +10,11 @@ public struct CivilTime: Hashable, Sendable {
 
     /// The civil time of a moment, ms UTC.
     public init(millis: Int64) {
-        let days = Self.floorDivide(millis, 86_400_000)
+        let days = floorDivide(millis, 86_400_000)
         // Wraps on purpose: the product may lie below Int64.min, the difference never leaves one day.
         let rest = Int(millis &- days &* 86_400_000)
-        let shifted = Int(days) + 719_468
-        let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
-        let dayOfEra = shifted - era * 146_097
-        let yearOfEra = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let marchMonth = (5 * dayOfYear + 2) / 153
-        day = dayOfYear - (153 * marchMonth + 2) / 5 + 1
-        month = marchMonth < 10 ? marchMonth + 3 : marchMonth - 9
-        year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
+        let date = CivilDate(daysSince1970: Int(days))
+        (year, month, day) = (date.year, date.month, date.day)
         hour = rest / 3_600_000
         minute = rest / 60_000 % 60
         second = rest / 1_000 % 60
@@ -29,12 +23,7 @@ public struct CivilTime: Hashable, Sendable {
 
     /// Days since 1970-01-01 of a valid date.
     public static func days(year: Int, month: Int, day: Int) -> Int {
-        let y = month <= 2 ? year - 1 : year
-        let era = (y >= 0 ? y : y - 399) / 400
-        let yearOfEra = y - era * 400
-        let dayOfYear = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1
-        let dayOfEra = yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear
-        return era * 146_097 + dayOfEra - 719_468
+        CivilDate(year: year, month: month, day: day).daysSince1970
     }
 
     /// Milliseconds UTC, or nil when a field is out of range (30 February, 24 o'clock) or the time is before 1970.
@@ -56,9 +45,9 @@ public struct CivilTime: Hashable, Sendable {
     /// `2019-01-01T00:00:18Z`, with milliseconds only where they are not zero.
     public static func iso8601(_ millis: Int64) -> String {
         let time = CivilTime(millis: millis)
-        let date = "\(padded(time.year, 4))-\(padded(time.month, 2))-\(padded(time.day, 2))"
-        let clock = "\(padded(time.hour, 2)):\(padded(time.minute, 2)):\(padded(time.second, 2))"
-        return time.milli == 0 ? "\(date)T\(clock)Z" : "\(date)T\(clock).\(padded(time.milli, 3))Z"
+        let date = "\(Padding.zeros(time.year, 4))-\(Padding.zeros(time.month, 2))-\(Padding.zeros(time.day, 2))"
+        let clock = "\(Padding.zeros(time.hour, 2)):\(Padding.zeros(time.minute, 2)):\(Padding.zeros(time.second, 2))"
+        return time.milli == 0 ? "\(date)T\(clock)Z" : "\(date)T\(clock).\(Padding.zeros(time.milli, 3))Z"
     }
 
     /// Milliseconds UTC of an ISO 8601 date and time; digits past the milliseconds are refused unless zero.
@@ -120,16 +109,6 @@ public struct CivilTime: Hashable, Sendable {
         }
         cursor += count
         return value
-    }
-
-    static func padded(_ value: Int, _ width: Int) -> String {
-        let digits = String(value)
-        return String(repeating: "0", count: max(0, width - digits.count)) + digits
-    }
-
-    private static func floorDivide(_ value: Int64, _ divisor: Int64) -> Int64 {
-        let quotient = value / divisor
-        return value % divisor < 0 ? quotient - 1 : quotient
     }
 }
 

@@ -1,3 +1,5 @@
+import Text
+
 /// Strict reading and exact writing of numbers. The same rule holds for CSV cells, JSON numbers and JSON strings.
 public enum Decimals {
     /// Largest accepted magnitude of a decimal, in minor units. Keeps sums of squares within 128 bits for any real window.
@@ -151,7 +153,7 @@ public enum Decimals {
     public static func text(minorUnits: Int64, places: Int) -> String {
         guard places > 0 else { return String(minorUnits) }
         let (whole, fraction) = minorUnits.magnitude.quotientAndRemainder(dividingBy: UInt64(powers[places]))
-        return "\(minorUnits < 0 ? "-" : "")\(whole).\(CivilTime.padded(Int(fraction), places))"
+        return "\(minorUnits < 0 ? "-" : "")\(whole).\(Padding.zeros(Int(fraction), places))"
     }
 
     /// The major-unit double of minor units, correctly rounded once: Double(units) / 10^places.

@@ -1,3 +1,5 @@
+import Text
+
 /// How a source writes its event time. Everything is UTC; the machine's zone is never asked.
 public enum EventTimeFormat: Hashable, Sendable {
     /// Whole seconds since 1970.
@@ -143,13 +145,13 @@ public struct TimePattern: Hashable, Sendable {
         for part in parts {
             switch part {
             case .literal(let byte): result.unicodeScalars.append(Unicode.Scalar(byte))
-            case .year: result += CivilTime.padded(time.year, 4)
-            case .month: result += CivilTime.padded(time.month, 2)
-            case .day: result += CivilTime.padded(time.day, 2)
-            case .hour: result += CivilTime.padded(time.hour, 2)
-            case .minute: result += CivilTime.padded(time.minute, 2)
-            case .second: result += CivilTime.padded(time.second, 2)
-            case .milli: result += CivilTime.padded(time.milli, 3)
+            case .year: result += Padding.zeros(time.year, 4)
+            case .month: result += Padding.zeros(time.month, 2)
+            case .day: result += Padding.zeros(time.day, 2)
+            case .hour: result += Padding.zeros(time.hour, 2)
+            case .minute: result += Padding.zeros(time.minute, 2)
+            case .second: result += Padding.zeros(time.second, 2)
+            case .milli: result += Padding.zeros(time.milli, 3)
             }
         }
         return result

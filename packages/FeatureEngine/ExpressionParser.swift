@@ -1,3 +1,5 @@
+import Text
+
 /// Cuts an expression's text into tokens.
 struct ExpressionLexer {
     enum Token: Hashable {

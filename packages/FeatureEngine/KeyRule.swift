@@ -25,6 +25,13 @@ public enum KeyRule {
         }
     }
 
+    /// The same for bytes that are known to be UTF-8 without NUL: for the event path.
+    static func problem(ofText bytes: Span<UInt8>) -> String? {
+        guard bytes.count > 0, bytes.count <= longest else { return problem(bytes) }
+        // A first letter that is neither white space nor beyond ASCII says that it is not blank.
+        return bytes[0] > 0x20 && bytes[0] < 0x80 ? nil : problem(bytes)
+    }
+
     private static func isBlankASCII(_ bytes: Span<UInt8>) -> Bool {
         for index in bytes.indices where bytes[index] != 0x20 && bytes[index] &- 0x09 >= 5 { return false }
         return true

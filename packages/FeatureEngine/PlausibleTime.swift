@@ -15,9 +15,8 @@ public enum PlausibleTime {
     }
 
     /// What is wrong with `text`, which was read as `millis` (nil: not at all), as the end of a sentence that its field's name
-    /// begins; nil when it is plausible.
-    static func problem(_ millis: Int64?, of text: Span<UInt8>, as format: EventTimeFormat) -> String? {
-        if let millis, range.contains(millis) { return nil }
+    /// begins.
+    static func problem(_ millis: Int64?, of text: Span<UInt8>, as format: EventTimeFormat) -> String {
         guard format.isNumeric, let value = Decimals.integer(text) else {
             guard let millis else { return "is not a time of the declared format \(format.name)" }
             return "is in the year \(CivilTime(millis: millis).year), not between 1970 and 2099"

@@ -187,12 +187,13 @@ public struct SourceRow: Sendable {
     }
 
     private mutating func setEventTime(_ bytes: Span<UInt8>) throws(FieldError) {
-        let format = schema.eventTimeFormat
-        let millis = format.millis(bytes)
-        if let problem = PlausibleTime.problem(millis, of: bytes, as: format) {
-            throw FieldError(schema.fields[schema.eventTimeIndex].name, "\(problem): \(Self.excerpt(bytes))")
+        let millis = schema.eventTimeFormat.millis(bytes)
+        if let millis, PlausibleTime.range.contains(millis) {
+            eventTimeMillis = millis
+            return
         }
-        eventTimeMillis = millis ?? 0
+        let problem = PlausibleTime.problem(millis, of: bytes, as: schema.eventTimeFormat)
+        throw FieldError(schema.fields[schema.eventTimeIndex].name, "\(problem): \(Self.excerpt(bytes))")
     }
 
     private mutating func setNumber(_ index: Int, _ bytes: Span<UInt8>) throws(FieldError) {
@@ -235,7 +236,7 @@ public struct SourceRow: Sendable {
             throw FieldError(schema.fields[index].name, "is not valid UTF-8")
         }
         if index == schema.keyIndex || index == schema.eventIDIndex {
-            if let problem = KeyRule.problem(bytes) { throw FieldError(schema.fields[index].name, problem) }
+            if let problem = KeyRule.problem(ofText: bytes) { throw FieldError(schema.fields[index].name, problem) }
             guard !Self.isScientific(bytes) else {
                 throw FieldError(
                     schema.fields[index].name,

@@ -1,4 +1,5 @@
 import FeatureEngine
+import Text
 
 /// Hashes what definitions mean, not how they are written: comments, spaces, key order and descriptions do not count.
 enum CanonicalHash {
@@ -45,8 +46,5 @@ enum CanonicalHash {
 
     private static func line(_ parts: String...) -> String { parts.joined(separator: "\t") + "\n" }
 
-    private static func hex(_ text: String) -> String {
-        let digits = String(FNV1a64.hash(text.utf8), radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
-    }
+    private static func hex(_ text: String) -> String { Padding.hexadecimal(FNV1a64.hash(text.utf8), 16) }
 }

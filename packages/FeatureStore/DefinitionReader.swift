@@ -1,4 +1,5 @@
 import FeatureEngine
+import Text
 import YAML
 
 /// Collects the mistakes of a whole feature_repo, so that a user mends them in one go.

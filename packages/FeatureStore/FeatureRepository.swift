@@ -1,5 +1,6 @@
 public import FeatureEngine
 import FoundationEssentials
+import Text
 import YAML
 
 /// Everything a feature_repo defines, validated as a whole.

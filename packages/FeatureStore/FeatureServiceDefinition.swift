@@ -1,4 +1,5 @@
 import FeatureEngine
+import Text
 import YAML
 
 /// A service as its file declares it.

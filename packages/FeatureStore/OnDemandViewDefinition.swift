@@ -1,4 +1,5 @@
 import FeatureEngine
+import Text
 import YAML
 
 /// An on-demand view as its file declares it.

@@ -1,4 +1,5 @@
 import FeatureEngine
+import Text
 import YAML
 
 /// A source as its file declares it, before the views that decide its key are known.

@@ -1,4 +1,5 @@
 import FeatureEngine
+import Text
 import YAML
 
 /// A stream view as its file declares it.
@@ -66,6 +67,14 @@ struct StreamViewDefinition {
         self.isRightClosed = isRightClosed
         self.includesCurrentEvent = includesCurrentEvent
 
+        guard let features = Self.features(definition, source, joinKey: joinKey) else { return nil }
+        self.features = features
+    }
+
+    /// The features of all aggregations, each name once, within what a view can hold.
+    private static func features(
+        _ definition: Definition, _ source: SourceDefinition, joinKey: String
+    ) -> [WindowFeature]? {
         let example = "aggregations: [{column: amt, functions: [count, sum], windows: [1h, 24h]}]"
         guard let node = definition.required("aggregations", fix: "Add `\(example)`"),
             let items = definition.list(node, "aggregations of \(definition.title)", like: "`\(example)`")
@@ -79,7 +88,7 @@ struct StreamViewDefinition {
                         fix: "Remove one of them")
                 } else if feature.name.utf8.count > Definition.longestName {
                     _ = definition.tooLong(place, "the feature", feature.name)
-                } else if feature.name == joinKey || Self.reservedColumns.contains(feature.name) {
+                } else if feature.name == joinKey || reservedColumns.contains(feature.name) {
                     definition.fail(
                         place,
                         "\(definition.title) has a feature `\(feature.name)`, which is a column of its table already",
@@ -90,17 +99,17 @@ struct StreamViewDefinition {
             }
         }
         let windows = Set(features.compactMap(\.windowMillis)).count
-        if windows > Self.mostWindows {
+        if windows > mostWindows {
             definition.fail(
                 node, "\(definition.title) has \(windows) different windows",
-                fix: "Keep to \(Self.mostWindows) in one view")
+                fix: "Keep to \(mostWindows) in one view")
         }
-        if features.count > Self.mostFeatures {
+        if features.count > mostFeatures {
             definition.fail(
                 node, "\(definition.title) has \(features.count) features",
-                fix: "Keep to \(Self.mostFeatures) in one view; a table has no more columns")
+                fix: "Keep to \(mostFeatures) in one view; a table has no more columns")
         }
-        self.features = features
+        return features
     }
 
     private static func entity(_ definition: Definition, _ source: SourceDefinition) -> (String, String, YAMLNode)? {

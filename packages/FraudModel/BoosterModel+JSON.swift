@@ -67,7 +67,7 @@ extension BoosterModel {
     private static let specialNumbers = ["-Infinity", "Infinity", "-NaN", "NaN"].map { Array($0.utf8) }
 
     /// Features a model may have: more than any service has, and few enough that a file's word alone takes no memory to speak of.
-    public static let mostFeatures = 65_536
+    static let mostFeatures = 65_536
 
     init(_ root: JSONTree, file: String) throws(ModelError) {
         guard let learner = root["learner"], let parameters = learner["learner_model_param"],

@@ -26,11 +26,11 @@ public struct DriftReport: Hashable, Sendable {
     }
 
     /// The stability index from which on a distribution has moved.
-    public static let stabilityLimit = 0.2
+    static let stabilityLimit = 0.2
     /// The Kolmogorov-Smirnov distance from which on a distribution has moved, whatever its bins say.
-    public static let distanceLimit = 0.5
+    static let distanceLimit = 0.5
     /// The corrected p-value below which two samples differ.
-    public static let significance = 0.01
+    static let significance = 0.01
     /// Recent rows below which nothing is decided.
     public static let leastRows = 500
 

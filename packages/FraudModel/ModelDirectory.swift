@@ -4,19 +4,41 @@ import JSON
 /// Writes a model as a directory in MLflow's format, which `mlflow.pyfunc.load_model` and `mlflow models serve` read, with
 /// `needletail.json` beside it.
 public enum ModelDirectory {
-    /// Writes the files; each is replaced whole, `needletail.json` last. Missing folders are made.
-    public static func write(model: [UInt8], card: ModelCard, to path: String) throws(ModelError) {
-        let files: [(String, [UInt8])] = [
-            ("model.json", model),
-            ("MLmodel", Array(description(card).utf8)),
-            ("requirements.txt", Array("mlflow\nxgboost>=1.7.4\n".utf8)),
-            ("needletail.json", card.json.bytes(pretty: false) + [0x0A]),
-        ]
+    /// Writes the files; each is replaced whole, `needletail.json` last. Missing folders are made. `more` are files beside the
+    /// model's own, by their paths below its folder.
+    public static func write(
+        model: [UInt8], card: ModelCard, more: [(path: String, text: String)] = [], to path: String
+    ) throws(ModelError) {
+        let files: [(String, [UInt8])] =
+            more.map { ($0.path, Array($0.text.utf8)) } + [
+                ("model.json", model),
+                ("MLmodel", Array(description(card).utf8)),
+                ("requirements.txt", Array("mlflow\nxgboost>=1.7.4\n".utf8)),
+                ("needletail.json", card.json.bytes(pretty: false) + [0x0A]),
+            ]
         do {
             try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
             for (name, bytes) in files {
-                try Data(bytes).write(to: URL(fileURLWithPath: path).appendingPathComponent(name), options: .atomic)
+                let file = URL(fileURLWithPath: path).appendingPathComponent(name)
+                try FileManager.default.createDirectory(
+                    at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+                try Data(bytes).write(to: file, options: .atomic)
             }
+        } catch {
+            throw .unwritable(path, error.localizedDescription)
+        }
+    }
+
+    /// Writes a new folder of a models folder, complete under another name first: a reader never finds half a model there.
+    public static func install(
+        model: [UInt8], card: ModelCard, more: [(path: String, text: String)] = [], as folder: String,
+        in modelsFolder: String
+    ) throws(ModelError) {
+        let (path, partial) = ("\(modelsFolder)/\(folder)", "\(modelsFolder)/.\(folder).partial")
+        try? FileManager.default.removeItem(atPath: partial)
+        try write(model: model, card: card, more: more, to: partial)
+        do {
+            try FileManager.default.moveItem(atPath: partial, toPath: path)
         } catch {
             throw .unwritable(path, error.localizedDescription)
         }
@@ -27,9 +49,10 @@ public enum ModelDirectory {
     static func description(_ card: ModelCard) -> String {
         let inputs = JSONTree.array(
             card.features.map { ["type": "double", "name": .string($0.name), "required": true] })
-        // A single-quoted YAML string doubles its quotes and knows no other escape.
-        let quoted = String(
-            decoding: inputs.text().utf8.flatMap { $0 == UInt8(ascii: "'") ? [$0, $0] : [$0] }, as: UTF8.self)
+        // A single-quoted YAML string doubles its quotes and knows no other escape. By bytes: with a combining mark behind it a
+        // quote is another `Character`.
+        let quote = UInt8(ascii: "'")
+        let quoted = String(decoding: inputs.bytes().flatMap { $0 == quote ? [quote, quote] : [$0] }, as: UTF8.self)
         return """
             artifact_path: model
             flavors:

@@ -61,9 +61,6 @@ public struct TrainedModel: Sendable {
     public let model: ScoringModel
     /// The rows it was measured on.
     public let holdout: [Int]
-
-    /// Frauds the holdout must have before a model may be compared with another.
-    public static let leastFrauds = 50
 }
 
 /// Fits a model on the rows of a set.

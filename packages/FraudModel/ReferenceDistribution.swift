@@ -8,9 +8,9 @@ public enum ReferenceDistribution: Hashable, Sendable {
     case category(values: [String], counts: [Int], missing: Int)
 
     /// Values kept for the Kolmogorov-Smirnov test at most.
-    public static let sampleSize = 2_000
+    static let sampleSize = 2_000
     /// Bins a number is cut into, of about equal counts.
-    public static let binCount = 10
+    static let binCount = 10
 
     /// Describes numbers, NaN for missing. The sample takes every n-th row, so it is the same for the same rows.
     public init(numbers: [Float]) {

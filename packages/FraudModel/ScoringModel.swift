@@ -122,7 +122,7 @@ public final class ScoringModel: Sendable {
     public func requireDefinitions(service: String, hash: String) throws(ModelError) {
         guard service == serviceName, hash == definitionHash else {
             throw .mismatch(
-                "model \(version) was trained on \(serviceName) with definitions \(definitionHash), not on \(service) with \(hash): retrain it"
+                "model \(version) was trained on \(serviceName) with definitions \(definitionHash), not on \(service) with \(hash): `needletail backfill --from-store --to-store`, then `needletail retrain` make one that serves these"
             )
         }
     }

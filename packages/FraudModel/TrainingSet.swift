@@ -1,10 +1,14 @@
 public import FeatureEngine
 public import FeatureStore
+internal import Text
 
 /// Labelled point-in-time rows of one feature service, dense. Rows whose label has not arrived never come in here.
 public struct TrainingSet: Sendable {
     /// The service's name, its definitions and its features.
     public let serviceName: String, definitionHash: String, featureNames: [String]
+    /// Different values a category may have; float32 counts no further, and what comes then is missing.
+    static let mostCategories = 1 << 24
+
     /// Rows in the set.
     public var count: Int { labels.count }
     /// One label a row, 1 for fraud.
@@ -56,6 +60,10 @@ public struct TrainingSet: Sendable {
                 values.append(Float(code))
             } else {
                 let code = occurring[index]?.count ?? 0
+                guard code < Self.mostCategories else {
+                    values.append(.nan)
+                    continue
+                }
                 codes[index]?[value] = code
                 occurring[index]?.append(text)
                 values.append(Float(code))
@@ -129,8 +137,7 @@ public struct TrainingSet: Sendable {
             hash.combine(0)
         }
         for value in hashes.sorted() { withUnsafeBytes(of: value.littleEndian) { hash.combine($0) } }
-        let digits = String(hash.value, radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
+        return Padding.hexadecimal(hash.value, 16)
     }
 
     /// The values of `feature` that occur in the rows, sorted by bytes; nil for a number.

@@ -32,13 +32,19 @@ extension TreeEnsemble {
             var feature: Int32
         }
 
+        /// A split whose children are both leaves, as half of all are: nothing below it has to be looked at.
+        struct Bottom: Sendable {
+            var split: Split
+            var right: Double, difference: Double  // the right leaf's value, and by how much the left one's is larger
+        }
+
         struct Leaf: Sendable {
             var place: Int32
             var value: Double
         }
 
         struct Tree: Sendable {
-            var splits: Range<Int>, leaves: Range<Int>
+            var splits: Range<Int>, bottoms: Range<Int>, leaves: Range<Int>
             var index: Int  // among all trees
         }
 
@@ -63,6 +69,7 @@ extension TreeEnsemble {
         }
 
         private(set) var splits: [Split] = []
+        private(set) var bottoms: [Bottom] = []
         private(set) var leaves: [Leaf] = []
         /// By the blocks of four points that make their values exact.
         private(set) var trees: [[Tree]] = Array(repeating: [], count: Quadrature.mostBlocks + 1)
@@ -73,13 +80,22 @@ extension TreeEnsemble {
         mutating func add(_ draft: Draft, features: Int) {
             // n points are exact up to degree 2n − 1; the product over the other features has one degree each.
             let points = max(1, (features + 1) / 2)
-            let tree = Tree(
-                splits: splits.count..<splits.count + draft.splits.count,
-                leaves: leaves.count..<leaves.count + draft.leaves.count, index: count)
-            count += 1
+            defer { count += 1 }
             guard !draft.splits.isEmpty else { return }
-            splits += draft.splits
-            leaves += draft.leaves
+            var values = Dictionary(uniqueKeysWithValues: draft.leaves.map { ($0.place, $0.value) })
+            let (firstSplit, firstBottom, firstLeaf) = (splits.count, bottoms.count, leaves.count)
+            for split in draft.splits {
+                guard let left = values[split.left], let right = values[split.left + 1] else {
+                    splits.append(split)
+                    continue
+                }
+                bottoms.append(Bottom(split: split, right: right, difference: left - right))
+                (values[split.left], values[split.left + 1]) = (nil, nil)
+            }
+            leaves += draft.leaves.filter { values[$0.place] != nil }
+            let tree = Tree(
+                splits: firstSplit..<splits.count, bottoms: firstBottom..<bottoms.count,
+                leaves: firstLeaf..<leaves.count, index: count)
             mostPlaces = max(mostPlaces, draft.splits.count + draft.leaves.count)
             trees[(points + 3) / 4].append(tree)
         }
@@ -126,16 +142,19 @@ extension TreeEnsemble {
     ) {
         slots.withUnsafeBufferPointer { slots in
             explanation.splits.withUnsafeBufferPointer { splits in
-                explanation.leaves.withUnsafeBufferPointer { leaves in
-                    scratch.withPasses(points: block.points, slots: slots) { passes in
-                        for tree in trees {
-                            let leaves = UnsafeBufferPointer(rebasing: leaves[tree.leaves])
-                            for leaf in leaves { passes.sums[Int(leaf.place)] = .init(repeating: leaf.value) }
-                            passes.factors[0] = .init(repeating: weights.isEmpty ? 1 : Double(weights[tree.index]))
-                            passes.taken[0] = 1
-                            let splits = UnsafeBufferPointer(rebasing: splits[tree.splits])
-                            passes.down(splits)
-                            passes.up(splits)
+                explanation.bottoms.withUnsafeBufferPointer { bottoms in
+                    explanation.leaves.withUnsafeBufferPointer { leaves in
+                        scratch.withPasses(points: block.points, slots: slots) { passes in
+                            for tree in trees {
+                                let leaves = UnsafeBufferPointer(rebasing: leaves[tree.leaves])
+                                for leaf in leaves { passes.sums[Int(leaf.place)] = .init(repeating: leaf.value) }
+                                passes.factors[0] = .init(repeating: weights.isEmpty ? 1 : Double(weights[tree.index]))
+                                passes.taken[0] = 1
+                                let splits = UnsafeBufferPointer(rebasing: splits[tree.splits])
+                                passes.down(splits)
+                                passes.turn(UnsafeBufferPointer(rebasing: bottoms[tree.bottoms]))
+                                passes.up(splits)
+                            }
                         }
                     }
                 }
@@ -178,6 +197,18 @@ private struct Passes {
     let taken: UnsafeMutableBufferPointer<Double>
     let values: UnsafeMutableBufferPointer<SIMD4<Double>>
 
+    /// g of a split, and e times what its feature's value is integrated with.
+    @inline(__always)
+    private func enter(
+        _ split: TreeEnsemble.Explanation.Split, _ goesLeft: Double, _ isTaken: Double
+    ) -> (way: SIMD4<Double>, weight: SIMD4<Double>) {
+        let effect = (goesLeft - split.share) * isTaken
+        guard split.previous != 0 else { return (points * effect + split.share, SIMD4(repeating: effect)) }
+        let q = 1 / (points + (1 - points) * split.previousShare)
+        let weight = q * q * (split.previousShare * effect)
+        return (points * q * effect + split.share, weight)
+    }
+
     /// From the root: the factors above each node.
     @inline(__always)
     func down(_ splits: UnsafeBufferPointer<TreeEnsemble.Explanation.Split>) {
@@ -185,21 +216,27 @@ private struct Passes {
             let split = splits[index]
             let goesLeft = slots[Int(split.slot)] < split.threshold ? 1.0 : 0
             let isTaken = taken[Int(split.previous)]
-            let effect = (goesLeft - split.share) * isTaken
-            var (way, weight) = (points, SIMD4(repeating: effect))
-            if split.previous != 0 {
-                let q = 1 / (points + (1 - points) * split.previousShare)
-                way *= q
-                weight *= q * q * split.previousShare
-            }
-            way = way * effect + split.share
+            let (way, weight) = enter(split, goesLeft, isTaken)
             let (factor, left) = (factors[Int(split.place)], Int(split.left))
+            let leftFactor = factor * way
             ways[index] = way
             effects[index] = weight * factor
-            factors[left] = factor * way
-            factors[left + 1] = factor - factor * way
+            factors[left] = leftFactor
+            factors[left + 1] = factor - leftFactor
             taken[left] = isTaken * goesLeft
             taken[left + 1] = isTaken - isTaken * goesLeft
+        }
+    }
+
+    /// At the splits above leaves only: both passes in one.
+    @inline(__always)
+    func turn(_ bottoms: UnsafeBufferPointer<TreeEnsemble.Explanation.Bottom>) {
+        for bottom in bottoms {
+            let split = bottom.split
+            let goesLeft = slots[Int(split.slot)] < split.threshold ? 1.0 : 0
+            let (way, weight) = enter(split, goesLeft, taken[Int(split.previous)])
+            sums[Int(split.place)] = way * bottom.difference + bottom.right
+            values[Int(split.feature)] += weight * factors[Int(split.place)] * bottom.difference
         }
     }
 

@@ -19,7 +19,7 @@ public struct TreeEnsemble: Sendable {
     }
 
     /// Steps from a root to a leaf that a tree may take at most. XGBoost's own depth is 6 by default and seldom above 30.
-    public static let mostDepth = 512
+    static let mostDepth = 512
 
     /// Number of features of a row.
     let featureCount: Int

@@ -52,28 +52,13 @@ public enum ModelFormat: String, Sendable {
         try check(unsafe XGBoosterUpdateOneIter(handle, Int32(round), matrix.handle))
     }
 
-    /// The booster's metric (`eval_metric`) on a matrix that was given at `init`.
-    public func evaluate(round: Int, on matrix: DataMatrix) throws(BoostingError) -> Double {
-        var handles: [DMatrixHandle?] = unsafe [matrix.handle]
-        var result: UnsafePointer<CChar>?
-        try check(
-            unsafe withCStrings(["m"]) { names in
-                unsafe handles.withUnsafeMutableBufferPointer {
-                    unsafe XGBoosterEvalOneIter(handle, Int32(round), $0.baseAddress, names, 1, &result)
-                }
-            })
-        // `[12]\tm-aucpr:0.912345`
-        let line = unsafe result.map { unsafe String(cString: $0) } ?? ""
-        guard let colon = line.lastIndex(of: ":"), let value = Double(line[line.index(after: colon)...]) else {
-            throw .library("unreadable evaluation \"\(line)\"")
-        }
-        return value
-    }
-
     /// A model of the first `rounds` rounds only.
     public func prefix(rounds: Int) throws(BoostingError) -> Booster {
+        guard let end = Int32(exactly: rounds), end > 0 else {
+            throw .invalidInput("\(rounds) rounds are no part of a model")
+        }
         var sliced: BoosterHandle?
-        let status = unsafe XGBoosterSlice(handle, 0, Int32(rounds), 1, &sliced)
+        let status = unsafe XGBoosterSlice(handle, 0, end, 1, &sliced)
         guard status != -2 else { throw .invalidInput("the model has fewer than \(rounds) rounds") }
         try check(status)
         guard let handle = unsafe sliced else { throw .library("no booster was made") }
@@ -140,18 +125,5 @@ public enum ModelFormat: String, Sendable {
         return (0..<Int(count)).map { index in
             unsafe names?[index].map { unsafe String(cString: $0) } ?? ""
         }
-    }
-
-    /// Sets an attribute of the model, or deletes it.
-    public func setAttribute(_ name: String, _ value: String?) throws(BoostingError) {
-        try check(unsafe XGBoosterSetAttr(handle, name, value))
-    }
-
-    /// An attribute of the model, or nil.
-    public func attribute(_ name: String) throws(BoostingError) -> String? {
-        var value: UnsafePointer<CChar>?
-        var found: Int32 = 0
-        try check(unsafe XGBoosterGetAttr(handle, name, &value, &found))
-        return found == 0 ? nil : unsafe value.map { unsafe String(cString: $0) }
     }
 }

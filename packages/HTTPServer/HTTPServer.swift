@@ -101,8 +101,8 @@ internal import Glibc
         unsafe MHD_stop_daemon(daemon)
     }
 
-    /// Requests refused for a head that is malformed or can be read in two ways.
-    public private(set) var refusedHeads = 0
+    /// Called with each answer, also to a request whose head was refused; for counting.
+    public var onAnswer: ((_ request: Request, _ status: Int) -> Void)?
 
     /// Serves a connection that was made elsewhere: the descriptor is the server's from now on.
     func adopt(_ descriptor: Int32) {
@@ -248,7 +248,6 @@ internal import Glibc
         // is never taken for the next request.
         request.closes = framing.problem != nil || framing.isChunked
         if let problem = framing.problem {
-            refusedHeads += 1
             request.reply(.error(400, problem))
             return unsafe answer(request, connection)
         }
@@ -283,6 +282,7 @@ internal import Glibc
     private func answer(_ request: Request, _ connection: OpaquePointer) -> MHD_Result {
         guard request.phase != .answered, let response = request.response else { return .YES }
         request.phase = .answered
+        onAnswer?(request, response.status)
         unsafe setDeadline(connection, afterSeconds: limits.answerSeconds)
         let created = unsafe response.body.withUnsafeBytes { body in
             unsafe MHD_create_response_from_buffer(

@@ -19,6 +19,9 @@ public struct Router {
     /// No routes.
     public init() {}
 
+    /// The paths that have a route, sorted.
+    public var paths: [String] { routes.keys.sorted() }
+
     /// Adds a route whose handler answers through `request.reply`. A body longer than the limit is answered 413.
     public mutating func on(
         _ method: Method, _ path: String, bodyLimit: Int = 1 << 20, _ handler: @escaping Handler

@@ -170,7 +170,7 @@ final class BrokerCore: Connection.Server, @unchecked Sendable {
     private func committed(_ log: PartitionLog, _ error: LogError?) {
         if let error {
             self.log.error("synchronising failed", ["folder": log.folder, "reason": error.description])
-            fetches.abandon(log, core: self)
+            if log.failure != nil { fetches.abandon(log, core: self) }
         } else {
             fetches.grew(log, by: log.takeNewlyReadable(), core: self)
         }
@@ -231,7 +231,10 @@ final class BrokerCore: Connection.Server, @unchecked Sendable {
                 var failed: Set<ObjectIdentifier> = []
                 for (index, (log, job)) in checkpoints.work.enumerated() {
                     if let error = failures[index] {
-                        self.log.error("synchronising failed", ["folder": log.folder, "reason": error.description])
+                        // Tried again each second, and said once until it works again.
+                        if !log.isCheckpointLate {
+                            self.log.error("synchronising failed", ["folder": log.folder, "reason": error.description])
+                        }
                         log.checkpointFailed(error)
                         if log.failure != nil { fetches.abandon(log, core: self) }
                         failed.insert(ObjectIdentifier(log))
@@ -270,7 +273,9 @@ final class BrokerCore: Connection.Server, @unchecked Sendable {
             for partition in topic.partitions {
                 do throws(LogError) {
                     try partition.flushNow()
-                } catch { log.error("synchronising failed", ["folder": partition.folder, "reason": error.description]) }
+                } catch {
+                    log.error("synchronising failed", ["folder": partition.folder, "reason": error.description])
+                }
             }
         }
         try? groups.takeDirtyFile()?.file.synchronize()

@@ -203,6 +203,15 @@ public enum KafkaConsumerEvent: Sendable, Hashable {
         try handle.waitUntilReachable(timeoutMillis: timeoutMillis)
     }
 
+    /// Partitions of a topic, asked of the broker; nil when there is no such topic. Blocks.
+    public func partitionCount(topic: String, timeoutMillis: Int32) throws(KafkaError) -> Int? {
+        try handle.partitionCount(topic: topic, timeoutMillis: timeoutMillis)
+    }
+
+    /// Raised whenever the client tells of trouble with a broker. Whoever goes on with a log after that asks first whether it is
+    /// still the same one.
+    public var disturbances: Int { handle.state.disturbances.load(ordering: .relaxed) }
+
     /// What the connection suffers from, naming the broker; nil while it works.
     public var connectionProblem: String? { handle.connectionProblem }
 

@@ -13,6 +13,8 @@ final class KafkaClientState: Sendable {
     let health = Mutex(Health())
     let deliveries = Mutex<[KafkaDelivery]>([])
     let events = Mutex<[KafkaConsumerEvent]>([])
+    /// How often the client told of trouble: after each, a broker may be another one, or the same without what it had not synced.
+    let disturbances = Atomic<Int>(0)
     /// What this consumer has told librdkafka to fetch.
     let assignment = Mutex<Set<KafkaPartition>>([])
 
@@ -128,6 +130,23 @@ final class KafkaClientState: Sendable {
         return try list.offsets()
     }
 
+    /// Partitions of one topic; nil when there is no such topic. Blocks.
+    func partitionCount(topic: String, timeoutMillis: Int32) throws(KafkaError) -> Int? {
+        guard let handle = unsafe rd_kafka_topic_new(pointer, topic, nil) else {
+            throw error(rd_kafka_last_error(), topic)
+        }
+        defer { unsafe rd_kafka_topic_destroy(handle) }
+        var metadata: UnsafePointer<rd_kafka_metadata>?
+        let code = unsafe rd_kafka_metadata(pointer, 0, handle, &metadata, timeoutMillis)
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR, let metadata = unsafe metadata else { throw error(code, topic) }
+        defer { unsafe rd_kafka_metadata_destroy(metadata) }
+        guard unsafe metadata.pointee.topic_cnt == 1 else { return nil }
+        let found = unsafe metadata.pointee.topics[0]
+        guard unsafe found.err != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART else { return nil }
+        guard unsafe found.err == RD_KAFKA_RESP_ERR_NO_ERROR else { throw unsafe error(found.err, topic) }
+        return unsafe Int(found.partition_cnt)
+    }
+
     /// Waits until a broker answers. Blocks; throws `unreachable` with the address after the deadline.
     func waitUntilReachable(timeoutMillis: Int32) throws(KafkaError) {
         var metadata: UnsafePointer<rd_kafka_metadata>?
@@ -214,6 +233,7 @@ private let noteError: @convention(c) (OpaquePointer?, Int32, UnsafePointer<CCha
             state.health.withLock { $0.fatal = .fatal(code: kind.rawValue, reason: text) }
             return
         }
+        state.disturbances.wrappingAdd(1, ordering: .relaxed)
         state.health.withLock { health in
             // "1/1 brokers are down" follows the sentence that says why; that one is worth keeping.
             if kind == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, health.problem != nil { return }

@@ -1,4 +1,5 @@
 public import Glibc
+import Text
 
 /// How important a log line is.
 public enum LogLevel: String, CaseIterable, Comparable, Sendable {
@@ -126,6 +127,9 @@ public struct Log: Sendable {
         return text
     }
 
+    /// Whether its lines are JSON objects.
+    public var isJSON: Bool { if case .json = format { true } else { false } }
+
     /// A log that writes nothing, for tests.
     public static var silent: Log { Log(level: .error, write: { _ in }) }
 
@@ -196,8 +200,7 @@ func appendQuoted(_ string: String, to text: inout String) {
         case let scalar where TerminalText.isUnsafe(scalar):
             // Two escapes beyond the first plane, as JSON asks for.
             for unit in UTF16.encode(scalar) ?? UTF16.encodedReplacementCharacter {
-                let hex = String(unit, radix: 16)
-                text += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
+                text += "\\u" + Padding.hexadecimal(unit, 4)
             }
         default: text.unicodeScalars.append(scalar)
         }

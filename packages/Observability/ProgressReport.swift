@@ -1,4 +1,5 @@
 import Synchronization
+import Text
 
 /// Shows how far a long step is: a bar on a terminal; elsewhere plain lines, the first after a few seconds and then ever rarer,
 /// up to one every five minutes, so that a service's log does not fill with them. Where the log is JSON they are log lines.
@@ -34,7 +35,7 @@ public final class ProgressReport: Sendable {
     }
 
     /// Says that `count` more are done. Cheap enough for every batch, not for every event.
-    public func advance(by count: Int = 1, note: String? = nil) { change(note) { $0 + count } }
+    public func advance(by count: Int = 1, note: String? = nil) { change(note) { $0 &+ count } }
 
     /// Says that `count` are done in all.
     public func update(to count: Int, total: Int? = nil, note: String? = nil) {
@@ -95,9 +96,9 @@ public final class ProgressReport: Sendable {
 
     /// `sending: 700,000 of 1,000,000 (70 %), 251,000/s, lag 12`.
     package static func text(_ title: String, _ done: Int, _ total: Int?, _ note: String, seconds: Double) -> String {
-        var text = "\(title): \(grouped(done))"
-        if let total { text += " of \(grouped(total)) (\(percent(done, total)) %)" }
-        if seconds > 0.001, done > 0 { text += ", \(grouped(Int(Double(done) / seconds)))/s" }
+        var text = "\(title): \(Padding.grouped(done))"
+        if let total { text += " of \(Padding.grouped(total)) (\(percent(done, total)) %)" }
+        if seconds > 0.001, done > 0 { text += ", \(Padding.grouped(whole(Double(done) / seconds)))/s" }
         if !note.isEmpty { text += ", \(note)" }
         return text
     }
@@ -106,33 +107,27 @@ public final class ProgressReport: Sendable {
     package static func bar(
         _ title: String, _ done: Int, _ total: Int?, _ note: String, seconds: Double, columns: Int, colour: Bool
     ) -> String {
-        let rate = seconds > 0.001 ? "  \(grouped(Int(Double(done) / seconds)))/s" : ""
-        guard let total else { return String("\(title)  \(grouped(done))\(rate)  \(note)".prefix(max(0, columns - 1))) }
-        var tail = "  \(percent(done, total)) %  \(grouped(done)) of \(grouped(total))\(rate)"
+        let rate = seconds > 0.001 ? "  \(Padding.grouped(whole(Double(done) / seconds)))/s" : ""
+        guard let total else {
+            return String("\(title)  \(Padding.grouped(done))\(rate)  \(note)".prefix(max(0, columns - 1)))
+        }
+        var tail = "  \(percent(done, total)) %  \(Padding.grouped(done)) of \(Padding.grouped(total))\(rate)"
         if done > 0, done < total, seconds > 1 {
-            tail += "  \(Int(seconds / Double(done) * Double(total - done)))s left"
+            tail += "  \(whole(seconds / Double(done) * (Double(total) - Double(done))))s left"
         }
         if !note.isEmpty { tail += "  \(note)" }
         let width = min(30, columns - title.count - tail.count - 3)
         guard width >= 5 else { return String("\(title)\(tail)".prefix(max(0, columns - 1))) }
-        let filled = min(width, max(0, total > 0 ? done * width / total : width))
+        let filled = min(width, max(0, total > 0 ? whole(Double(done) / Double(total) * Double(width)) : width))
         let full = String(repeating: "█", count: filled)
         let empty = String(repeating: "░", count: width - filled)
         return "\(title)  " + (colour ? "\u{1B}[36m\(full)\u{1B}[0m" : full) + empty + tail
     }
 
     private static func percent(_ done: Int, _ total: Int) -> Int {
-        total > 0 ? Int(Double(done) / Double(total) * 100) : 100
+        total > 0 ? whole(Double(done) / Double(total) * 100) : 100
     }
 
-    /// `1,000,000`.
-    package static func grouped(_ number: Int) -> String {
-        let digits = Array(String(number.magnitude))
-        var text = number < 0 ? "-" : ""
-        for (index, digit) in digits.enumerated() {
-            if index > 0, (digits.count - index) % 3 == 0 { text.append(",") }
-            text.append(digit)
-        }
-        return text
-    }
+    /// Counts may be offsets of somebody's log, so any number at all: the figure stays within what an integer holds.
+    private static func whole(_ value: Double) -> Int { Int(min(9e18, max(-9e18, value))) }
 }

@@ -172,6 +172,13 @@ public struct PartitionLedger: Sendable {
         }
     }
 
+    /// How many rows retention has removed. Read again after rows were counted: the same number as before means that none went
+    /// in between.
+    public func removed(on connection: PostgresConnection) throws -> Int64 {
+        let result = try connection.execute("SELECT removed FROM partition_state WHERE \(place)")
+        return result.count == 1 ? result.integer(0, 0) ?? 0 : 0
+    }
+
     // MARK: Dead letters
 
     /// Stores refused records; part of the batch's transaction.

@@ -27,6 +27,34 @@ extension PostgresOfflineStore {
         try scan(source, where: "\(place) AND \(range)", order: .log, limit: limit, body)
     }
 
+    /// The stored events of some entities of one partition before an offset, in log order. `keys` are values of the key field.
+    public func scanEvents(
+        _ source: SourceSchema, topic: String, partition: Int32, before offset: Int64, keys: [ByteString],
+        _ body: (SourceRow, LogPosition) throws -> Void
+    ) throws {
+        guard !keys.isEmpty else { return }
+        let place =
+            "e._topic = \(PostgresQuoting.literal(topic)) AND e._partition = \(partition) AND e._offset < \(offset)"
+        let list = keys.map { PostgresQuoting.literal($0.description) }.joined(separator: ", ")
+        let key = quoted(source.fields[source.keyIndex].name)
+        try scan(source, where: "\(place) AND e.\(key)::text IN (\(list))", order: .log, body)
+    }
+
+    /// For every stored event of one partition: its id, the text of its key, and its offset, in no order.
+    public func scanIDs(
+        _ source: SourceSchema, topic: String, partition: Int32,
+        _ body: (_ id: ArraySlice<UInt8>, _ key: ArraySlice<UInt8>, _ offset: Int64) throws -> Void
+    ) throws {
+        let id = quoted(source.fields[source.eventIDIndex].name)
+        let key = quoted(source.fields[source.keyIndex].name)
+        try connection.copyOut(
+            """
+            SELECT \(id), \(key)::text, _offset FROM \(quoted(source.name))
+            WHERE _topic = \(PostgresQuoting.literal(topic)) AND _partition = \(partition)
+            """
+        ) { row in try body(row.bytes(0), row.bytes(1), row.integer(2)) }
+    }
+
     /// The stored events of one entity, in log order.
     public func scanEvents(of entity: String, in view: StreamView, _ body: (SourceRow, LogPosition) throws -> Void)
         throws
@@ -52,8 +80,29 @@ extension PostgresOfflineStore {
         }
     }
 
+    /// The newest event time of a source, ms UTC; nil without events. The newest thousandth of the events, two at least, are left
+    /// out: one event with a wrong time would make everything older seem long past. Of up to two events it is the oldest.
+    public func newestEventMillis(of source: SourceSchema) throws -> Int64? {
+        try connection.execute(
+            "SELECT (extract(epoch FROM \(newestEvent(of: source))) * 1000)::bigint"
+        ).integer(0, 0)
+    }
+
+    private func newestEvent(of source: SourceSchema) -> String {
+        let table = quoted(source.name)
+        return """
+            (SELECT event_timestamp FROM \(table) ORDER BY event_timestamp DESC LIMIT 1 OFFSET
+             (SELECT least(greatest(2, count(*) / 1000), greatest(count(*) - 1, 0)) FROM \(table)))
+            """
+    }
+
+    /// How many events of a source are stored.
+    public func eventCount(of source: SourceSchema) throws -> Int {
+        Int(try connection.execute("SELECT count(*) FROM \(quoted(source.name))").integer(0, 0) ?? 0)
+    }
+
     /// Every event that has features of these views under the present definitions, by event time: the event, one vector a
-    /// view, and its label where one has arrived.
+    /// view, and its label where one had arrived at `newestEventMillis`: a label that will be known later teaches nothing yet.
     public func scanTrainingRows(
         source: SourceSchema, views: [StreamView], definitionHash: String, fromMillis: Int64? = nil,
         _ body: (_ row: SourceRow, _ vectors: [FeatureVector], _ label: Int?, _ position: LogPosition) throws -> Void
@@ -70,7 +119,8 @@ extension PostgresOfflineStore {
         let from = fromMillis.map { " WHERE e.event_timestamp >= to_timestamp(\($0) / 1000.0)" } ?? ""
         let sql = """
             SELECT \(selection), l.label FROM \(quoted(source.name)) e\(joins)
-            LEFT JOIN (SELECT DISTINCT ON (event_id) event_id, label FROM labels ORDER BY event_id, available_at DESC) l
+            LEFT JOIN (SELECT DISTINCT ON (event_id) event_id, label FROM labels
+                       WHERE available_at <= \(newestEvent(of: source)) ORDER BY event_id, available_at DESC) l
             ON l.event_id = e.\(events.idColumn)\(from)
             ORDER BY e.event_timestamp, e._topic, e._partition, e._offset
             """

@@ -1,3 +1,4 @@
+public import FeatureEngine
 public import PostgresClient
 
 /// One logged answer of the API.
@@ -77,22 +78,23 @@ public enum PredictionTable {
 
 extension PostgresOfflineStore {
     /// Which of these ids the table has. `column` is its unique text column.
-    public func stored(_ ids: [String], table: String, column: String) throws -> Set<String> {
+    public func stored(_ ids: Set<ByteString>, table: String, column: String) throws -> Set<ByteString> {
         guard !ids.isEmpty else { return [] }
         let name = quoted(column)
         let result = try connection.query(
-            "SELECT \(name) FROM \(quoted(table)) WHERE \(name) = ANY($1)", [.array(ids)])
-        return Set((0..<result.count).compactMap { result.text($0, 0) })
+            "SELECT \(name) FROM \(quoted(table)) WHERE \(name) = ANY($1)", [.array(ids.map(\.description))])
+        return Set((0..<result.count).compactMap { result.text($0, 0).map { ByteString($0) } })
     }
 
-    /// Columns of every row of one partition of a table: for the filter of known ids.
+    /// Columns of every row of one partition of a table, or of the one at an offset: for the filter of known ids.
     public func scanPartition(
-        table: String, columns: [String], topic: String, partition: Int32, _ body: (PostgresCopyRow) throws -> Void
+        table: String, columns: [String], topic: String, partition: Int32, offset: Int64? = nil,
+        _ body: (PostgresCopyRow) throws -> Void
     ) throws {
         try connection.copyOut(
             """
             SELECT \(columns.map(quoted).joined(separator: ", ")) FROM \(quoted(table))
-            WHERE _topic = \(PostgresQuoting.literal(topic)) AND _partition = \(partition)
+            WHERE _topic = \(PostgresQuoting.literal(topic)) AND _partition = \(partition)\(offset.map { " AND _offset = \($0)" } ?? "")
             """, body)
     }
 }

@@ -94,7 +94,8 @@ public import EventLoop
     /// the deadline at the latest. The command is emptied and keeps its room.
     ///
     /// An MGET of `keys` keys brings as many values; a command that answers with one value, not an array, is sent with nil.
-    /// The deadline counts from `sinceMicros` of the monotonic clock where that is given, as for the second read of a request.
+    /// The deadline counts from `sinceMicros` of the monotonic clock where that is given: earlier than now for the second read
+    /// of a request, later for one that nobody waits for.
     public func read(
         _ command: inout RedisPipeline, keys: Int?, sinceMicros: Int64? = nil,
         _ body: @escaping (borrowing RedisValues) -> Void
@@ -104,7 +105,7 @@ public import EventLoop
         guard isConnected, let context = unsafe context else { return body(RedisValues(.notConnected)) }
         guard readsOut < limits.readsMax else { return body(RedisValues(.tooManyReads)) }
         let now = EventLoop.monotonicMicros()
-        let read = Read(keys: keys, startMicros: min(now, sinceMicros ?? now), body: body)
+        let read = Read(keys: keys, startMicros: sinceMicros ?? now, body: body)
         let held = unsafe Unmanaged.passRetained(read)
         let code = unsafe command.bytes.withUnsafeBytes { bytes in
             unsafe redisAsyncFormattedCommand(

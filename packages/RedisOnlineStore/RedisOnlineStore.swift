@@ -108,6 +108,15 @@ public final class RedisOnlineStore: OnlineStore {
         _ = try run(.discard, blobs.map { ([$0.key], [$0.bytes]) })
     }
 
+    /// Notes when a partition was last known to be at its log's end: 8 bytes, big-endian, under the key of `OnlineKeys.alive`.
+    public func noteAlive(_ key: String, millis: Int64) throws(RedisError) {
+        pipeline.begin(arguments: 3)
+        pipeline.add("SET")
+        pipeline.add(key)
+        pipeline.add((0..<8).map { UInt8(truncatingIfNeeded: millis >> Int64(56 - 8 * $0)) })
+        _ = try connection.run(&pipeline)[0].checked()
+    }
+
     /// One script over many keys in one round trip. A server that does not know the script (it was restarted, or somebody
     /// flushed) gets it, and all is sent again: that changes nothing where it was carried out before.
     private func run(_ script: OnlineScript, _ calls: [(keys: [String], arguments: [[UInt8]])]) throws(RedisError)

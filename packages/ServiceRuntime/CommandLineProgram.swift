@@ -1,5 +1,6 @@
 import Foundation
 import Observability
+import Text
 
 /// A program made of commands: finds the one that was asked for, reads its settings, runs it, and exits with its code.
 public struct CommandLineProgram: Sendable {
@@ -88,7 +89,8 @@ public struct CommandLineProgram: Sendable {
         let near = named.filter {
             $0.isReadOnly || Suggestion.distance(word, $0.word) <= 1 || (word.count >= 3 && $0.word.hasPrefix(word))
         }.map(\.word)
-        return Suggestion.nearest(to: word, in: near).map { " Did you mean `\(name) \(prefix)\($0)`?" } ?? ""
+        let meant = Suggestion.nearest(to: word, among: near) ?? near.first { word.count >= 3 && $0.hasPrefix(word) }
+        return meant.map { " Did you mean `\(name) \(prefix)\($0)`?" } ?? ""
     }
 
     private func longestMatch(_ words: [String]) -> (any Command.Type)? {
@@ -155,7 +157,7 @@ public struct CommandLineProgram: Sendable {
     private func warnOfTypingErrors(_ dotEnv: [String: String], _ log: Log) {
         let known = knownVariables
         for name in dotEnv.keys.sorted() where !known.contains(name) {
-            guard let meant = Suggestion.nearest(to: name, in: known.sorted()) else { continue }
+            guard let meant = Suggestion.nearest(to: name, among: known.sorted()) else { continue }
             log.warning("unknown name in .env", ["name": name, "did_you_mean": meant])
         }
     }

@@ -1,3 +1,5 @@
+import Text
+
 /// The values of a command's settings: flag, else variable, else `.env`, else default.
 public struct Settings: Sendable {
     /// What was given without a flag.
@@ -7,6 +9,7 @@ public struct Settings: Sendable {
     public let environment: [String: String]
     private let values: [String: any Sendable]
     private let given: Set<String>
+    private let declared: Set<String>
 
     /// Settings every command has.
     public static let common: [any SettingProtocol] = [
@@ -46,6 +49,7 @@ public struct Settings: Sendable {
         }
         self.values = values
         self.given = given
+        self.declared = Set(all.map(\.name))
         self.arguments = arguments
         self.environment = texts
     }
@@ -72,8 +76,10 @@ public struct Settings: Sendable {
             let parts = word.dropFirst(2).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             let name = String(parts[0])
             guard let setting = byName[name] else {
-                let guess =
-                    Suggestion.nearest(to: name, in: byName.keys.sorted()).map { " Did you mean --\($0)?" } ?? ""
+                let known = byName.keys.sorted()
+                let meant =
+                    Suggestion.nearest(to: name, among: known) ?? known.first { name.count >= 3 && $0.hasPrefix(name) }
+                let guess = meant.map { " Did you mean --\($0)?" } ?? ""
                 throw CommandError(.usage, "--\(name) is not an option of this command.\(guess) See --help.")
             }
             if parts.count == 2 {
@@ -134,6 +140,9 @@ public struct Settings: Sendable {
         }
         return value
     }
+
+    /// Whether the command has this setting.
+    public func declares<Value>(_ setting: Setting<Value>) -> Bool { declared.contains(setting.name) }
 
     /// Whether the user gave the setting, by flag, variable or `.env`.
     public func isGiven<Value>(_ setting: Setting<Value>) -> Bool { given.contains(setting.name) }

@@ -3,6 +3,7 @@ import FeatureEngine
 import FeatureStore
 import Foundation
 import Observability
+import PipelineRuntime
 public import ServiceRuntime
 import TransactionData
 
@@ -63,13 +64,9 @@ public struct BackfillCommand: Command {
     /// Backfills.
     public func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {
         let plan = try Self.plan(settings)
-        let repository: FeatureRepository
-        do {
-            repository = try FeatureRepository.load(
-                directory: settings[.featureRepo], environment: settings.environment)
-        } catch {
-            throw CommandError(.configuration, error.description)
-        }
+        let pipeline = try PipelineContext(settings)
+        if case .files = plan {} else { pipeline.announce(runtime) }
+        let repository = pipeline.repository
         let threads = settings[Self.threads] ?? min(8, ProcessInfo.processInfo.activeProcessorCount)
         switch plan {
         case .files(let input, let output):
@@ -83,12 +80,12 @@ public struct BackfillCommand: Command {
             }
         case .storeToFile(let output):
             let columns = try Self.columns(settings, repository)
-            let store = StoreBackfill(repository, databaseURL: settings[.databaseURL], runtime: runtime)
+            let store = StoreBackfill(repository, databaseURL: pipeline.databaseURL, runtime: runtime)
             try await store.waitForStore()
             _ = try await runtime.onThread("backfill") { try store.write(columns, to: output, threads: threads) }
         case .storeToStore:
             let views = try settings[Self.view].map { [try Self.view($0, repository)] } ?? repository.views
-            let store = StoreBackfill(repository, databaseURL: settings[.databaseURL], runtime: runtime)
+            let store = StoreBackfill(repository, databaseURL: pipeline.databaseURL, runtime: runtime)
             try await store.waitForStore()
             _ = try await runtime.onThread("backfill") { try store.rewrite(views) }
         }

@@ -1,6 +1,7 @@
 internal import FeatureEngine
 internal import FeatureStore
 internal import FraudModel
+internal import JSON
 internal import Observability
 internal import PostgresClient
 internal import PostgresOfflineStore
@@ -23,29 +24,53 @@ struct DriftCheck: Sendable {
         /// The champion was trained on other definitions than these.
         case otherDefinitions(RegisteredModel)
         case report(DriftReport, RegisteredModel)
+
+        /// Why `retrain --if-drift` leaves the champion as it is; nil when it trains.
+        var reasonToStay: String? {
+            guard case .report(let report, let champion) = self, !report.isDrifted else { return nil }
+            let why = report.isDecided ? "nothing has drifted" : "there are too few recent rows to decide"
+            return "version \(champion.name) stays: \(why)"
+        }
+
+        /// Why it trains.
+        var reasonToTrain: String {
+            switch self {
+            case .noChampion: "there is no champion"
+            case .otherDefinitions(let champion): "version \(champion.name) was trained on other definitions"
+            case .report(_, let champion): "the data of version \(champion.name) have drifted"
+            }
+        }
     }
 
     func run(_ runtime: ServiceRuntime) throws -> Outcome {
         let store = PostgresOfflineStore(try context.connect())
         let registry = ModelRegistry(store.connection, modelsFolder: context.modelsFolder)
         do {
-            guard let champion = try registry.champion(of: context.service.name) else { return .noChampion }
-            guard champion.definitionHash == context.service.definitionHash else { return .otherDefinitions(champion) }
-            let model = try ScoringModel.load(directory: registry.directory(of: champion), version: champion.name)
-            let table = PostgresQuoting.identifier(context.service.source.name)
-            let newest = try store.connection.execute(
-                "SELECT (extract(epoch FROM max(event_timestamp)) * 1000)::bigint FROM \(table)"
-            ).integer(0, 0)
-            let recent = try context.rows(
-                in: store, fromMillis: newest.map { $0 - recentMillis }, labelled: false, runtime)
-            let report = try DriftReport(recent, model: model)
-            try registry.store(report, of: champion)
-            return .report(report, champion)
+            return try Self.run(registry, service: context.service.name, hash: context.service.definitionHash) {
+                let newest = try store.newestEventMillis(of: context.service.source)
+                let from = newest.map { $0.subtractingReportingOverflow(recentMillis).partialValue }
+                return try StoreRows(store: store, context: context).rows(fromMillis: from, labelled: false, runtime)
+            }
         } catch let error as PostgresError {
             throw TrainingContext.explained(error)
         } catch let error as ModelError {
             throw CommandError(.dataError, "\(error).")
         }
+    }
+
+    /// Compares `recent` rows with the champion of a service, if it was trained on the definitions of `hash`.
+    static func run(
+        _ registry: any ModelStore, service: String, hash: String, recent: () throws -> TrainingSet
+    ) throws -> Outcome {
+        guard let champion = try registry.champion(of: service) else { return .noChampion }
+        guard champion.definitionHash == hash else { return .otherDefinitions(champion) }
+        let model = try ScoringModel.load(directory: registry.directory(of: champion), version: champion.name)
+        let report = try DriftReport(recent(), model: model)
+        let entry = DriftEntry(
+            fromMillis: report.fromMillis, toMillis: report.toMillis, rows: report.rows, isDrifted: report.isDrifted,
+            report: report.json.text())
+        try registry.store(entry, of: champion)
+        return .report(report, champion)
     }
 }
 

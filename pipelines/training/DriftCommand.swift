@@ -1,6 +1,7 @@
 internal import FraudModel
 internal import JSON
 internal import Observability
+internal import PostgresOfflineStore
 public import ServiceRuntime
 
 /// Compares recent rows with what the champion was trained on.
@@ -13,10 +14,11 @@ public struct DriftCommand: Command {
     public static let example = "needletail drift --days 14"
     /// More lines of help.
     public static let details = """
-        Every feature and the score: population stability index (bins of the training data, empty ones count as
-        0.0001) and the two-sample Kolmogorov-Smirnov test (p by Kolmogorov's limit, corrected for being many after
-        Benjamini and Hochberg). Drifted is what has an index of at least 0.2 and, for a number, a corrected p below
-        0.01 or 10 points more or less missing. Under 500 recent rows nothing is decided.
+        Every feature and the score: population stability index (deciles of the training data, what lies below or above
+        them, and frequent values by themselves; empty bins count as 0.0001) and the two-sample Kolmogorov-Smirnov test
+        (p by Kolmogorov's limit, corrected for being many after Benjamini and Hochberg). Drifted is what has an index of
+        at least 0.2 or a distance of at least 0.5 and, for a number, a corrected p below 0.01 or 10 points more or less
+        missing. Under 500 recent rows nothing is decided.
 
         Exits with 0 whether or not there is drift, so that a schedule does not take it for a failure; with
         --fail-on-drift it exits with 75 when there is.
@@ -44,7 +46,7 @@ public struct DriftCommand: Command {
         case .otherDefinitions(let champion):
             throw CommandError(
                 .configuration,
-                "the champion, version \(champion.name), was trained on other definitions: `needletail train --from-store` makes one for these."
+                "the champion, version \(champion.name), was trained on other definitions: \(TrainingContext.cure) make one for these."
             )
         case .report(let report, _):
             try runtime.print(

@@ -1,4 +1,5 @@
 internal import FeatureEngine
+internal import Text
 
 /// Numbers as people read them.
 enum Figures {
@@ -13,28 +14,20 @@ enum Figures {
         let digits = String(fraction)
         let sign = value < 0 && units > 0 ? "-" : ""
         guard places > 0 else { return "\(sign)\(whole)" }
-        return "\(sign)\(whole).\(String(repeating: "0", count: places - digits.count))\(digits)"
+        return "\(sign)\(whole).\(Padding.zeros(digits, places))"
     }
 
     /// 1,234,567.
-    static func grouped(_ value: Int) -> String {
-        var digits = String(value.magnitude)
-        var index = digits.count - 3
-        while index > 0 {
-            digits.insert(",", at: digits.index(digits.startIndex, offsetBy: index))
-            index -= 3
-        }
-        return (value < 0 ? "-" : "") + digits
-    }
+    static func grouped(_ value: Int) -> String { Padding.grouped(value) }
 
     /// Filled with spaces on the right.
     static func left(_ text: String, _ width: Int) -> String {
-        text + String(repeating: " ", count: max(1, width - text.count))
+        Padding.left(text, width, least: 1)
     }
 
     /// Filled with spaces on the left.
     static func right(_ text: String, _ width: Int) -> String {
-        String(repeating: " ", count: max(1, width - text.count)) + text
+        Padding.right(text, width, least: 1)
     }
 
     /// A moment, ms UTC.

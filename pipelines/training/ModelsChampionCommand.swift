@@ -1,6 +1,7 @@
 internal import FeatureStore
 internal import FraudModel
 internal import PostgresClient
+internal import PostgresOfflineStore
 public import ServiceRuntime
 
 /// Says which model answers, or what is missing until one can: what a script asks before it trains.

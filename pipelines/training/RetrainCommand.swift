@@ -1,7 +1,5 @@
-internal import FraudModel
 internal import JSON
 internal import Observability
-internal import PostgresOfflineStore
 public import ServiceRuntime
 
 /// Trains again from the store, always or when the data have drifted.
@@ -16,12 +14,15 @@ public struct RetrainCommand: Command {
     public static let details = """
         With --if-drift it first does what drift does, and trains only when something has drifted, when there is no champion,
         or when the champion was trained on other definitions. The rest is as in train --from-store.
+
+        After the definitions have changed, backfill --from-store --to-store computes the features of the stored events
+        anew; before that there is nothing to train on.
         """
     /// What can be set.
     public static let settings: [any SettingProtocol] = [
         ifDrift, DriftCheck.days, TrainingContext.serviceName, TrainCommand.rounds, TrainCommand.depth,
         TrainCommand.learningRate, TrainCommand.subsample, TrainCommand.patience, TrainCommand.seed,
-        TrainCommand.threads, TrainCommand.json, .featureRepo, .databaseURL, .modelDirectory,
+        TrainCommand.threads, TrainCommand.force, TrainCommand.json, .featureRepo, .databaseURL, .modelDirectory,
     ]
 
     static let ifDrift = Setting<Bool>(
@@ -36,28 +37,20 @@ public struct RetrainCommand: Command {
         try await context.prepareDatabase(runtime)
         if settings[Self.ifDrift] {
             let check = DriftCheck(context: context, recentMillis: Int64(settings[DriftCheck.days] * 86_400_000))
-            if case .report(let report, let champion) = try await runtime.onThread("drift", { try check.run(runtime) })
-            {
-                guard report.isDrifted else {
-                    let why = report.isDecided ? "nothing has drifted" : "there are too few recent rows to decide"
-                    let text = "version \(champion.name) stays: \(why)"
-                    try runtime.print(
-                        settings[TrainCommand.json]
-                            ? JSONTree.object([.init("verdict", "kept"), .init("reason", .string(text))]).text(
-                                pretty: true)
-                            : text)
-                    return
-                }
-                runtime.log.info("drift found, training", ["version": champion.name])
+            let outcome = try await runtime.onThread("drift") { try check.run(runtime) }
+            if let text = outcome.reasonToStay {
+                let verdict: JSONTree = ["verdict": "kept", "reason": .string(text)]
+                try runtime.print(settings[TrainCommand.json] ? verdict.text(pretty: true) : text)
+                return
             }
+            runtime.log.info("training", ["reason": outcome.reasonToTrain])
         }
-        var run = TrainingRun(context: context)
+        var run = TrainingRun(definitions: context.definitions)
         run.parameters = TrainCommand.parameters(settings)
+        run.forces = settings[TrainCommand.force]
         let final = run
         let outcome = try await runtime.onThread("retrain") {
-            let set = try context.rows(in: PostgresOfflineStore(context.connect()), runtime)
-            let trained = try final.train(set, runtime)
-            return try final.finish(trained, set, runtime)
+            try final.runFromStore(context, registers: true, runtime)
         }
         try runtime.print(settings[TrainCommand.json] ? outcome.json.text(pretty: true) : outcome.text)
     }

@@ -46,6 +46,9 @@ public struct ScoreCommand: Command {
 
     /// Scores every row.
     public func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {
+        if let problem = CompressionFormat.problem(ofOutputName: settings[Self.output]) {
+            throw CommandError(.usage, "--output \(problem).")
+        }
         let model: ScoringModel
         do {
             model = try ScoringModel.load(directory: settings[Self.model])
@@ -150,14 +153,12 @@ struct ScoringJob: Sendable {
         return names.map(Self.quoted).joined(separator: ",") + "\n"
     }
 
-    private static func quoted(_ name: String) -> String {
-        // By bytes: to Swift a quote with a combining mark behind it is no quote.
+    /// By bytes: a quote with a combining mark behind it is one `Character` that is no quote.
+    static func quoted(_ name: String) -> String {
+        guard name.utf8.contains(where: { $0 == 0x2C || $0 == 0x22 || $0 == 0x0A || $0 == 0x0D }) else { return name }
         let quote = UInt8(ascii: "\"")
-        guard name.utf8.contains(where: { $0 == UInt8(ascii: ",") || $0 == quote || $0 == 10 || $0 == 13 }) else {
-            return name
-        }
-        let doubled = name.utf8.flatMap { $0 == quote ? [quote, quote] : [$0] }
-        return "\"" + String(decoding: doubled, as: UTF8.self) + "\""
+        let inside = name.utf8.flatMap { $0 == quote ? [quote, quote] : [$0] }
+        return String(decoding: [quote] + inside + [quote], as: UTF8.self)
     }
 
     private func fill(_ vector: inout FeatureVector, from reader: CSVReader, _ columns: FeatureColumns) throws {

@@ -2,8 +2,6 @@ internal import FeatureEngine
 internal import FraudModel
 internal import JSON
 internal import Observability
-internal import PostgresClient
-internal import PostgresOfflineStore
 public import ServiceRuntime
 
 /// Fits a model on point-in-time rows.
@@ -13,24 +11,33 @@ public struct TrainCommand: Command {
     /// One sentence.
     public static let summary = "Fit a fraud model on point-in-time rows, measure it on the newest fifth, register it."
     /// A command line that works.
-    public static let example = "needletail train --input var/transactions.csv.zst --output var/models/first"
+    public static let example = "needletail train --from-store"
     /// More lines of help.
     public static let details = """
         Rows count only when their label has arrived: in the store, when it was received; in a file, when the source's
-        delay has passed at the file's newest event. The newest 20 % of labelled event time are the holdout: fitting
-        and early stopping end before it. The threshold is the lowest with a precision of 0.9 on the rows that stop
-        the fitting, else the one of best F1.
+        delay has passed at the file's newest event (the newest thousandth of the events, two at least, left out). A file
+        is read in its own order; where more than 1 % of its rows are over two days older than rows before them it is
+        refused. The newest 20 % of labelled event time are the holdout: fitting and early stopping end before it. The
+        threshold is the lowest with a precision of 0.9 on the rows that stop the fitting, else the one of best F1.
 
-        The model is registered in Postgres under a new version, and becomes the champion when its average precision
-        beats the champion's on the same holdout; under 50 frauds there nothing is decided. With --output the folder
-        is written too, and a registry that does not answer is only a warning.
+        Rows of the store make a model that is registered under a new version. It becomes the champion when it beats the
+        champion on the same rows: those of the holdout that are newer than all that either was fitted or stopped on, in
+        average precision and in 95 % of 200 draws of these rows. Under 50 frauds there nothing is decided. A champion of
+        other definitions is measured on its own features of the same events; it serves nobody any more and stays only
+        where it is clearly better. --force makes the new model champion
+        whatever the comparison says.
 
-        The same rows, seed and settings make the same model file, byte for byte, with any number of threads.
+        Rows of a file are not what the stream has seen: the model is only written to --output, unless --register is
+        given; it is then compared on the file's own holdout.
+
+        Stopped before its end, it registers nothing and exits with 75. The same rows, seed and settings make the same
+        model file, byte for byte, with any number of threads.
         """
     /// What can be set.
     public static let settings: [any SettingProtocol] = [
-        input, fromStore, output, TrainingContext.serviceName, noRegister, holdoutFrom, rounds, depth, learningRate,
-        subsample, patience, seed, threads, json, .featureRepo, .databaseURL, .modelDirectory,
+        input, fromStore, output, TrainingContext.serviceName, register, noRegister, force, allowMalformed, holdoutFrom,
+        rounds, depth, learningRate, subsample, patience, seed, threads, json, .featureRepo, .databaseURL,
+        .modelDirectory,
     ]
 
     static let input = Setting<String?>(
@@ -43,6 +50,13 @@ public struct TrainCommand: Command {
         "output", help: "Write the model directory here.", flagOnly: true, placeholder: "DIR")
     static let noRegister = Setting<Bool>(
         "no-register", default: false, help: "Leave the registry alone; needs --output.", flagOnly: true)
+    static let register = Setting<Bool>(
+        "register", default: false, help: "Register a model of a file's rows too.", flagOnly: true)
+    static let force = Setting<Bool>(
+        "force", default: false, help: "Make the new model champion whatever the comparison says.", flagOnly: true)
+    static let allowMalformed = Setting<Bool>(
+        "allow-malformed", default: false, help: "Train without the rows of a file that are no events.",
+        flagOnly: true)
     static let holdoutFrom = Setting<String?>(
         "holdout-from", help: "The event time the holdout begins at (ISO 8601), instead of the newest 20 %.",
         flagOnly: true, placeholder: "TIME")
@@ -69,33 +83,23 @@ public struct TrainCommand: Command {
     /// Trains, prints the figures, registers.
     public func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {
         let context = try TrainingContext(settings)
-        var run = TrainingRun(context: context)
+        var run = TrainingRun(definitions: context.definitions)
         run.output = settings[Self.output]
-        run.registers = !settings[Self.noRegister]
+        run.forces = settings[Self.force]
         run.parameters = Self.parameters(settings)
         run.holdoutFromMillis = try Self.moment(settings)
-        guard run.registers || run.output != nil else {
-            throw CommandError(.usage, "--no-register needs --output: the model would be nowhere.")
-        }
         let input = settings[Self.input]
         guard (input != nil) != settings[Self.fromStore] else {
             throw CommandError(.usage, "either --input or --from-store says where the rows are.")
         }
-        if input == nil || (run.registers && run.output == nil) {
-            try await context.prepareDatabase(runtime)
-        } else if run.registers, await !Self.answers(context, runtime) {
-            run.registers = false
-        }
+        let registers = try Self.registers(settings)
+        if input == nil || registers { try await context.prepareDatabase(runtime) }
         let final = run
+        let allowsMalformed = settings[Self.allowMalformed]
         let outcome = try await runtime.onThread("train") {
-            let set =
-                if let input {
-                    try context.rows(file: input, runtime)
-                } else {
-                    try context.rows(in: PostgresOfflineStore(context.connect()), runtime)
-                }
-            let trained = try final.train(set, runtime)
-            return try final.finish(trained, set, runtime)
+            guard let input else { return try final.runFromStore(context, registers: registers, runtime) }
+            let file = FileRows(file: input, allowsMalformed: allowsMalformed)
+            return try final.run(file, context, registers: registers, runtime)
         }
         if settings[Self.json] {
             try runtime.print(outcome.json.text(pretty: true))
@@ -104,16 +108,24 @@ public struct TrainCommand: Command {
         }
     }
 
-    /// Whether the registry can be written, without waiting for it.
-    private static func answers(_ context: TrainingContext, _ runtime: ServiceRuntime) async -> Bool {
-        do {
-            let url = context.databaseURL
-            _ = try await runtime.onThread("migrate") { try PostgresOfflineStore(url: url, limits: .bulk).migrate() }
-            return true
-        } catch {
-            runtime.log.warning("the model will not be registered", ["reason": "\(error)"])
-            return false
+    /// Whether the model goes into the registry: one of the store's rows unless told not to, one of a file's rows only when told to.
+    private static func registers(_ settings: Settings) throws(CommandError) -> Bool {
+        guard !(settings[register] && settings[noRegister]) else {
+            throw CommandError(.usage, "--register and --no-register contradict each other.")
         }
+        let registers = settings[input] == nil ? !settings[noRegister] : settings[register]
+        guard registers || settings[output] != nil else {
+            let why =
+                settings[input] == nil ? "--no-register" : "a model of a file's rows is not registered by default, and"
+            throw CommandError(
+                .usage,
+                "\(why) needs --output DIR\(settings[input] == nil ? "" : ", --register or both"): the model would be nowhere."
+            )
+        }
+        guard registers || !settings[force] else {
+            throw CommandError(.usage, "--force is for a model that is registered.")
+        }
+        return registers
     }
 
     static func parameters(_ settings: Settings) -> TrainingParameters {

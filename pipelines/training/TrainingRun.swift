@@ -1,51 +1,51 @@
+internal import FeatureStore
 internal import FraudModel
 internal import JSON
 internal import Observability
+internal import PostgresOfflineStore
 internal import ServiceRuntime
-
-/// What became of a trained model.
-enum Verdict: Sendable {
-    /// It is the champion now.
-    case promoted(String)
-    /// Registered, but the champion stays.
-    case kept(String)
-    /// Registered, but nothing was compared.
-    case undecided(String)
-    /// It is in no registry.
-    case unregistered(String)
-
-    var name: String {
-        switch self {
-        case .promoted: "promoted"
-        case .kept: "kept"
-        case .undecided: "undecided"
-        case .unregistered: "unregistered"
-        }
-    }
-
-    var reason: String {
-        switch self {
-        case .promoted(let reason), .kept(let reason), .undecided(let reason), .unregistered(let reason): reason
-        }
-    }
-}
 
 /// Fits a model, registers it, and lets it stand against the champion on the same holdout.
 struct TrainingRun: Sendable {
-    let context: TrainingContext
     var parameters = TrainingParameters()
     var holdoutFromMillis: Int64?
+    /// Written to this folder too.
     var output: String?
-    /// Whether to register; with an output folder a registry that does not answer is a warning only.
-    var registers = true
+    /// Whether the model becomes champion whatever a comparison says.
+    var forces = false
+    /// Kept beside the model.
+    var definitions: [DefinitionFile] = []
 
     struct Outcome: Sendable {
         var card: ModelCard
         var verdict: Verdict
         var version: String?
         var directory: String?
-        /// The champion it was compared with, measured on the same rows.
-        var champion: (version: String, metrics: ModelMetrics)?
+        /// Both models' figures on the same rows, where they were compared.
+        var comparison: ModelComparison?
+        /// The champion's version.
+        var comparedWith: String?
+    }
+
+    /// Trains on the rows of the offline store.
+    func runFromStore(_ context: TrainingContext, registers: Bool, _ runtime: ServiceRuntime) throws -> Outcome {
+        let source = StoreRows(store: PostgresOfflineStore(try context.connect()), context: context)
+        let set = try source.rows(runtime)
+        let trained = try train(set, runtime)
+        return try finish(trained, set, registry: registers ? context.registry() : nil, runtime) { service, wanted in
+            try source.replayed(service, wanted: wanted, runtime)
+        }
+    }
+
+    /// Trains on the rows of a file.
+    func run(_ file: FileRows, _ context: TrainingContext, registers: Bool, _ runtime: ServiceRuntime) throws -> Outcome
+    {
+        let set = try file.rows(of: context.service, runtime)
+        let trained = try train(set, runtime)
+        return try finish(trained, set, registry: registers ? context.registry() : nil, runtime) { service, wanted in
+            // What was read from standard input cannot be read again.
+            file.file == "-" ? TrainingSet(service) : try file.rows(of: service, wanted: wanted, runtime)
+        }
     }
 
     func train(_ set: TrainingSet, _ runtime: ServiceRuntime) throws -> TrainedModel {
@@ -60,98 +60,82 @@ struct TrainingRun: Sendable {
         } catch {
             switch error {
             case .refused(let reason): throw CommandError(.dataError, "\(reason).")
-            case .cancelled: throw CommandError(.success, "")
+            case .cancelled:
+                throw CommandError(.temporaryFailure, "stopped before the end: no model was registered or written.")
             case .boosting, .model: throw CommandError(.software, "\(error).")
             }
         }
     }
 
-    /// Writes, registers, compares and promotes.
-    func finish(_ trained: TrainedModel, _ set: TrainingSet, _ runtime: ServiceRuntime) throws -> Outcome {
-        var outcome = Outcome(card: trained.card, verdict: .unregistered("--no-register was given"))
-        if let output {
-            do {
-                try ModelDirectory.write(model: trained.bytes, card: trained.card, to: output)
-            } catch {
-                throw CommandError(.cannotCreate, "\(error).")
-            }
-            outcome.directory = output
-        }
-        guard registers else { return outcome }
-        let registry = try context.registry()
-        let registered: RegisteredModel
-        do {
-            registered = try registry.register(trained)
-        } catch let error as ModelError {
-            throw CommandError(.cannotCreate, "\(error).")
-        }
-        outcome.version = registered.name
-        outcome.directory = outcome.directory ?? registry.directory(of: registered)
+    /// Compares with the champion, then writes, registers and promotes: whatever stops it before, nothing is half registered.
+    func finish(
+        _ trained: TrainedModel, _ set: TrainingSet, registry: (any ModelStore)?, _ runtime: ServiceRuntime,
+        rows: @escaping (FeatureService, Set<UInt64>) throws -> TrainingSet
+    ) throws -> Outcome {
+        var outcome = Outcome(card: trained.card, verdict: .unregistered("it was not asked to be"))
+        let challenge = Challenge(trained: trained, set: set, rows: rows)
+        var registered: RegisteredModel?
         // Another training may promote between our look and our move: then look again.
         while true {
+            var champion: RegisteredModel?
+            if let registry {
+                champion = try registry.champion(of: set.serviceName)
+                let folder = champion.map(registry.directory(of:)) ?? ""
+                let judgement = try challenge.judge(against: champion, in: folder)
+                (outcome.verdict, outcome.comparison) = (judgement.verdict, judgement.comparison)
+                outcome.comparedWith = champion?.name
+            }
+            try TrainingContext.requireGoingOn(runtime)
+            if let output, outcome.directory == nil {
+                try Self.saving { () throws(ModelError) in
+                    try ModelDirectory.write(model: trained.bytes, card: trained.card, more: files, to: output)
+                }
+                outcome.directory = output
+            }
+            guard let registry else { return outcome }
+            let model = try registered ?? register(trained, registry)
+            registered = model
+            outcome.version = model.name
+            outcome.directory = outcome.directory ?? registry.directory(of: model)
             do {
-                try judge(registered, trained, set, registry, &outcome)
+                try promote(model, over: champion, registry, &outcome)
                 return outcome
             } catch is ChampionChanged {
-                runtime.log.info("the champion changed during the comparison", ["version": registered.name])
+                runtime.log.info("the champion changed during the comparison", ["version": model.name])
             }
         }
     }
 
-    private func judge(
-        _ registered: RegisteredModel, _ trained: TrainedModel, _ set: TrainingSet, _ registry: ModelRegistry,
+    private func promote(
+        _ model: RegisteredModel, over champion: RegisteredModel?, _ registry: any ModelStore,
         _ outcome: inout Outcome
     ) throws {
-        outcome.champion = nil
-        let frauds = trained.card.holdout.frauds
-        guard frauds >= TrainedModel.leastFrauds, let precision = trained.card.metrics.averagePrecision else {
-            outcome.verdict = .undecided(
-                "the holdout holds \(frauds) frauds, and no decision is made under \(TrainedModel.leastFrauds)")
-            return
+        var reason = outcome.verdict.reason
+        switch outcome.verdict {
+        case .promoted: break
+        case .kept, .undecided, .unregistered:
+            guard forces else { return }
+            reason = "by --force, although \(reason)"
         }
-        let champion = try registry.champion(of: registered.service)
-        let reason: String
-        switch try measure(champion, trained, set, registry) {
-        case .none: reason = "there was no champion"
-        case .unusable(let why): reason = why
-        case .measured(let version, let metrics):
-            outcome.champion = (version, metrics)
-            let before = metrics.averagePrecision ?? 0
-            guard precision > before else {
-                outcome.verdict = .kept(
-                    "average precision \(Figures.rounded(precision, 4)) does not beat the \(Figures.rounded(before, 4)) of version \(version) on the same holdout"
-                )
-                return
-            }
-            reason =
-                "average precision \(Figures.rounded(precision, 4)) beats the \(Figures.rounded(before, 4)) of version \(version) on the same holdout"
-        }
-        try registry.promote(registered, reason: reason, replacing: .some(champion?.version))
+        try registry.promote(model, reason: reason, replacing: .some(champion?.version))
         outcome.verdict = .promoted(reason)
     }
 
-    private enum Champion {
-        case none
-        /// It cannot serve these definitions, so anything is better.
-        case unusable(String)
-        case measured(String, ModelMetrics)
+    private var files: [(path: String, text: String)] {
+        definitions.map { ("\(DefinitionFile.folder)/\($0.name)", $0.text) }
     }
 
-    private func measure(
-        _ champion: RegisteredModel?, _ trained: TrainedModel, _ set: TrainingSet, _ registry: ModelRegistry
-    ) throws -> Champion {
-        guard let champion else { return .none }
-        guard champion.definitionHash == set.definitionHash else {
-            return .unusable("version \(champion.name) was trained on other definitions and refuses to serve these")
+    private func register(_ trained: TrainedModel, _ registry: any ModelStore) throws -> RegisteredModel {
+        let version = try registry.unusedVersion()
+        try Self.saving { () throws(ModelError) in
+            try ModelDirectory.install(
+                model: trained.bytes, card: trained.card, more: files, as: String(version), in: registry.modelsFolder)
         }
-        do {
-            let model = try ScoringModel.load(directory: registry.directory(of: champion), version: champion.name)
-            let scores = try set.probabilities(trained.holdout, of: model)
-            let labels = trained.holdout.map { set.labels[$0] }
-            return .measured(champion.name, ModelMetrics(scores: scores, labels: labels, threshold: model.threshold))
-        } catch {
-            return .unusable("version \(champion.name) cannot be loaded: \(error)")
-        }
+        return try registry.register(trained.card, version: version, folder: String(version))
+    }
+
+    private static func saving(_ body: () throws(ModelError) -> Void) throws(CommandError) {
+        do throws(ModelError) { try body() } catch { throw CommandError(.cannotCreate, "\(error).") }
     }
 }
 
@@ -166,7 +150,13 @@ extension TrainingRun.Outcome {
             "holdout      AP      ROC AUC  recall at 0.1 % FPR  recall at P 0.9  best F1  precision  recall  F1",
             Self.line("this model", card.metrics),
         ]
-        if let champion { lines.append(Self.line("version \(champion.version)", champion.metrics)) }
+        if let comparison, let comparedWith {
+            lines += [
+                "", "compared on \(Figures.grouped(comparison.champion.rows)) rows that neither model had seen",
+                Self.line("this model", comparison.challenger),
+                Self.line("version \(comparedWith)", comparison.champion),
+            ]
+        }
         lines += ["", "\(verdict.name)\(version.map { ": version \($0)" } ?? ""): \(verdict.reason)"]
         if let directory { lines.append("written to \(directory)") }
         return lines.joined(separator: "\n")
@@ -198,8 +188,15 @@ extension TrainingRun.Outcome {
         // The reference distributions are for the drift report; they would bury the rest.
         members += (card.json.object ?? []).filter { !["features", "score_reference", "format"].contains($0.key) }
         members.append(.init("features", .array(card.features.map { .string($0.name) })))
-        members.append(
-            .init("champion", champion.map { ["version": .string($0.version), "metrics": $0.metrics.json] } ?? .null))
+        members.append(.init("comparison", compared))
         return .object(members)
+    }
+
+    private var compared: JSONTree {
+        guard let comparison, let comparedWith else { return .null }
+        return [
+            "champion": .string(comparedWith), "confidence": .number(comparison.confidence),
+            "champion_metrics": comparison.champion.json, "metrics": comparison.challenger.json,
+        ]
     }
 }

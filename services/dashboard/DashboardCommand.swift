@@ -1,6 +1,7 @@
 import FeatureStore
 import Foundation
 import Observability
+import PipelineRuntime
 public import ServiceRuntime
 import TerminalUI
 
@@ -55,24 +56,18 @@ public struct DashboardCommand: Command {
 
     /// See `Command`.
     public func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {
-        let repository: FeatureRepository
-        do {
-            repository = try FeatureRepository.load(
-                directory: settings[Setting.featureRepo], environment: settings.environment)
-        } catch {
-            throw CommandError(.configuration, "\(error)")
-        }
-        let columns = AlertColumns(repository, reveals: settings[Self.reveal])
+        let pipeline = try PipelineContext(settings)
+        let columns = AlertColumns(pipeline.repository, reveals: settings[Self.reveal])
         let sampler = DashboardSampler(
-            project: repository.project,
+            project: pipeline.repository.project,
             sources: LiveSources(
-                columns: columns, kafka: settings[Setting.kafkaBootstrapServers],
-                database: settings[Setting.databaseURL], redis: settings[Setting.redisURL]),
+                columns: columns, kafka: pipeline.kafkaBootstrapServers, database: pipeline.databaseURL,
+                redis: pipeline.redisURL),
             services: [
                 ("transform", settings[Self.transformURL]), ("api", settings[Self.apiURL]),
                 ("produce", settings[Self.produceURL]),
             ])
-        let model = DashboardModel(project: repository.project, columns: columns)
+        let model = DashboardModel(project: pipeline.repository.project, columns: columns)
         if settings[Self.once] {
             let size = Size(settings[Self.columns] ?? Console.standardOutput.columns, settings[Self.rows])
             try await once(sampler, model, size, runtime)

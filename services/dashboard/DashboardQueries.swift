@@ -1,6 +1,7 @@
 import FraudModel
 package import JSON
 import PostgresClient
+import PostgresOfflineStore
 
 /// How far a partition's records are in the tables: `next` is the next offset of its log.
 package struct StoredPosition: Hashable, Sendable {
@@ -33,9 +34,9 @@ package enum DashboardQueries {
     /// The champion of a service with its newest drift report, or nil without one. Without a service the one that changed last.
     static func champion(of service: String?, _ connection: PostgresConnection) throws -> Champion? {
         guard let model = try ModelRegistry(connection, modelsFolder: "").champion(of: service) else { return nil }
+        let metrics = ModelMetrics(try JSONTree.parse(model.metrics))
         let figures: [(String, Double?)] = [
-            ("AP", model.metrics.averagePrecision), ("ROC", model.metrics.rocAUC), ("P", model.metrics.precision),
-            ("R", model.metrics.recall),
+            ("AP", metrics.averagePrecision), ("ROC", metrics.rocAUC), ("P", metrics.precision), ("R", metrics.recall),
         ]
         return Champion(
             version: model.name, createdMillis: model.registeredMillis,

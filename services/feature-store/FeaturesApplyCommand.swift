@@ -2,6 +2,7 @@ import FeatureEngine
 import FeatureStore
 import JSON
 import KafkaClient
+import PipelineRuntime
 import PostgresClient
 import PostgresOfflineStore
 public import ServiceRuntime
@@ -21,16 +22,9 @@ public struct FeaturesApplyCommand: Command {
         """
     /// What can be set.
     public static let settings: [any SettingProtocol] = [
-        Setting<String>.featureRepo, Setting<String>.databaseURL, Setting<String>.kafkaBootstrapServers, partitions,
-        retentionDays, FeatureCommandSettings.json,
+        Setting<String>.featureRepo, Setting<String>.databaseURL, Setting<String>.kafkaBootstrapServers,
+        Setting<Int>.topicPartitions, Setting<Int>.topicRetentionDays, FeatureCommandSettings.json,
     ]
-
-    static let partitions = Setting<Int>(
-        "partitions", default: 4, in: 1...1_000, help: "Partitions of topics that are made.",
-        environment: "TOPIC_PARTITIONS")
-    static let retentionDays = Setting<Int>(
-        "retention-days", default: 30, in: 1...3_650, help: "How long topics that are made keep records.",
-        environment: "TOPIC_RETENTION_DAYS")
 
     /// A command.
     public init() {}
@@ -44,13 +38,14 @@ public struct FeaturesApplyCommand: Command {
 
     /// Applies.
     public func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {
-        let repository = try FeatureCommandSettings.load(settings)
-        let databaseURL = settings[.databaseURL]
+        let pipeline = try PipelineContext(settings)
+        pipeline.announce(runtime)
+        let (repository, databaseURL) = (pipeline.repository, pipeline.databaseURL)
         var report = try await runtime.waiting(for: "Postgres") {
             try await runtime.onThread("apply") { try Self.makeTables(repository, databaseURL) }
         }
-        let servers = settings[.kafkaBootstrapServers]
-        let (partitions, days) = (settings[Self.partitions], settings[Self.retentionDays])
+        let servers = pipeline.kafkaBootstrapServers
+        let (partitions, days) = (settings[.topicPartitions], settings[.topicRetentionDays])
         report.topics = try await runtime.waiting(for: "Kafka at \(servers)") {
             try await runtime.onThread("apply") { try Self.makeTopics(repository, servers, partitions, days) }
         }
@@ -83,18 +78,10 @@ public struct FeaturesApplyCommand: Command {
         let admin = try KafkaAdmin(bootstrapServers: servers)
         try admin.waitUntilReachable(timeoutMillis: 2_000)
         let existing = try admin.topics(timeoutMillis: 10_000)
-        let consumed = Set(PipelineTopics.consumed(repository))
         let all = PipelineTopics.all(repository)
-        let missing = all.filter { existing[$0] == nil }.map { name in
-            // A dead letter is its record and a reason: where the record fitted it must fit too.
-            KafkaTopicDefinition(
-                name, partitions: partitions,
-                configuration: [
-                    "retention.ms": "\(Int64(retentionDays) * 86_400_000)",
-                    "max.message.bytes": consumed.contains(name) ? "1048588" : "4194304",
-                ])
-        }
-        let made = Set(try admin.createTopics(missing, timeoutMillis: 10_000))
+        let made = Set(
+            try TopicProvisioning.ensure(
+                PipelineTopics.consumed(repository), partitions: partitions, retentionDays: retentionDays, on: admin))
         return all.map { ($0, existing[$0] ?? partitions, made.contains($0)) }
     }
 

@@ -2,6 +2,7 @@ import FeatureEngine
 import FeatureStore
 import JSON
 public import ServiceRuntime
+import Text
 
 /// `needletail features describe NAME`: one source, view or service in full.
 public struct FeaturesDescribeCommand: Command {

@@ -3,6 +3,7 @@ import FeatureStore
 import JSON
 import KafkaClient
 import Observability
+import PipelineRuntime
 import RedisOnlineStore
 public import ServiceRuntime
 
@@ -42,7 +43,9 @@ public struct FeaturesGetOnlineCommand: Command {
 
     /// Reads and prints.
     public func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {
-        let repository = try FeatureCommandSettings.load(settings)
+        let pipeline = try PipelineContext(settings)
+        pipeline.announce(runtime)
+        let repository = pipeline.repository
         let millis = try Self.moment(settings[Self.at], now: WallClock.nowMillis())
         let names = repository.views.map(\.name)
         let views = repository.views.filter { settings[Self.view] == nil || $0.name == settings[Self.view] }
@@ -57,8 +60,8 @@ public struct FeaturesGetOnlineCommand: Command {
         for source in repository.sources {
             let fed = views.filter { $0.source === source }
             if fed.isEmpty { continue }
-            let count = try await partitionCount(source.topic, settings, runtime)
-            let url = settings[.redisURL]
+            let count = try await partitionCount(source.topic, pipeline, settings, runtime)
+            let url = pipeline.redisURL
             answers += try await runtime.waiting(for: "Redis") {
                 try await runtime.onThread("get-online") {
                     try Self.read(entity, fed, source, repository, millis, partitions: count, redisURL: url)
@@ -79,9 +82,11 @@ public struct FeaturesGetOnlineCommand: Command {
             .usage, "--at \"\(text)\" is no moment: write 2019-06-01T12:00:00Z, or milliseconds since 1970.")
     }
 
-    private func partitionCount(_ topic: String, _ settings: Settings, _ runtime: ServiceRuntime) async throws -> Int {
+    private func partitionCount(
+        _ topic: String, _ pipeline: PipelineContext, _ settings: Settings, _ runtime: ServiceRuntime
+    ) async throws -> Int {
         if let count = settings[Self.partitions] { return count }
-        let servers = settings[.kafkaBootstrapServers]
+        let servers = pipeline.kafkaBootstrapServers
         let count = try await runtime.waiting(for: "Kafka at \(servers)") {
             try await runtime.onThread("partitions") {
                 let admin = try KafkaAdmin(bootstrapServers: servers)
@@ -104,29 +109,30 @@ public struct FeaturesGetOnlineCommand: Command {
         let keys = views.map {
             OnlineKeys.blob(project: repository.project, view: $0.name, hash8: repository.hash8, entity: entity)
         }
-        let (watermark, blobs) = try RedisOnlineStore(url: redisURL).read(watermarkKey: watermarkKey, blobKeys: keys)
+        let store = try RedisOnlineStore(url: redisURL)
+        let (watermark, blobs) = try store.read(watermarkKey: watermarkKey, blobKeys: keys)
         guard let watermark else {
             throw CommandError(
                 .unavailable,
-                "the online store knows nothing of partition \(partition) of \(source.topic) under these definitions (\(watermarkKey) is absent): is `needletail transform` running?"
+                "the online store knows nothing of partition \(partition) of \(source.topic) under these definitions (\(watermarkKey) is absent, or no watermark): is `needletail transform` running?"
             )
         }
         return try zip(views, blobs).map { view, blob in
-            var state = EntityState(view, generation: watermark.generation)
-            if let blob {
-                do { try state.load(blob: blob.span) } catch {
-                    throw CommandError(
-                        .dataError, "the blob of \(entity) in view \(view.name) cannot be read: \(error).")
-                }
-                // A blob of an older generation was left behind by a rebuild.
-                if state.generation < watermark.generation {
-                    state = EntityState(view, generation: watermark.generation)
-                }
+            func answer(_ known: KnownEntities.Answer?) -> OnlineView.Answer {
+                guard let blob else { return OnlineView.answer(view, blob: nil, under: watermark, known: known) }
+                return OnlineView.answer(view, blob: blob.span, under: watermark, known: known)
             }
+            var result = answer(nil)
+            if case .ask = result {
+                let key = OnlineKeys.known(watermarkKey: watermarkKey)
+                result = answer(try store.known(Array(entity.utf8).span, key: key))
+            }
+            var state: EntityState?
+            if case .state(let read) = result { state = read }
             var vector = FeatureVector(count: view.features.count)
-            state.evaluate(atMillis: millis, into: &vector)
+            state?.evaluate(atMillis: millis, into: &vector)
             return OnlineAnswer(
-                view: view, vector: vector, generation: state.generation, offset: state.offset, events: state.count,
+                view: view, vector: vector, generation: state?.generation, offset: state?.offset, events: state?.count,
                 topic: source.topic, partition: partition, nextOffset: watermark.nextOffset)
         }
     }
@@ -136,12 +142,15 @@ public struct FeaturesGetOnlineCommand: Command {
 struct OnlineAnswer: Sendable {
     let view: StreamView
     let vector: FeatureVector
-    let generation: UInt64
-    let offset: Int64
-    let events: Int
+    /// The state's position, nil where nothing is certain: its blob was lost or damaged, or a rebuild is not done.
+    let generation: UInt64?
+    let offset: Int64?
+    let events: Int?
     let topic: String
     let partition: Int
     let nextOffset: Int64
+    /// Whether a request at this moment would be answered without this view.
+    var isDegraded: Bool { offset == nil }
 
     static func text(_ entity: String, _ millis: Int64, _ answers: [OnlineAnswer]) -> String {
         var blocks: [String] = []
@@ -150,14 +159,17 @@ struct OnlineAnswer: Sendable {
             for (slot, feature) in answer.view.features.enumerated() {
                 table.add([feature.name, answer.value(slot) ?? "missing"])
             }
-            let newest = answer.offset < 0 ? "none" : "offset \(answer.offset)"
+            var position = "none, degraded: its state is not certain now"
+            if let offset = answer.offset, let generation = answer.generation {
+                position = "\(offset < 0 ? "none" : "offset \(offset)"), generation \(generation)"
+            }
             blocks.append(
                 """
                 view        \(answer.view.name)
                 entity      \(answer.view.entityName) \(TerminalText.visible(entity))
                 at          \(CivilTime.iso8601(millis))
-                events      \(answer.events)
-                last event  \(newest), generation \(answer.generation)
+                events      \(answer.events.map(String.init) ?? "unknown")
+                state as of \(position)
                 log         \(answer.topic)/\(answer.partition), read up to offset \(answer.nextOffset)
 
                 \(table.text)
@@ -195,15 +207,17 @@ struct OnlineAnswer: Sendable {
             }
             json.endObject()
             json.key("generation")
-            json.value(answer.generation)
+            if let generation = answer.generation { json.value(generation) } else { json.null() }
             json.key("topic")
             json.value(answer.topic)
             json.key("partition")
             json.value(answer.partition)
             json.key("offset")
-            json.value(answer.offset)
+            if let offset = answer.offset { json.value(offset) } else { json.null() }
             json.key("next_offset")
             json.value(answer.nextOffset)
+            json.key("degraded")
+            json.value(answer.isDegraded)
             json.endObject()
         }
         json.endObject()

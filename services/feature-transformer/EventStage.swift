@@ -4,24 +4,24 @@ import KafkaClient
 import Observability
 import PostgresClient
 import PostgresOfflineStore
-import RedisOnlineStore
+import StreamRecovery
 import TransactionData
 
 /// The events of one source: stored, and turned into feature rows and online state.
-final class EventStage: Stage {
-    /// An event may be at most this much later than the moment it was produced.
-    static let futureMillis: Int64 = 5 * 60_000
-    /// Events of one step of a replay.
+final class EventStage: OnlineStage {
+    /// Events of one step of a replay, and about how many bytes of them.
     static let replayStep = 5_000
+    static let replayBytes = 32 << 20
 
-    private let source: SourceSchema
+    let source: SourceSchema
     private let views: [StreamView]
-    private let partition: KafkaPartition
+    let partition: KafkaPartition
     private let partitionCount: Int
     private let definitionHash: [UInt8]
     private let topicBytes: [UInt8]
-    private let watermarkKey: String
-    private let metrics: TransformMetrics
+    let watermarkKey: String
+    private let askPartitionCount: () throws -> Int?
+    let metrics: TransformMetrics
 
     private let decoder: EventDecoder
     private let events: EventTable
@@ -32,21 +32,22 @@ final class EventStage: Stage {
     private let featureRows: [PostgresCopyBuffer]
     private var vectors: [FeatureVector]
 
-    private var filter = IDFilter()
-    private var entities: OnlineEntities
-    /// The watermark exactly as this owner left it in Redis.
-    private var left: Watermark?
-    private var rows: [SourceRow] = []  // reused; the first `taken` are of this batch
-    private var offsets: [Int64] = []
-    private var places: [Int] = []
-    private var suspects: [Int] = []
-    private var isCareful = false
-    private var taken: Int { offsets.count }
+    private var deduper = Deduper()
+    var entities: OnlineEntities
+    /// The watermark exactly as it is stored, as far as this owner knows.
+    var left: Watermark?
+    var known = KnownEntities()
+    var isKnownStored = false
+    var rows: [SourceRow] = []  // reused; the first `taken` are of this batch
+    var positions: [Int64] = []
+    var places: [Int] = []
+    var taken: Int { positions.count }
 
     init(
         _ source: SourceSchema, repository: FeatureRepository, partition: KafkaPartition, partitionCount: Int,
-        metrics: TransformMetrics
+        metrics: TransformMetrics, askPartitionCount: @escaping () throws -> Int?
     ) {
+        self.askPartitionCount = askPartitionCount
         self.source = source
         self.partition = partition
         self.partitionCount = partitionCount
@@ -67,35 +68,45 @@ final class EventStage: Stage {
     }
 
     func forget() {
-        filter = IDFilter()
-        entities.removeAll()
-        left = nil
-        offsets.removeAll(keepingCapacity: true)
+        deduper.forget()
+        entities.forget()
+        known = KnownEntities()
+        release()
     }
 
-    func loadIDs(_ ledger: PartitionLedger, stores: Stores) throws -> Int64 {
-        filter = IDFilter()
+    func dropState() { entities.removeAll() }
+
+    func release() {
+        dropState()
+        left = nil
+        isKnownStored = false
+        positions.removeAll(keepingCapacity: true)
+    }
+
+    func loadIDs(_ ledger: PartitionLedger, from store: PostgresOfflineStore) throws -> Int64 {
+        forget()
         var count: Int64 = 0
-        try stores.postgres().scanPartition(
-            table: source.name, columns: [source.fields[source.eventIDIndex].name], topic: ledger.topic,
-            partition: ledger.partition
-        ) { row in
-            _ = filter.insert(FNV1a64.hash(row.bytes(0)))
+        var keys = ByteTable()
+        try store.scanIDs(source, topic: ledger.topic, partition: ledger.partition) { id, key, position in
+            deduper.note(FNV1a64.hash(id))
+            entities.note(key: FNV1a64.hash(key), at: position)
+            _ = key.withUnsafeBufferPointer { keys.insert($0.span) }
             count += 1
         }
+        known = KnownEntities(room: keys.count * 2)
+        for number in 0..<keys.count { _ = known.insert(keys[number]) }
         return count
     }
 
     // MARK: A batch
 
     func begin(isCareful: Bool) {
-        self.isCareful = isCareful
-        offsets.removeAll(keepingCapacity: true)
-        suspects.removeAll(keepingCapacity: true)
+        deduper.begin(isCareful: isCareful)
+        positions.removeAll(keepingCapacity: true)
         entities.trim()
     }
 
-    func take(_ index: Int, of batch: KafkaBatch) -> String? {
+    func accept(_ index: Int, of batch: KafkaBatch, at position: Int64) throws -> String? {
         guard batch.hasValue(at: index) else { return "the record has no value" }
         let slot = taken
         if slot == rows.count { rows.append(SourceRow(source)) }
@@ -105,36 +116,37 @@ final class EventStage: Stage {
         } catch {
             return error.description
         }
-        if let home = home(of: rows[slot]), home != partition.partition {
-            return "the record lies in partition \(partition.partition), but its key belongs to partition \(home)"
-        }
-        guard rows[slot].eventTimeMillis <= batch.timestampMillis(at: index) + Self.futureMillis else {
+        let home = rows[slot].withKeyBytes { Murmur2.partition(key: $0, partitionCount: partitionCount) }
+        if home != partition.partition { return try foreign(home) }
+        guard !PlausibleTime.isAhead(rows[slot].eventTimeMillis, ofRecordAt: batch.timestampMillis(at: index)) else {
             return "\(source.fields[source.eventTimeIndex].name): is later than the moment the event was produced"
         }
-        if !filter.insert(rows[slot].hash(source.eventIDIndex)) || isCareful { suspects.append(slot) }
-        offsets.append(batch.offset(at: index))
+        deduper.take(rows[slot].hash(source.eventIDIndex), at: slot)
+        positions.append(position)
         return nil
     }
 
-    private func home(of row: SourceRow) -> Int32? {
-        if row.bits(source.keyIndex) != nil { return Murmur2.partition(key: row.key, partitionCount: partitionCount) }
-        return Murmur2.partition(key: row.bytes(source.keyIndex).span, partitionCount: partitionCount)
+    /// A record in a partition that is not its key's. Before it is refused the topic is asked whether it has as many partitions
+    /// as before: with another count, producers are right and this count is old.
+    private func foreign(_ home: Int32) throws -> String {
+        if let count = try askPartitionCount(), count != partitionCount {
+            throw PipelineStop(
+                topic: partition.topic, partition: partition.partition,
+                .partitionCount(stored: partitionCount, found: count))
+        }
+        return "the record lies in partition \(partition.partition), but its key belongs to partition \(home)"
     }
 
-    func prepare(_ state: PartitionState, ledger: PartitionLedger, stores: Stores) throws -> Prepared {
+    func prepare(_ claim: PartitionClaim, stores: Stores) throws -> Prepared {
         var prepared = Prepared()
         let repeats = try repeats(stores)
         eventRows.removeAll()
         for buffer in featureRows { buffer.removeAll() }
         places.removeAll(keepingCapacity: true)
-        for slot in 0..<taken {
-            places.append(repeats.contains(slot) ? -1 : entities.place(of: rows[slot].key))
-        }
-        let generation = UInt64(state.generation)
-        let watermark = try entities.load(
-            watermarkKey: watermarkKey, generation: generation, next: state.nextOffset, from: stores.redis())
-        guard let watermark, watermark == left else { throw Reassign("the watermark is not as it was left") }
-
+        for slot in 0..<taken { places.append(repeats.contains(slot) ? -1 : entities.place(of: rows[slot])) }
+        prepared.mark = try load(from: claim.next, claim, stores)
+        // Rows computed on another state than this owner left would be wrong; the protocol sees the same and goes back.
+        guard prepared.mark == left?.mark else { return prepared }
         let created = metrics.nowMillis()
         for slot in 0..<taken {
             guard places[slot] >= 0 else {
@@ -142,29 +154,33 @@ final class EventStage: Stage {
                 continue
             }
             prepared.rows += 1
-            let offset = offsets[slot]
+            let position = positions[slot]
             events.add(
-                rows[slot], topic: topicBytes, partition: partition.partition, offset: offset, to: eventRows)
+                rows[slot], topic: topicBytes, partition: partition.partition, offset: position, to: eventRows)
             for view in views.indices {
                 entities.evaluate(places[slot], view: view, row: rows[slot], into: &vectors[view])
                 features[view].add(
-                    vectors[view], of: rows[slot], topic: topicBytes, partition: partition.partition, v: offset - 1,
+                    vectors[view], of: rows[slot], topic: topicBytes, partition: partition.partition, v: position - 1,
                     createdMillis: created, definitionHash: definitionHash, to: featureRows[view])
             }
-            if !entities.insert(places[slot], row: rows[slot], offset: offset) { metrics.lateEvents.add() }
+            if !entities.insert(places[slot], row: rows[slot], at: position) { metrics.lateEvents.add() }
         }
         return prepared
     }
 
     /// Which of the events taken are repeats. Exact: the filter only says whom to ask about.
     private func repeats(_ stores: Stores) throws -> Set<Int> {
-        guard !suspects.isEmpty else { return [] }
-        var first: [String: Int] = [:]
-        for slot in 0..<taken where first[rows[slot].eventID] == nil { first[rows[slot].eventID] = slot }
-        let ids = Set(suspects.map { rows[$0].eventID })
+        guard !deduper.suspects.isEmpty else { return [] }
+        var first: [ByteString: Int] = [:]
+        for slot in 0..<taken where first[rows[slot].eventIDBytes] == nil { first[rows[slot].eventIDBytes] = slot }
         let stored = try stores.postgres().stored(
-            Array(ids), table: source.name, column: source.fields[source.eventIDIndex].name)
-        return Set(suspects.filter { stored.contains(rows[$0].eventID) || first[rows[$0].eventID] != $0 })
+            Set(deduper.suspects.map { rows[$0].eventIDBytes }), table: source.name,
+            column: source.fields[source.eventIDIndex].name)
+        return Set(
+            deduper.suspects.filter {
+                let id = rows[$0].eventIDBytes
+                return stored.contains(id) || first[id] != $0
+            })
     }
 
     func copy(on connection: PostgresConnection) throws {
@@ -174,78 +190,22 @@ final class EventStage: Stage {
         }
     }
 
-    func writeOnline(_ advance: PartitionAdvance, stores: Stores) throws {
-        try writeBlobs(to: advance.to, newestMillis: advance.lastTimestamp, stores.redis())
-    }
-
-    /// Blobs first, all of them acknowledged; then the watermark.
-    private func writeBlobs(to next: Int64, newestMillis: Int64, _ redis: RedisOnlineStore) throws {
-        guard let from = left else { throw Reassign("the watermark is not known") }
-        guard try redis.write(entities.changedBlobs()) == .accepted else {
-            throw Reassign("a newer blob is stored")
+    func isStored(_ index: Int, of batch: KafkaBatch, at position: Int64, in store: PostgresOfflineStore) throws -> Bool
+    {
+        var row = SourceRow(source)
+        guard
+            (try? batch.withValue(at: index) { (bytes) throws(EventError) in try decoder.decode(bytes, into: &row) })
+                != nil
+        else { return false }
+        var isSame = false
+        var (sent, stored): ([UInt8], [UInt8]) = ([], [])
+        EventEncoder(source).encode(row, into: &sent)
+        try store.scanEvents(
+            source, topic: partition.topic, partition: partition.partition, offsets: position..<position + 1
+        ) { row, _ in
+            EventEncoder(source).encode(row, into: &stored)
+            isSame = stored == sent
         }
-        let to = from.moved(to: next, newestMillis: newestMillis)
-        guard try redis.move(watermarkKey, from: from, to: to) == .accepted else {
-            throw Reassign("the watermark is not as it was left")
-        }
-        left = to
-    }
-
-    // MARK: Recovery
-
-    func restoreOnline(
-        _ state: inout PartitionState, rebuildAbove: UInt64?, ledger: PartitionLedger, stores: Stores
-    ) throws {
-        let redis = try stores.redis()
-        let (watermark, _) = try redis.read(watermarkKey: watermarkKey, blobKeys: [])
-        var start = OnlineStart.plan(watermark: watermark, generation: state.generation, next: state.nextOffset)
-        if let rebuildAbove, rebuildAbove >= UInt64(state.generation) { start = .rebuild }
-        switch start {
-        case .replay: left = watermark
-        case .rebuild:
-            let generation = Watermark.generation(
-                above: state.generation, [watermark?.generation, rebuildAbove].compactMap { $0 })
-            try ledger.set(generation: Int64(generation), epoch: state.epoch, on: stores.postgres().connection)
-            state.generation = Int64(generation)
-            // The target makes every reader say "degraded" until all that Postgres has is in the blobs again.
-            let planted = Watermark(generation: generation, nextOffset: 0, target: state.nextOffset)
-            guard try redis.plant(watermarkKey, planted) == .accepted else {
-                throw Reassign("another owner planted a watermark")
-            }
-            left = planted
-        }
-        try replay(state: state, ledger: ledger, stores: stores)
-    }
-
-    /// Applies the stored events of [from, N) to the blobs, step by step, so that a crash goes on where it was.
-    private func replay(state: PartitionState, ledger: PartitionLedger, stores: Stores) throws {
-        let redis = try stores.redis()
-        let generation = UInt64(state.generation)
-        while let from = left?.nextOffset, from < state.nextOffset {
-            offsets.removeAll(keepingCapacity: true)
-            try stores.postgres().scanEvents(
-                source, topic: ledger.topic, partition: ledger.partition, offsets: from..<state.nextOffset,
-                limit: Self.replayStep
-            ) { row, position in
-                if taken < rows.count { rows[taken] = row } else { rows.append(row) }
-                offsets.append(position.offset)
-            }
-            let next = taken < Self.replayStep ? state.nextOffset : offsets[taken - 1] + 1
-            places = (0..<taken).map { entities.place(of: rows[$0].key) }
-            let watermark = try entities.load(
-                watermarkKey: watermarkKey, generation: generation, next: state.nextOffset, from: redis)
-            guard watermark == left else { throw Reassign("the watermark is not as it was left") }
-            for slot in 0..<taken { entities.insert(places[slot], row: rows[slot], offset: offsets[slot]) }
-            // Between the ends no record's timestamp is stored.
-            try writeBlobs(to: next, newestMillis: next == state.nextOffset ? state.lastTimestamp : -1, redis)
-            entities.trim()
-        }
-    }
-
-    func check(_ state: PartitionState, ledger: PartitionLedger, stores: Stores) throws {
-        let (watermark, _) = try stores.redis().read(watermarkKey: watermarkKey, blobKeys: [])
-        guard let watermark, watermark == left else {
-            throw Reassign("the watermark is not as it was left")
-        }
+        return isSame
     }
 }

@@ -1,95 +1,131 @@
 import FeatureEngine
 import FeatureStore
-import RedisOnlineStore
+import StreamRecovery
 
-/// The online state of one partition's entities, as far as it was needed since the assignment. Redis holds the same after
+/// The online state of one partition's entities, as far as it was needed since the claim. The online store holds the same after
 /// every batch, so dropping it costs only reading it again.
 struct OnlineEntities {
     /// More entities than this are not kept from batch to batch.
     static let limit = 200_000
+    /// So many lost blobs in one batch are no accident of single keys: everything is made again.
+    static let lostMax = 64
 
     struct Entity {
         var states: [EntityState]
         let keys: [String]
+        let hash: UInt64
         var isDirty = false
     }
 
     let views: [StreamView]
     private let prefixes: [String]
-    private var places: [String: Int] = [:]
+    private var table = ByteTable()
     private var entities: [Entity] = []
     private var unseen: [Int] = []
     private var dirty: [Int] = []
+    /// Where each entity of the partition has its first event.
+    private(set) var firstEvents = FirstEvents()
 
     init(views: [StreamView], project: String, hash8: String) {
         self.views = views
         prefixes = views.map { OnlineKeys.blob(project: project, view: $0.name, hash8: hash8, entity: "") }
     }
 
+    /// Forgets the states, and where each entity begins stays known.
     mutating func removeAll() {
-        places.removeAll(keepingCapacity: true)
+        table = ByteTable()
         entities.removeAll(keepingCapacity: true)
         unseen.removeAll(keepingCapacity: true)
         dirty.removeAll(keepingCapacity: true)
     }
+
+    /// Forgets where entities begin, too.
+    mutating func forget() {
+        removeAll()
+        firstEvents = FirstEvents()
+    }
+
+    /// Notes a stored event.
+    mutating func note(key hash: UInt64, at position: Int64) { firstEvents.note(hash, at: position) }
 
     /// Makes room between batches.
     mutating func trim() {
         if entities.count > Self.limit { removeAll() }
     }
 
-    /// The place of an entity, which `load` then fills.
-    mutating func place(of key: String) -> Int {
-        if let place = places[key] { return place }
-        let place = entities.count
-        entities.append(Entity(states: views.map { EntityState($0) }, keys: prefixes.map { $0 + key }))
-        places[key] = place
+    /// The place of a row's entity, which `load` then fills.
+    mutating func place(of row: SourceRow) -> Int { row.withKeyBytes { place(of: $0) } }
+
+    mutating func place(of key: Span<UInt8>) -> Int {
+        let (place, isNew) = table.insert(key)
+        guard isNew else { return place }
+        let text = table[place].description
+        entities.append(
+            Entity(states: views.map { EntityState($0) }, keys: prefixes.map { $0 + text }, hash: FNV1a64.hash(key)))
         unseen.append(place)
         return place
     }
 
-    /// One round trip: the watermark, and the blobs of all entities not seen before. `next` is N.
+    /// One round trip: the watermark, and the blobs of all entities not seen before. `from` is the first position to be applied,
+    /// `next` is N. Gives the entities whose blobs are lost: their states are to be computed from Postgres.
     mutating func load(
-        watermarkKey: String, generation: UInt64, next: Int64, from redis: RedisOnlineStore
-    ) throws -> Watermark? {
-        let (watermark, blobs) = try redis.read(
+        watermarkKey: String, generation: UInt64, from: Int64, next: Int64, store: any OnlineStore
+    ) throws -> (mark: Watermark?, lost: [ByteString]) {
+        let (watermark, blobs) = try store.read(
             watermarkKey: watermarkKey, blobKeys: unseen.flatMap { entities[$0].keys })
-        // Without it the blobs mean nothing: the caller sees that it is not as it was left.
-        guard let watermark, watermark.generation == generation else { return watermark }
-        var index = 0
+        // Without it the blobs mean nothing: the protocol sees that it is not as it was left.
+        guard let watermark, watermark.generation == generation else { return (watermark, []) }
+        var lost: [ByteString] = []
         var damaged: [(key: String, bytes: [UInt8])] = []
+        var index = 0
         for place in unseen {
+            var isLost = false
             for view in views.indices {
                 let blob = blobs[index]
                 index += 1
-                do throws(OnlineFault) {
-                    entities[place].states[view] = try Self.state(views[view], blob, watermark, next)
-                } catch {
-                    switch error {
-                    case .absent, .outdated:
-                        entities[place].states[view] = EntityState(views[view], generation: generation)
-                    case .ahead:
-                        let ahead = blob.flatMap { EntityState.position(ofBlob: $0) }?.generation ?? generation
-                        throw Reassign("a blob is ahead of Postgres", rebuildAbove: max(generation, ahead))
-                    case .unreadable: damaged.append((entities[place].keys[view], blob ?? []))
-                    }
+                let stored = try state(view, blob, watermark)
+                if stored == nil, let blob, !isOutdated(blob, watermark) {
+                    damaged.append((entities[place].keys[view], blob))
+                }
+                switch BlobUse.plan(
+                    blob: stored.map { ($0.generation, $0.offset) }, under: generation, from: from, next: next,
+                    firstEvent: firstEvents[entities[place].hash])
+                {
+                case .usable: if let stored { entities[place].states[view] = stored }
+                case .fresh: entities[place].states[view] = EntityState(views[view], generation: generation)
+                case .lost:
+                    entities[place].states[view] = EntityState(views[view], generation: generation)
+                    isLost = true
+                case .ahead(let ahead):
+                    throw StepError(.unusable(generation: ahead), "a blob is ahead of Postgres")
                 }
             }
+            if isLost { lost.append(table[place]) }
         }
-        if !damaged.isEmpty {
-            // Removed, so that the rebuild does not meet them again.
-            try redis.discard(damaged)
-            throw Reassign("\(damaged.count) blobs cannot be read", rebuildAbove: generation)
+        // What cannot be read is removed, unless somebody wrote there since: nothing may go by its position.
+        if !damaged.isEmpty { try store.discard(damaged) }
+        guard lost.count <= Self.lostMax else {
+            throw StepError(.unusable(generation: generation), "\(lost.count) blobs of known entities are gone")
         }
         unseen.removeAll(keepingCapacity: true)
-        return watermark
+        return (watermark, lost)
     }
 
-    private static func state(_ view: StreamView, _ blob: [UInt8]?, _ watermark: Watermark, _ next: Int64)
-        throws(OnlineFault) -> EntityState
-    {
-        guard let blob else { throw .absent }
-        return try OnlineView.state(view, blob: blob.span, under: watermark, before: next)
+    /// What a blob holds; nil when it cannot be read, or is of a generation before.
+    private func state(_ view: Int, _ blob: [UInt8]?, _ watermark: Watermark) throws -> EntityState? {
+        guard let blob else { return nil }
+        do throws(OnlineFault) {
+            return try OnlineView.state(views[view], blob: blob.span, under: watermark)
+        } catch {
+            guard error == .ahead else { return nil }
+            let generation = EntityState.position(ofBlob: blob)?.generation ?? watermark.generation
+            throw StepError(
+                .unusable(generation: max(generation, watermark.generation)), "a blob is of a later generation")
+        }
+    }
+
+    private func isOutdated(_ blob: [UInt8], _ watermark: Watermark) -> Bool {
+        EntityState.position(ofBlob: blob).map { $0.generation < watermark.generation } ?? false
     }
 
     /// The features of one view at an event's time, before the event.
@@ -99,10 +135,11 @@ struct OnlineEntities {
 
     /// Applies one event; false when it was too old for every window. What an entity has applied already (a replay meets that)
     /// is passed over.
-    @discardableResult mutating func insert(_ place: Int, row: SourceRow, offset: Int64) -> Bool {
+    @discardableResult mutating func insert(_ place: Int, row: SourceRow, at position: Int64) -> Bool {
         var isKept = true
-        for view in views.indices where entities[place].states[view].offset < offset {
-            if entities[place].states[view].insert(row, offset: offset) == .tooOld { isKept = false }
+        firstEvents.note(entities[place].hash, at: position)
+        for view in views.indices where entities[place].states[view].offset < position {
+            if entities[place].states[view].insert(row, offset: position) == .tooOld { isKept = false }
             if !entities[place].isDirty {
                 entities[place].isDirty = true
                 dirty.append(place)

@@ -22,12 +22,18 @@ struct RecordFields {
         return text
     }
 
+    /// Text that something is looked up by.
+    func id(_ name: String, mayBeEmpty: Bool = false) throws(RecordError) -> String {
+        guard let text = tree[name]?.string else { throw RecordError("\(name): is missing or not a string") }
+        if mayBeEmpty, text.utf8.isEmpty { return text }
+        if let problem = KeyRule.problem(Array(text.utf8).span) { throw RecordError("\(name): \(problem)") }
+        return text
+    }
+
     /// Milliseconds since 1970, within what event times may be.
     func millis(_ name: String) throws(RecordError) -> Int64 {
         let value = try integer(name)
-        guard (0...EventTimeFormat.latestMillis).contains(value) else {
-            throw RecordError("\(name): is not a time in ms")
-        }
+        guard PlausibleTime.range.contains(value) else { throw RecordError("\(name): is not a time in ms") }
         return value
     }
 

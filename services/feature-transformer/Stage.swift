@@ -1,37 +1,55 @@
 import KafkaClient
 import PostgresClient
 import PostgresOfflineStore
+import StreamRecovery
 
-/// What one kind of record needs beside what all kinds do: `PartitionTask` decides the order of these calls, and after any
-/// error begins again with `assign`.
+/// What one kind of record needs beside what all kinds do. `PartitionTask` calls these as the protocol's steps say.
 protocol Stage: AnyObject {
-    /// Forgets everything it knows of the partition.
+    /// Forgets everything it knows of the partition, the ids too.
     func forget()
 
+    /// Forgets what was computed for a batch and was not stored. The ids stay: a filter that knows too many is still right.
+    func dropState()
+
+    /// Forgets what is only right while nobody else writes: everything but the ids.
+    func release()
+
     /// Reads which ids are stored; returns how many rows the partition has.
-    func loadIDs(_ ledger: PartitionLedger, stores: Stores) throws -> Int64
+    func loadIDs(_ ledger: PartitionLedger, from store: PostgresOfflineStore) throws -> Int64
 
-    /// Brings the online state up to N. Most stages have none.
-    func restoreOnline(_ state: inout PartitionState, rebuildAbove: UInt64?, ledger: PartitionLedger, stores: Stores)
-        throws
-
-    /// Begins a batch whose records have offsets from N on.
+    /// Begins a batch of records with positions from N on.
     func begin(isCareful: Bool)
 
     /// Takes one record in; a reason when it is refused.
-    func take(_ index: Int, of batch: KafkaBatch) -> String?
+    func accept(_ index: Int, of batch: KafkaBatch, at position: Int64) throws -> String?
 
     /// Sorts the records taken into rows, repeats and refused ones; computes the rows.
-    func prepare(_ state: PartitionState, ledger: PartitionLedger, stores: Stores) throws -> Prepared
+    func prepare(_ claim: PartitionClaim, stores: Stores) throws -> Prepared
 
     /// Copies the rows in, within the batch's transaction.
     func copy(on connection: PostgresConnection) throws
 
-    /// After the commit: brings the online state to where the batch ends.
-    func writeOnline(_ advance: PartitionAdvance, stores: Stores) throws
+    /// Whether the row stored at this position is of this record.
+    func isStored(_ index: Int, of batch: KafkaBatch, at position: Int64, in store: PostgresOfflineStore) throws -> Bool
+}
 
-    /// In a quiet moment: whether the online state is as it was left.
-    func check(_ state: PartitionState, ledger: PartitionLedger, stores: Stores) throws
+/// A stage with a state in the online store.
+protocol OnlineStage: Stage {
+    /// The watermark as it is stored now.
+    func readMark(_ stores: Stores) throws -> OnlineMark?
+
+    /// Writes the watermark of a new generation.
+    func plant(_ mark: OnlineMark, stores: Stores) throws
+
+    /// Applies stored events from a position on, as many as one step takes: the watermark read with their blobs, and the
+    /// position after the last one.
+    func replay(from: Int64, _ claim: PartitionClaim, stores: Stores) throws -> (mark: OnlineMark?, next: Int64)
+
+    /// Writes what changed, then moves the watermark. `newestMillis` is the Kafka timestamp of the last record before `to`.
+    func writeOnline(from: OnlineMark, to: OnlineMark, newestMillis: Int64, stores: Stores) throws
+
+    /// Notes that the partition stands at its log's end, for readers that ask how old the state is.
+    func noteAlive(_ stores: Stores) throws
 }
 
 /// What became of the records a stage took.
@@ -40,12 +58,6 @@ struct Prepared {
     var duplicates = 0
     /// Places among the records taken, with reasons.
     var refused: [(taken: Int, reason: String)] = []
-}
-
-extension Stage {
-    func restoreOnline(_ state: inout PartitionState, rebuildAbove: UInt64?, ledger: PartitionLedger, stores: Stores)
-        throws
-    {}
-    func writeOnline(_ advance: PartitionAdvance, stores: Stores) throws {}
-    func check(_ state: PartitionState, ledger: PartitionLedger, stores: Stores) throws {}
+    /// The watermark that was read with the blobs.
+    var mark: OnlineMark?
 }

@@ -4,61 +4,57 @@ import KafkaClient
 import Observability
 import PostgresClient
 import PostgresOfflineStore
-import RedisClient
 import ServiceRuntime
+import StreamRecovery
 import Synchronization
 
-/// What one thread consumes.
-enum StageKind: Sendable {
-    case events
-    case labels
-    case predictions
-
-    var name: String {
-        switch self {
-        case .events: "events"
-        case .labels: "labels"
-        case .predictions: "predictions"
-        }
-    }
-}
-
-/// One member of a consumer group on a thread of its own, with the partitions the group gives it. Nothing is shared with
-/// other threads but counters.
+/// One reader on a thread of its own, with the partitions that the group gives it. Nothing is shared with other threads but
+/// counters and what health needs.
 final class StageThread {
     private let kind: StageKind
-    private let topics: [String]
+    private let number: Int
+    private let threads: Int
     private let plan: TransformPlan
     private let runtime: ServiceRuntime
+    private let group: TransformGroup
     private let context: StageContext
+    private let partitions: [KafkaPartition]
     private var tasks: [KafkaPartition: PartitionTask] = [:]
+    /// Given up a moment ago: their ids may still be right when they come back.
+    private var parked: [KafkaPartition: (task: PartitionTask, untilMillis: Int64)] = [:]
+    private var membership: TransformGroup.Membership?
+    private var disturbances = 0
+    private var lastRecordsMillis: [KafkaPartition: Int64] = [:]
     private var lastIdleMillis: Int64 = 0
-    private var lastCommitMillis: Int64 = 0
+    private var lastReportMillis: Int64 = 0
+    private var lastCountMillis: Int64 = 0
     private var lastBatchNanos: UInt64 = 0
     private var isLagging = false
+    private var stalled: Set<KafkaPartition> = []
+    private var unreadable: UnreadableWatch
     private static let lingerNanos: UInt64 = 5_000_000
+    private static let parkMillis: Int64 = 60_000
+    /// After so long without a record the log may have been made anew without a word: it is compared before going on.
+    private static let quietMillis: Int64 = 1_000
 
     init(
-        _ kind: StageKind, number: Int, topics: [String], plan: TransformPlan, runtime: ServiceRuntime,
-        board: AssignmentBoard
+        _ kind: StageKind, number: Int, of threads: Int, topics: [String], plan: TransformPlan, runtime: ServiceRuntime,
+        group: TransformGroup, board: ProgressBoard
     ) {
-        self.kind = kind
-        self.topics = topics
-        self.plan = plan
-        self.runtime = runtime
+        (self.kind, self.number, self.threads) = (kind, number, threads)
+        (self.plan, self.runtime, self.group) = (plan, runtime, group)
+        partitions = plan.partitions(of: topics)
         let name = "transform-\(kind.name)-\(number)"
+        unreadable = UnreadableWatch(bootstrapServers: plan.bootstrapServers)
         context = StageContext(
             owner: "\(plan.processName)/\(name)", definitionHash: plan.repository.streamHash,
+            bootstrapServers: plan.bootstrapServers,
             stores: Stores(
                 databaseURL: plan.databaseURL, redisURL: plan.redisURL, applicationName: "needletail-\(name)"),
             publisher: DeadLetterPublisher(bootstrapServers: plan.bootstrapServers, log: runtime.log),
             metrics: TransformMetrics(runtime.metrics, stage: kind),
-            board: board, log: runtime.log)
+            board: board, letters: LetterReport(stage: kind.name, log: runtime.log), log: runtime.log)
     }
-
-    /// Consumers are closed, but destroyed only by the end of the process: librdkafka 2.0.2 aborts when it destroys one that
-    /// had joined its group and not yet got an assignment, as happens in a run that has nothing to do.
-    private static let consumers = Mutex<[KafkaConsumer]>([])
 
     /// Consumes until the program stops. Throws what must stop it.
     func run() throws {
@@ -67,129 +63,162 @@ final class StageThread {
         configuration.clientID = "needletail-transform-\(kind.name)"
         configuration.queueKibibytes = 32_768
         let consumer = try KafkaConsumer(configuration)
-        Self.consumers.withLock { $0.append(consumer) }
         defer {
             context.publisher.close()
             context.stores.close()
-        }
-        do {
-            try consumer.subscribe(topics: topics)
-            while !runtime.isStopping { try turn(consumer) }
-            try? consumer.commitAndWait(offsets())
+            context.letters.tell(nowMillis: .max)
             consumer.close()
-        } catch {
-            consumer.close()
-            throw error
         }
+        while !runtime.isStopping { try turn(consumer) }
+        try? consumer.commitAndWait(offsets())
     }
 
     private func turn(_ consumer: KafkaConsumer) throws {
-        for task in tasks.values where !task.isAssigned && task.retryAtMillis <= now() {
-            try guarding(task, consumer) { try task.assign(consumer: consumer) }
-            if task.isAssigned { context.metrics.assignments.add() }
-        }
+        try follow(consumer)
+        for task in tasks.values { try step(task, consumer) { try task.resume(consumer) } }
         // Batches of one or two would spend their time on transactions: while keeping up, one begins every 5 ms at most.
         let since = WallClock.monotonicNanos() - lastBatchNanos
         if !isLagging, since < Self.lingerNanos { usleep(UInt32((Self.lingerNanos - since) / 1_000)) }
-        let isWaiting = tasks.values.contains { !$0.isAssigned }
+        let isWaiting = tasks.isEmpty || tasks.values.contains { !$0.isReady }
         let batch = try consumer.nextBatch(
             max: isLagging ? plan.lagBatchEvents : plan.batchEvents, timeoutMillis: isWaiting ? 20 : 100)
-        try follow(batch.events, consumer)
+        try notice(batch.events, consumer)
         isLagging = batch.count >= plan.batchEvents
         if batch.count > 0 { lastBatchNanos = WallClock.monotonicNanos() }
+        try process(batch, consumer)
+        try keepHouse(isQuiet: batch.count == 0, consumer)
+    }
+
+    private func process(_ batch: KafkaBatch, _ consumer: KafkaConsumer) throws {
         var runs: [KafkaPartition: [Range<Int>]] = [:]
         for run in batch.runs { runs[run.partition, default: []].append(run.records) }
+        let now = StageClock.millis()
         for (partition, ranges) in runs {
-            guard let task = tasks[partition], task.isAssigned else { continue }
-            try guarding(task, consumer) { try task.process(batch, ranges) }
-        }
-        let moment = now()
-        if batch.count == 0, moment - lastIdleMillis >= 500 {
-            lastIdleMillis = moment
-            for task in tasks.values where task.isAssigned {
-                try guarding(task, consumer) { try task.idle() }
+            guard let task = tasks[partition], task.isReady else { continue }
+            let quiet = now - (lastRecordsMillis.updateValue(now, forKey: partition) ?? now)
+            if quiet >= Self.quietMillis, !task.machine.comparesNext {
+                try step(task, consumer) { try task.disturb(consumer) }
+                continue
             }
-        }
-        if moment - lastCommitMillis >= 1_000, !tasks.isEmpty {
-            lastCommitMillis = moment
-            for task in tasks.values { task.reportLag(consumer: consumer) }
-            try? consumer.commit(offsets())  // For lag displays only: recovery reads Postgres.
+            try step(task, consumer) { try task.process(batch, ranges, consumer) }
         }
     }
 
-    private func offsets() -> [KafkaPartition: Int64] {
-        tasks.filter { $0.value.isAssigned }.mapValues(\.nextOffset)
+    private func keepHouse(isQuiet: Bool, _ consumer: KafkaConsumer) throws {
+        let now = StageClock.millis()
+        if isQuiet, now - lastIdleMillis >= 500 {
+            lastIdleMillis = now
+            for task in tasks.values { try step(task, consumer) { try task.idle(consumer) } }
+        }
+        guard now - lastReportMillis >= 1_000 else { return }
+        lastReportMillis = now
+        for task in tasks.values { task.reportLag(consumer) }
+        context.letters.tell(nowMillis: now)
+        reportStalled(now)
+        parked = parked.filter { $0.value.untilMillis > now }
+        if !tasks.isEmpty { try? consumer.commit(offsets()) }  // For lag displays only: recovery reads Postgres.
+        for task in tasks.values where task.isReady {
+            guard let offset = try unreadable.end(of: task, consumer, nowMillis: now) else { continue }
+            try step(task, consumer) { try task.skip(to: offset, consumer) }
+        }
+        guard kind == .events, now - lastCountMillis >= 10_000 else { return }
+        lastCountMillis = now
+        try checkCounts(consumer)
     }
 
-    private func follow(_ events: [KafkaConsumerEvent], _ consumer: KafkaConsumer) throws {
+    /// A topic that has more partitions than it had is a migration: none of it may be read as if nothing had happened.
+    private func checkCounts(_ consumer: KafkaConsumer) throws {
+        for topic in Set(tasks.keys.map(\.topic)) {
+            guard let stored = plan.partitionCounts[topic],
+                let found = try? consumer.partitionCount(topic: topic, timeoutMillis: 2_000), found != stored
+            else { continue }
+            throw PipelineStop(topic: topic, partition: 0, .partitionCount(stored: stored, found: found))
+        }
+    }
+
+    private func reportStalled(_ now: Int64) {
+        let found = context.board.stalled(nowMillis: now).filter { tasks[$0.partition] != nil }
+        context.metrics.stalledPartitions.set(found.count)
+        context.metrics.stalledSeconds.set(Int(found.first?.seconds ?? 0))
+        for (partition, seconds, reason) in found where stalled.insert(partition).inserted {
+            runtime.log.error(
+                "a partition makes no progress",
+                [
+                    "topic": partition.topic, "partition": Int(partition.partition), "seconds": seconds,
+                    "reason": reason,
+                ])
+        }
+        let names = Set(found.map(\.partition))
+        for partition in stalled.subtracting(names) {
+            stalled.remove(partition)
+            runtime.log.info(
+                "a partition makes progress again",
+                ["topic": partition.topic, "partition": Int(partition.partition)])
+        }
+    }
+
+    private func offsets() -> [KafkaPartition: Int64] { tasks.filter { $0.value.isReady }.mapValues(\.nextOffset) }
+
+    // MARK: Which partitions
+
+    private func follow(_ consumer: KafkaConsumer) throws {
+        let now = group.current
+        guard now != membership else { return }
+        membership = now
+        var wanted: Set<KafkaPartition> = []
+        if let now {
+            let owners = TransformGroup.owners(partitions: partitions.count, members: now.members)
+            let mine = partitions.indices.filter { owners[$0] == now.number }
+            for (place, index) in mine.enumerated() where place % threads == number { wanted.insert(partitions[index]) }
+        }
+        for (partition, task) in tasks where !wanted.contains(partition) {
+            task.giveUp(consumer)
+            tasks[partition] = nil
+            parked[partition] = (task, StageClock.millis() + Self.parkMillis)
+            runtime.log.info(
+                "partition given up", ["topic": partition.topic, "partition": Int(partition.partition)])
+        }
+        for partition in wanted where tasks[partition] == nil {
+            lastRecordsMillis[partition] = nil
+            if let task = parked.removeValue(forKey: partition)?.task {
+                tasks[partition] = task
+                continue
+            }
+            let stage = try plan.stage(kind, partition, context.metrics) { [unowned consumer] in
+                try consumer.partitionCount(topic: partition.topic, timeoutMillis: 5_000)
+            }
+            tasks[partition] = PartitionTask(partition, stage: stage, context: context)
+        }
+    }
+
+    private func notice(_ events: [KafkaConsumerEvent], _ consumer: KafkaConsumer) throws {
+        let count = consumer.disturbances
+        if count != disturbances {
+            disturbances = count
+            for task in tasks.values { try step(task, consumer) { try task.disturb(consumer) } }
+        }
         for event in events {
-            switch event {
-            case .assigned(let partitions):
-                for partition in partitions where tasks[partition] == nil {
-                    tasks[partition] = PartitionTask(
-                        partition, stage: try plan.stage(kind, partition, context.metrics), context: context)
-                }
-            case .revoked(let partitions, let isLost):
-                for partition in partitions {
-                    guard let task = tasks.removeValue(forKey: partition) else { continue }
-                    task.reset()
-                    runtime.log.info(
-                        "partition given up",
-                        ["topic": partition.topic, "partition": Int(partition.partition), "lost": isLost])
-                }
-            case .endOfPartition: break
-            case .failed(let partition?, .offsetOutOfRange(let reason)):
-                throw PipelineStop(
-                    topic: partition.topic, partition: partition.partition, "the log does not reach: \(reason)")
-            case .failed(let partition, let error):
-                runtime.log.debug(
-                    "kafka reports an error", ["error": "\(error)", "topic": partition?.topic ?? ""])
-            }
-        }
-    }
-
-    /// Carries out one step of a task. What can be mended leads back to its assignment; what cannot is thrown.
-    private func guarding(_ task: PartitionTask, _ consumer: KafkaConsumer, _ body: () throws -> Void) throws {
-        do { try body() } catch {
-            switch error {
-            case let error as PipelineStop: throw error
-            case let error as KafkaError:
-                if case .fatal = error { throw error }
-            case let error as TableMismatch: throw error
-            default: break
-            }
-            context.metrics.failures.add()
-            let isConnection = Self.isConnectionError(error)
-            let fields: [String: any LogValue] = [
-                "topic": task.partition.topic, "partition": Int(task.partition.partition), "error": "\(error)",
-            ]
-            if task.failures == 0 {
-                runtime.log.warning("back to the assignment", fields)
+            guard case .failed(let partition, let error) = event else { continue }
+            runtime.log.debug("kafka reports an error", ["error": "\(error)", "topic": partition?.topic ?? ""])
+            if case .fatal = error { throw error }
+            guard let partition, let task = tasks[partition] else { continue }
+            if case .offsetOutOfRange = error {
+                try step(task, consumer) { try task.fail(.disturbed, consumer) }
             } else {
-                runtime.log.debug("back to the assignment", fields)
+                unreadable.note(partition)
+                try step(task, consumer) { try task.disturb(consumer) }
             }
-            if isConnection { context.stores.close() }
-            // With the connection goes what every partition of this thread knows.
-            for other in isConnection ? Array(tasks.values) : [task] where other === task || other.isAssigned {
-                other.reset()
-                try? consumer.unassign(other.partition)
-                other.retryAtMillis = now() + (other === task ? min(2_000, 50 << Int64(min(task.failures, 6))) : 0)
-            }
-            task.failures += 1
         }
     }
 
-    private static func isConnectionError(_ error: any Error) -> Bool {
-        switch error {
-        case is RedisError: true
-        case let error as PostgresError:
-            switch error {
-            case .connect, .connectionLost: true
-            case .server, .unexpectedResult: false
-            }
-        default: false
-        }
+    /// Carries out one thing of a task. Connections it found useless are closed, and with them goes what every other partition of
+    /// this thread knows.
+    private func step(_ task: PartitionTask, _ consumer: KafkaConsumer, _ body: () throws -> Void) throws {
+        try body()
+        let useless = task.useless.subtracting([.kafka])
+        task.useless = []
+        guard let server = useless.first else { return }
+        context.stores.close(useless)
+        for other in tasks.values where other !== task { try other.interrupt(server, consumer) }
     }
-
-    private func now() -> Int64 { Int64(WallClock.monotonicNanos() / 1_000_000) }
 }

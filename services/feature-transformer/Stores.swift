@@ -3,6 +3,7 @@ import KafkaClient
 import PostgresClient
 import PostgresOfflineStore
 import RedisOnlineStore
+import StreamRecovery
 
 /// The connections of one thread, made when first needed and again after an error.
 final class Stores {
@@ -30,10 +31,18 @@ final class Stores {
         return made
     }
 
-    /// Ends both connections: nothing read through them before may be relied on after.
-    func close() {
-        openPostgres?.connection.close()
-        openRedis?.close()
-        (openPostgres, openRedis) = (nil, nil)
+    /// Where the online state lies.
+    func online() throws -> any OnlineStore { try redis() }
+
+    /// Ends connections: nothing read through them before may be relied on after.
+    func close(_ servers: Set<StreamServer> = Set(StreamServer.allCases)) {
+        if servers.contains(.postgres) {
+            openPostgres?.connection.close()
+            openPostgres = nil
+        }
+        if servers.contains(.redis) {
+            openRedis?.close()
+            openRedis = nil
+        }
     }
 }

@@ -4,6 +4,7 @@ import Foundation
 import HTTPServer
 import KafkaClient
 import Observability
+import PipelineRuntime
 import PostgresClient
 import PostgresOfflineStore
 import RedisOnlineStore
@@ -21,7 +22,8 @@ public struct TransformCommand: Command {
     public static let settings: [any SettingProtocol] = [
         Setting<String>.kafkaBootstrapServers, Setting<String>.redisURL, Setting<String>.databaseURL,
         Setting<String>.featureRepo, Setting<Int?>.adminPort, exitAtEnd, batchEvents,
-        lagBatchEvents, threads, group, topicPartitions, topicRetentionDays,
+        lagBatchEvents, threads, group, Setting<Int>.topicPartitions, Setting<Int>.topicRetentionDays,
+        Setting<Bool>.allowEvictingRedis,
     ]
 
     static let exitAtEnd = Setting<Bool>(
@@ -36,13 +38,7 @@ public struct TransformCommand: Command {
         "transform-threads", default: 2, in: 1...64, help: "Threads that share the partitions of events.")
     static let group = Setting<String>(
         "transform-group", default: "needletail-transform",
-        help: "The consumer group; processes of one group share the partitions.")
-    static let topicPartitions = Setting<Int>(
-        "partitions", default: 4, in: 1...1_000, help: "Partitions of topics that are made.",
-        environment: "TOPIC_PARTITIONS")
-    static let topicRetentionDays = Setting<Int>(
-        "retention-days", default: 30, in: 1...3_650, help: "How long topics that are made keep records.",
-        environment: "TOPIC_RETENTION_DAYS")
+        help: "Processes of one group share the partitions; their progress is committed under this consumer group.")
 
     /// Only a run that is to end has an end.
     public static func hasEnd(_ settings: Settings) -> Bool { settings[exitAtEnd] }
@@ -52,35 +48,38 @@ public struct TransformCommand: Command {
 
     /// Transforms until the program stops, or until the end with `--exit-at-end`.
     public func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {
-        let repository: FeatureRepository
-        do {
-            repository = try FeatureRepository.load(
-                directory: settings[.featureRepo], environment: settings.environment)
-        } catch {
-            throw CommandError(.configuration, error.description)
-        }
+        let pipeline = try PipelineContext(settings)
+        pipeline.announce(runtime)
         var plan = TransformPlan(
-            repository: repository, bootstrapServers: settings[.kafkaBootstrapServers], redisURL: settings[.redisURL],
-            databaseURL: settings[.databaseURL], group: settings[Self.group],
+            repository: pipeline.repository, bootstrapServers: pipeline.kafkaBootstrapServers,
+            redisURL: pipeline.redisURL, databaseURL: pipeline.databaseURL, group: settings[Self.group],
             processName: "\(ProcessInfo.processInfo.hostName):\(ProcessInfo.processInfo.processIdentifier)",
             batchEvents: settings[Self.batchEvents],
             lagBatchEvents: max(settings[Self.batchEvents], settings[Self.lagBatchEvents]), partitionCounts: [:])
-        let board = AssignmentBoard()
+        let board = ProgressBoard()
+        let transformGroup = TransformGroup(plan.group, databaseURL: plan.databaseURL)
 
-        try await prepareStores(plan, runtime)
+        try await prepareStores(plan, runtime, allowsEviction: settings[.allowEvictingRedis])
         let ends = try await prepareTopics(
-            &plan, runtime, partitions: settings[Self.topicPartitions], retentionDays: settings[Self.topicRetentionDays]
+            &plan, runtime, partitions: settings[.topicPartitions], retentionDays: settings[.topicRetentionDays]
         )
         var admin: AdminServer?
         if let port = settings[.adminPort] {
-            do { admin = try AdminServer(port: port, metrics: runtime.metrics) { .ready } } catch {
+            do {
+                admin = try AdminServer(port: port, metrics: runtime.metrics) {
+                    board.readiness(nowMillis: StageClock.millis())
+                }
+            } catch {
                 throw CommandError(.unavailable, "cannot serve health and metrics on port \(port): \(error)")
             }
         }
         defer { admin?.stop() }
 
         let wanted = plan.threads(eventThreads: settings[Self.threads])
+        let (prepared, mayEvict) = (plan, settings[.allowEvictingRedis])
         try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await runtime.onThread("transform-group") { transformGroup.run(runtime) } }
+            if !mayEvict { group.addTask { await Self.watchRedis(prepared, runtime) } }
             for thread in wanted {
                 let plan = plan
                 group.addTask {
@@ -88,8 +87,9 @@ public struct TransformCommand: Command {
                     defer { runtime.stop() }
                     try await runtime.onThread("transform-\(thread.kind.name)-\(thread.number)") {
                         try StageThread(
-                            thread.kind, number: thread.number, topics: thread.topics, plan: plan, runtime: runtime,
-                            board: board
+                            thread.kind, number: thread.number,
+                            of: wanted.count { $0.kind == thread.kind }, topics: thread.topics, plan: plan,
+                            runtime: runtime, group: transformGroup, board: board
                         ).run()
                     }
                 }
@@ -110,8 +110,8 @@ public struct TransformCommand: Command {
         }
     }
 
-    /// Waits for both stores, makes what is missing in Postgres, and warns of a Redis that forgets.
-    private func prepareStores(_ plan: TransformPlan, _ runtime: ServiceRuntime) async throws {
+    /// Waits for both stores, makes what is missing in Postgres, and refuses a Redis that forgets.
+    private func prepareStores(_ plan: TransformPlan, _ runtime: ServiceRuntime, allowsEviction: Bool) async throws {
         try await runtime.waiting(for: "Postgres") {
             try await runtime.onThread("prepare") {
                 let store = try PostgresOfflineStore(url: plan.databaseURL, limits: .bulk)
@@ -124,9 +124,25 @@ public struct TransformCommand: Command {
             }
         }
         let warning = try await runtime.waiting(for: "Redis at \(Self.shown(plan.redisURL))") {
-            try await runtime.onThread("prepare") { try RedisOnlineStore(url: plan.redisURL).evictionWarning() }
+            try await runtime.onThread("prepare") {
+                try OnlineStorePolicy.check(RedisOnlineStore(url: plan.redisURL), isAllowed: allowsEviction)
+            }
         }
-        if let warning { runtime.log.warning("Redis may lose online state by itself", ["reason": warning]) }
+        guard let warning else { return }
+        runtime.log.warning("Redis may lose online state by itself", ["reason": warning])
+    }
+
+    /// Asks now and then whether Redis still keeps what it is given: its configuration can be changed while it runs.
+    private static func watchRedis(_ plan: TransformPlan, _ runtime: ServiceRuntime) async {
+        var told: String?
+        while await runtime.sleep(millis: 30_000) {
+            let asked: String?? = try? await runtime.onThread("redis-policy") {
+                try RedisOnlineStore(url: plan.redisURL).evictionWarning()
+            }
+            guard let answer = asked, answer != told else { continue }
+            told = answer
+            if let warning = answer { runtime.log.error("Redis may lose online state by itself", ["reason": warning]) }
+        }
     }
 
     /// Waits for Kafka, makes the topics that are missing, and notes their partitions and ends.
@@ -139,18 +155,9 @@ public struct TransformCommand: Command {
             try await runtime.onThread("prepare") {
                 let admin = try KafkaAdmin(bootstrapServers: servers)
                 try admin.waitUntilReachable(timeoutMillis: 2_000)
-                let existing = try admin.topics(timeoutMillis: 10_000)
-                let consumed = Set(PipelineTopics.consumed(repository))
-                let missing = PipelineTopics.all(repository).filter { existing[$0] == nil }.map { name in
-                    // A dead letter is its record and a reason: where the record fitted it must fit too.
-                    KafkaTopicDefinition(
-                        name, partitions: partitions,
-                        configuration: [
-                            "retention.ms": "\(Int64(retentionDays) * 86_400_000)",
-                            "max.message.bytes": consumed.contains(name) ? "1048588" : "4194304",
-                        ])
-                }
-                try admin.createTopics(missing, timeoutMillis: 10_000)
+                let consumed = PipelineTopics.consumed(repository)
+                try TopicProvisioning.ensure(
+                    consumed, partitions: partitions, retentionDays: retentionDays, on: admin)
                 var counts: [String: Int] = [:]
                 var ends: [KafkaPartition: Int64] = [:]
                 for topic in consumed {
@@ -173,7 +180,7 @@ public struct TransformCommand: Command {
     /// Stops the program when every partition was checked and both stores have everything before `ends`, whichever process
     /// stored it. The threads finish the batch in hand. Where somebody else stops the program first: how many records are missing.
     private static func stopAtEnd(
-        _ ends: [KafkaPartition: Int64], _ plan: TransformPlan, _ board: AssignmentBoard, _ runtime: ServiceRuntime
+        _ ends: [KafkaPartition: Int64], _ plan: TransformPlan, _ board: ProgressBoard, _ runtime: ServiceRuntime
     ) async throws -> Int? {
         // A partition that did not come to us in this time is with another process of the group.
         let others = WallClock.monotonicNanos() + 10_000_000_000

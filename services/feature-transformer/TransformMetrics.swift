@@ -13,6 +13,9 @@ struct TransformMetrics: Sendable {
     let assignments: Counter
     let failures: Counter
     let lateEvents: Counter
+    let lostBlobs: Counter
+    let stalledPartitions: Gauge
+    let stalledSeconds: Gauge
 
     init(_ registry: MetricsRegistry, stage: StageKind) {
         self.registry = registry
@@ -38,6 +41,14 @@ struct TransformMetrics: Sendable {
         lateEvents = registry.counter(
             "needletail_transform_too_late_total",
             help: "Events older than their card's retention: stored, in no window.", labels: labels)
+        lostBlobs = registry.counter(
+            "needletail_transform_lost_blobs_total",
+            help: "Entities whose online state was gone and was computed from Postgres.", labels: labels)
+        stalledPartitions = registry.gauge(
+            "needletail_transform_stalled_partitions",
+            help: "Partitions with waiting records and no progress for 30 s.", labels: labels)
+        stalledSeconds = registry.gauge(
+            "needletail_transform_stalled_seconds", help: "How long the slowest of them has made none.", labels: labels)
     }
 
     /// The wall clock, for `created` and freshness only.
@@ -58,8 +69,14 @@ struct TransformMetrics: Sendable {
 
     func freshness(ofTimestamp oldest: Int64, to newestTimestamp: Int64) {
         let now = nowMillis()
-        newest.set(Double(max(0, now - newestTimestamp)) / 1_000)
-        delays.observe(Double(max(0, now - oldest)) / 1_000)
-        delays.observe(Double(max(0, now - newestTimestamp)) / 1_000)
+        newest.set(Self.seconds(from: newestTimestamp, to: now))
+        delays.observe(Self.seconds(from: oldest, to: now))
+        delays.observe(Self.seconds(from: newestTimestamp, to: now))
+    }
+
+    /// A record's timestamp is whatever its producer wrote.
+    static func seconds(from timestamp: Int64, to now: Int64) -> Double {
+        let (age, overflow) = now.subtractingReportingOverflow(timestamp)
+        return overflow ? 0 : Double(max(0, age)) / 1_000
     }
 }

@@ -29,10 +29,21 @@ struct TransformPlan: Sendable {
         return threads
     }
 
-    func stage(_ kind: StageKind, _ partition: KafkaPartition, _ metrics: TransformMetrics) throws -> any Stage {
+    /// Every partition of some topics, in an order all processes agree on.
+    func partitions(of topics: [String]) -> [KafkaPartition] {
+        topics.sorted().flatMap { topic in
+            (0..<(partitionCounts[topic] ?? 0)).map { KafkaPartition(topic, Int32($0)) }
+        }
+    }
+
+    /// `askPartitionCount` asks Kafka for a topic's partitions.
+    func stage(
+        _ kind: StageKind, _ partition: KafkaPartition, _ metrics: TransformMetrics,
+        askPartitionCount: @escaping () throws -> Int?
+    ) throws -> any Stage {
         switch kind {
-        case .labels: return LabelStage(partition)
-        case .predictions: return PredictionStage(partition)
+        case .labels: return TableStage<Label>(partition)
+        case .predictions: return TableStage<PredictionRecord>(partition)
         case .events:
             guard let source = repository.sources.first(where: { $0.topic == partition.topic }),
                 let count = partitionCounts[partition.topic]
@@ -40,7 +51,8 @@ struct TransformPlan: Sendable {
                 throw PipelineStop(topic: partition.topic, partition: partition.partition, "no source has this topic")
             }
             return EventStage(
-                source, repository: repository, partition: partition, partitionCount: count, metrics: metrics)
+                source, repository: repository, partition: partition, partitionCount: count, metrics: metrics,
+                askPartitionCount: askPartitionCount)
         }
     }
 }

@@ -4,6 +4,7 @@ import Foundation
 internal import HTTPServer
 internal import KafkaClient
 internal import Observability
+internal import PipelineRuntime
 public import ServiceRuntime
 
 /// Replays a CSV file into Kafka.
@@ -32,8 +33,7 @@ public struct ProduceCommand: Command {
     /// What can be set.
     public static let settings: [any SettingProtocol] = [
         input, rate, speed, limit, loop, fromRow, state, allowMalformed, score, scoreKey, loopTimeFields, sourceName,
-        partitions,
-        retentionDays, .kafkaBootstrapServers, .featureRepo, .adminPort,
+        .topicPartitions, .topicRetentionDays, .kafkaBootstrapServers, .featureRepo, .adminPort,
     ]
 
     static let input = Setting<String>(
@@ -69,12 +69,6 @@ public struct ProduceCommand: Command {
     static let sourceName = Setting<String?>(
         "source", help: "The source of the feature repository, when it has several.", flagOnly: true,
         placeholder: "NAME")
-    static let partitions = Setting<Int>(
-        "partitions", default: 4, in: 1...1_000, help: "Partitions of topics that are made.",
-        environment: "TOPIC_PARTITIONS")
-    static let retentionDays = Setting<Int>(
-        "retention-days", default: 30, in: 1...3_650, help: "How long topics that are made keep records.",
-        environment: "TOPIC_RETENTION_DAYS")
 
     /// Only a run that is to end has an end.
     public static func hasEnd(_ settings: Settings) -> Bool { !settings[loop] }
@@ -91,7 +85,9 @@ public struct ProduceCommand: Command {
             }
             return endpoint
         }
-        let schema = try Self.schema(settings)
+        let pipeline = try PipelineContext(settings)
+        pipeline.announce(runtime)
+        let schema = try pipeline.source(named: settings[Self.sourceName])
         let metrics = ReplayMetrics(runtime.metrics)
         let admin = try settings[.adminPort as Setting<Int?>].map { port in
             try AdminServer(port: port, metrics: runtime.metrics) { .ready }
@@ -119,7 +115,12 @@ public struct ProduceCommand: Command {
         } catch let error as KafkaError {
             throw CommandError(.software, "\(error). Start produce again; with --state it goes on where it was.")
         }
-        try runtime.print(summary.text)
+        // Among JSON lines it is one.
+        if runtime.log.isJSON {
+            runtime.log.info("replay ended", ["summary": summary.text])
+        } else {
+            try runtime.print(summary.text)
+        }
         try Self.judge(summary, options)
     }
 
@@ -139,9 +140,9 @@ public struct ProduceCommand: Command {
         if summary.read > 0, summary.malformed == summary.read {
             throw CommandError(.dataError, "no row of \(options.input) is an event; the log names what is wrong.")
         }
-        // A loop ends by no other way.
-        guard !options.loops else { return }
         if summary.isStopped {
+            // A loop without a limit ends by no other way.
+            guard !options.loops else { return }
             let place = options.stateFile.map { "start it again with --state \($0) for the rest" }
             throw CommandError(
                 .temporaryFailure,
@@ -190,25 +191,6 @@ public struct ProduceCommand: Command {
         return options
     }
 
-    static func schema(_ settings: Settings) throws(CommandError) -> SourceSchema {
-        let repository: FeatureRepository
-        do {
-            repository = try FeatureRepository.load(
-                directory: settings[.featureRepo as Setting<String>], environment: settings.environment)
-        } catch { throw CommandError(.configuration, "\(error)") }
-        let names = repository.sources.map(\.name).joined(separator: ", ")
-        if let name = settings[sourceName] {
-            guard let source = repository.source(named: name) else {
-                throw CommandError(.configuration, "there is no source \(name); the repository has \(names).")
-            }
-            return source
-        }
-        guard repository.sources.count == 1, let source = repository.sources.first else {
-            throw CommandError(.usage, "--source says which of \(names) the file is.")
-        }
-        return source
-    }
-
     /// Makes the topics where they are missing, and asks how many partitions they have.
     private static func prepareTopics(
         _ schema: SourceSchema, _ settings: Settings, _ runtime: ServiceRuntime
@@ -216,15 +198,13 @@ public struct ProduceCommand: Command {
         let servers = settings[.kafkaBootstrapServers as Setting<String>]
         let admin = try KafkaAdmin(bootstrapServers: servers)
         let names = [schema.topic] + (schema.label.map { [$0.topic] } ?? [])
-        let wanted = names.map {
-            KafkaTopicDefinition(
-                $0, partitions: settings[partitions],
-                configuration: ["retention.ms": "\(settings[retentionDays] * 86_400_000)"])
-        }
+        let (partitions, days) = (
+            settings[.topicPartitions as Setting<Int>], settings[.topicRetentionDays as Setting<Int>]
+        )
         return try await runtime.waiting(for: "Kafka at \(servers)") {
             try await runtime.onThread("topics") {
                 try admin.waitUntilReachable(timeoutMillis: 2_000)
-                try admin.createTopics(wanted, timeoutMillis: 10_000)
+                try TopicProvisioning.ensure(names, partitions: partitions, retentionDays: days, on: admin)
                 let counts = try admin.topics(timeoutMillis: 5_000)
                 guard let events = counts[schema.topic] else {
                     throw KafkaError.retriable(code: 3, reason: "the topic \(schema.topic) is not there yet")

@@ -24,6 +24,7 @@ struct ReplayReader {
     private let timeFields: [Int]
     private var csv: TransactionCSV?
     private var rowsInPass = 0
+    private var firstRow: Int64 = 0  // of this pass, as far as this run reads it
 
     init(_ options: ReplayOptions, schema: SourceSchema, from state: ReplayState) {
         self.options = options
@@ -43,7 +44,7 @@ struct ReplayReader {
     ) throws -> (isOpen: Bool, hasLabel: Bool) {
         let reader = try TransactionCSV(try ByteSource.open(options.input), schema: schema)
         csv = reader
-        rowsInPass = 0
+        (rowsInPass, firstRow) = (0, nextRow)
         guard nextRow > 0 else { return (true, reader.hasLabel) }
         // The first pass measures the input's span, so the rows passed over are read, unless an earlier run read them.
         if pass == 0, span == ReplaySpan(), options.loops || options.stateFile != nil {
@@ -79,7 +80,8 @@ struct ReplayReader {
             return .event(line: line, label: label, isPlausible: isPlausible)
         case .malformed(let line, let error): return .malformed(line: line, error)
         case .end:
-            guard options.loops, rowsInPass > 0 else { return .end(passes: false) }
+            // A file without an event would be read for ever; one whose rows lie before the place begun at has some.
+            guard options.loops, rowsInPass > 0 || firstRow > 0 else { return .end(passes: false) }
             pass += 1
             nextRow = 0
             return .end(passes: true)

@@ -5,6 +5,7 @@ import FeatureTransformer
 import KafkaBrokerService
 import KafkaProducerService
 import PredictionAPI
+import Retention
 import Scheduler
 import ServiceRuntime
 import Training
@@ -18,12 +19,13 @@ await CommandLineProgram(
             "Features",
             [
                 FeaturesApplyCommand.self, FeaturesListCommand.self, FeaturesDescribeCommand.self,
-                FeaturesGetOnlineCommand.self, BackfillCommand.self,
+                FeaturesGetOnlineCommand.self, BackfillCommand.self, PruneCommand.self,
             ]),
         CommandGroup(
             "Model",
             [
                 TrainCommand.self, RetrainCommand.self, DriftCommand.self, ScoreCommand.self,
+                ModelsRegisterCommand.self,
                 ModelsChampionCommand.self,
             ]),
         CommandGroup("Servers", [ServeCommand.self, BrokerCommand.self, ScheduleCommand.self]),

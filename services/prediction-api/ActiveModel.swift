@@ -3,6 +3,7 @@ import FeatureStore
 import FraudModel
 import HTTPServer
 import JSON
+import Text
 import TransactionData
 
 /// One request on its way: its row must outlast the read of the online store. Reused.

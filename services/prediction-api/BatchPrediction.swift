@@ -176,6 +176,7 @@ final class BatchPrediction {
                 let degradation = model.join.evaluate(
                     values, reads[scored], row: row, now: moment, deadlineMicros: .max, into: &model.viewVectors,
                     positions: &model.positions)
+                app.probe(row, model, values.failure, degradation)
                 if lookups == nil, !model.join.unproven.isEmpty {
                     lookups = KnownLookups(app.reader, model, sinceMicros: now) { [self] in finish($0) }
                     // From here on the rows wait for one another, to be answered in their order.

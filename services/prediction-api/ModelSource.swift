@@ -1,6 +1,7 @@
 import FeatureStore
 import FraudModel
 import PostgresClient
+import PostgresOfflineStore
 
 /// Where a model is.
 struct ModelLocation: Equatable, Sendable {

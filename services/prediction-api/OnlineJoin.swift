@@ -76,10 +76,11 @@ struct JoinedRow {
 ///     blob that does not decode            that view is missing, degraded
 ///
 /// What is evaluated for one row is bounded: a view whose entity has more retained events than `eventsMax` is missing, and is
-/// not read again for a while, since its bytes alone would keep everybody else waiting.
+/// not read again, since its bytes alone would keep everybody else waiting; now and then its header is, which says whether it
+/// has become smaller.
 struct OnlineJoin {
     private let limits: ServingLimits
-    /// How long an entity that has too many is not read, µs.
+    /// How long the header of an entity that has too many is not looked at again, µs.
     static let tooManyMicros: Int64 = 30_000_000
     /// Bytes of a blob from which on the clock is looked at before it is read.
     private static let largeBytes = 16_384
@@ -90,7 +91,7 @@ struct OnlineJoin {
     private let hash8: String
     private let topic: String
     private var partitions: [PartitionKeys] = []
-    /// Keys of entities that have too many events, and until when they are not read.
+    /// Blobs with too many events, and until when their headers are not looked at.
     private var tooMany: [ByteString: Int64] = [:]
     /// What each view decoded last, while the rows of one read share their entities.
     private var shared: [(slot: Int32, view: View)?]?
@@ -145,7 +146,7 @@ struct OnlineJoin {
         read.slots.removeAll(keepingCapacity: true)
         for (view, prefix) in zip(views, prefixes) {
             row.withCanonicalBytes(view.joinKeyIndex) { entity in
-                if !tooMany.isEmpty, let until = tooMany[Self.key(prefix, entity)], until > nowMicros {
+                if !tooMany.isEmpty, tooMany[Self.key(prefix, entity)] != nil {
                     read.slots.append(-1)
                 } else {
                     read.slots.append(keys.append(prefix, entity, isShared: isShared))
@@ -168,11 +169,30 @@ struct OnlineJoin {
         ByteString(prefix + entity.withUnsafeBufferPointer { Array($0) })
     }
 
-    private mutating func noteTooMany(_ view: Int, _ row: SourceRow, nowMicros: Int64) {
+    /// The blobs of a row whose headers are to be read: those that have too many events, when it is time to look again, and
+    /// with `isLate` also others, since a blob that comes too late may be one that is too large.
+    func blobsToProbe(_ row: SourceRow, isLate: Bool, nowMicros: Int64) -> [ByteString] {
+        guard isLate || !tooMany.isEmpty else { return [] }
+        return zip(views, prefixes).compactMap { view, prefix in
+            let key = row.withCanonicalBytes(view.joinKeyIndex) { Self.key(prefix, $0) }
+            guard let until = tooMany[key] else { return isLate ? key : nil }
+            return until <= nowMicros ? key : nil
+        }
+    }
+
+    /// Takes note of how many events a blob has by its header, which is empty where there is none.
+    mutating func note(_ blob: ByteString, header: [UInt8], nowMicros: Int64) {
+        if EntityState.eventCount(ofBlob: header.span) > limits.eventsMax {
+            noteTooMany(blob, nowMicros: nowMicros)
+        } else {
+            tooMany[blob] = nil
+        }
+    }
+
+    private mutating func noteTooMany(_ blob: ByteString, nowMicros: Int64) {
         // Rare, and bounded: all are forgotten rather than one more kept.
         if tooMany.count >= 1_024 { tooMany = [:] }
-        let key = row.withCanonicalBytes(views[view].joinKeyIndex) { Self.key(prefixes[view], $0) }
-        tooMany[key] = nowMicros + Self.tooManyMicros
+        tooMany[blob] = nowMicros + Self.tooManyMicros
     }
 
     // MARK: Values
@@ -232,7 +252,10 @@ struct OnlineJoin {
                 vectors[index].reset()
                 positions[index] = nil
                 degradation.insert(reason)
-                if reason == .tooManyEvents, read.slots[index] >= 0 { noteTooMany(index, row, nowMicros: now.micros) }
+                if reason == .tooManyEvents, read.slots[index] >= 0 {
+                    let key = row.withCanonicalBytes(views[index].joinKeyIndex) { Self.key(prefixes[index], $0) }
+                    noteTooMany(key, nowMicros: now.micros)
+                }
             }
         }
         return degradation

@@ -1,3 +1,4 @@
+import EventLoop
 import FeatureEngine
 import FeatureStore
 import RedisClient
@@ -55,6 +56,8 @@ protocol OnlineReader: AnyObject {
     /// `sinceMicros`.
     func lookUp(
         _ key: [UInt8], entity: ByteString, sinceMicros: Int64, _ body: @escaping (KnownEntities.Answer?) -> Void)
+    /// Reads the header of one blob, for nobody who waits; nil when there was no answer, empty when there is no blob.
+    func readHeader(_ key: [UInt8], _ body: @escaping ([UInt8]?) -> Void)
 }
 
 /// Reads Redis: one MGET a read.
@@ -80,6 +83,23 @@ final class RedisOnlineReader: OnlineReader {
         connection.read(&command, keys: nil, sinceMicros: sinceMicros) { values in
             guard values.failure == nil else { return body(nil) }
             body(values.withValue(0) { word in KnownEntities.answer(word, of: entity.bytes.span) })
+        }
+    }
+
+    func readHeader(_ key: [UInt8], _ body: @escaping ([UInt8]?) -> Void) {
+        command.begin(arguments: 4)
+        command.add("GETRANGE")
+        command.add(key)
+        command.add("0")
+        command.add("\(EntityState.headerSize - 1)")
+        // It may stand behind the very blob whose size is asked for.
+        connection.read(&command, keys: nil, sinceMicros: EventLoop.monotonicMicros() + 1_000_000) { values in
+            guard values.failure == nil else { return body(nil) }
+            body(
+                values.withValue(0) { bytes -> [UInt8] in
+                    guard let bytes else { return [] }
+                    return bytes.withUnsafeBufferPointer { Array($0) }
+                })
         }
     }
 }

@@ -5,6 +5,7 @@ import HTTPServer
 import JSON
 import Observability
 import RedisClient
+import Text
 import TransactionData
 
 /// What the API allows itself for one prediction.
@@ -33,6 +34,9 @@ struct Clocks {
 /// given twice is refused. What the stream would not take as an event is refused, too: a prediction of it could never be
 /// joined with one.
 final class PredictionApp {
+    /// Most headers that are being read.
+    private static let probesMax = 16
+
     private(set) var routes = Router()
     /// Set while the program stops: `/health/ready` says so, and a balancer goes elsewhere.
     var isStopping = false
@@ -52,6 +56,7 @@ final class PredictionApp {
     private let limits: ServingLimits
     private let idPrefix: [UInt8]
     private var nextID: UInt64 = 0
+    private var probesOut = 0
     private(set) var predictionID: [UInt8] = []
     private var record: [UInt8] = []
     private var keys = OnlineKeyList()
@@ -72,8 +77,7 @@ final class PredictionApp {
         unauthorized = Complaints("requests without a valid key are refused", events)
         self.yield = yield
         metrics = PredictionMetrics(registry)
-        let digits = String(UInt64.random(in: 0...UInt64.max), radix: 16)
-        idPrefix = Array((String(repeating: "0", count: 16 - digits.count) + digits + "-").utf8)
+        idPrefix = Array((Padding.hexadecimal(UInt64.random(in: 0...UInt64.max), 16) + "-").utf8)
         makeRoutes(registry)
     }
 
@@ -228,6 +232,7 @@ final class PredictionApp {
                 values, pending.read, row: pending.row, now: Moment(wallMillis: clocks.wallMillis(), micros: start),
                 deadlineMicros: start + Int64(limits.deadlineMillis) * 1_000, into: &model.viewVectors,
                 positions: &model.positions)
+            probe(pending.row, model, values.failure, degradation)
             guard !model.join.unproven.isEmpty else { return finish(pending, model, degradation) }
             let lookups = KnownLookups(reader, model, sinceMicros: start) { [self] rows in
                 model.take(rows[0])
@@ -235,6 +240,19 @@ final class PredictionApp {
             }
             lookups.add(model.joined(degradation), pending.row, pending.read)
             lookups.start()
+        }
+    }
+
+    /// Reads the headers of blobs that may be too large, so that they are not read whole once more.
+    func probe(_ row: SourceRow, _ model: ActiveModel, _ failure: RedisReadFailure?, _ degradation: Degradation) {
+        guard failure == .deadline || degradation.contains(.tooManyEvents), probesOut < Self.probesMax else { return }
+        let now = clocks.micros()
+        for blob in model.join.blobsToProbe(row, isLate: failure == .deadline, nowMicros: now) {
+            probesOut += 1
+            reader.readHeader(blob.bytes) { [self] header in
+                probesOut -= 1
+                if let header { model.join.note(blob, header: header, nowMicros: now) }
+            }
         }
     }
 

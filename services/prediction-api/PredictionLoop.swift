@@ -32,6 +32,8 @@ final class PredictionLoop: @unchecked Sendable {
                 loop.schedule(body)
             })
         let server = try HTTPServer(app.routes, on: loop, listener: listener, limits: httpLimits)
+        let requests = RequestMetrics(metrics, paths: app.routes.paths)
+        server.onAnswer = { request, status in requests.count(request.path, status: status) }
         self.server = server
         port = server.port
     }

@@ -6,6 +6,7 @@ import Glibc
 import HTTPServer
 import KafkaClient
 import Observability
+import PipelineRuntime
 import RedisClient
 import RedisOnlineStore
 import ServiceRuntime
@@ -102,18 +103,16 @@ final class PredictionService: Service {
 
     /// A Redis that cannot be asked now is asked again while the service runs.
     private func refuseEviction() async throws {
-        guard !configuration.allowsEviction else { return }
-        let address = configuration.redis
-        let warning = try? await runtime.onThread("redis") {
-            let connection = try RedisConnection(address)
-            defer { connection.close() }
-            return try RedisOnlineStore(connection).evictionWarning()
+        let (address, isAllowed) = (configuration.redis, configuration.allowsEviction)
+        do {
+            _ = try await runtime.onThread("redis") {
+                let connection = try RedisConnection(address)
+                defer { connection.close() }
+                return try OnlineStorePolicy.check(RedisOnlineStore(connection), isAllowed: isAllowed)
+            }
+        } catch let error as RedisError {
+            log.debug("Redis does not say yet whether it evicts", ["error": "\(error)"])
         }
-        guard let warning = warning ?? nil else { return }
-        throw CommandError(
-            .configuration,
-            "Redis may lose online state by itself: \(warning). Set `maxmemory-policy noeviction`, or allow it with --allow-eviction."
-        )
     }
 
     private func waitForModel() async throws {
@@ -227,7 +226,10 @@ final class PredictionService: Service {
     }
 
     private func watchOnlineStore() {
-        let monitor = OnlineMonitor(configuration.redis, hash8: repository.hash8, metrics: metrics, log: log)
+        let monitor = OnlineMonitor(
+            configuration.redis, hash8: repository.hash8, allowsEviction: configuration.allowsEviction,
+            metrics: metrics,
+            log: log)
         while !isStopping.load(ordering: .relaxed) {
             monitor.look(
                 state.withLock { $0.partitions }, nowMillis: EventLoop.wallClockMillis(),

@@ -1,6 +1,7 @@
 public import ServiceRuntime
 import FeatureStore
 import Foundation
+import PipelineRuntime
 import RedisClient
 
 /// `serve`: the prediction API.
@@ -60,9 +61,6 @@ public struct ServeCommand: Command {
     static let featureAge = Setting<Int>(
         "max-feature-age-seconds", default: 30, in: 0...31_536_000,
         help: "Features that are known to be older make an answer degraded; 0 never does.")
-    static let allowEviction = Setting<Bool>(
-        "allow-eviction", default: false,
-        help: "Run although Redis may drop keys by itself: lost state is computed from Postgres, at a price.")
     static let noLog = Setting<Bool>(
         "no-prediction-log", default: false, help: "Do not write predictions to the predictions topic.",
         environment: "API_NO_PREDICTION_LOG")
@@ -70,10 +68,8 @@ public struct ServeCommand: Command {
     /// What can be set.
     public static let settings: [any SettingProtocol] = [
         host, port, loops, model, service, partitions, redisDeadline, connections, keys, origins, eventsMax, featureAge,
-        allowEviction,
-        noLog, .kafkaBootstrapServers,
-        .redisURL,
-        .databaseURL, .featureRepo, .modelDirectory,
+        noLog, .kafkaBootstrapServers, .redisURL,
+        .databaseURL, .featureRepo, .modelDirectory, .allowEvictingRedis,
     ]
 
     /// It runs until it is stopped.
@@ -84,20 +80,15 @@ public struct ServeCommand: Command {
 
     /// Serves until it is told to stop.
     public func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {
-        let repository: FeatureRepository
-        do {
-            repository = try FeatureRepository.load(
-                directory: settings[.featureRepo], environment: settings.environment)
-        } catch {
-            throw CommandError(.configuration, "\(error)")
-        }
+        let pipeline = try PipelineContext(settings)
+        pipeline.announce(runtime)
         var configuration = PredictionConfiguration()
         configuration.host = settings[Self.host]
         configuration.port = settings[Self.port]
         let loops = settings[Self.loops]
         configuration.loops = loops > 0 ? loops : ProcessInfo.processInfo.activeProcessorCount
         configuration.redisDeadlineMillis = settings[Self.redisDeadline]
-        configuration.kafkaBootstrapServers = settings[.kafkaBootstrapServers]
+        configuration.kafkaBootstrapServers = pipeline.kafkaBootstrapServers
         configuration.logsPredictions = !settings[Self.noLog]
         configuration.partitionCount = settings[Self.partitions]
         do {
@@ -108,17 +99,19 @@ public struct ServeCommand: Command {
         }
         configuration.eventsMax = settings[Self.eventsMax]
         configuration.featureAgeSecondsMax = settings[Self.featureAge]
-        configuration.allowsEviction = settings[Self.allowEviction]
+        configuration.allowsEviction = settings[.allowEvictingRedis]
         configuration.connectionsMax = settings[Self.connections]
         do {
-            configuration.redis = try RedisAddress(url: settings[.redisURL])
+            configuration.redis = try RedisAddress(url: pipeline.redisURL)
         } catch {
             throw CommandError(.configuration, "\(error).")
         }
         let (fixed, featureService) = (settings[Self.model], settings[Self.service])
-        let (databaseURL, folder) = (settings[.databaseURL], settings[.modelDirectory])
+        let (databaseURL, folder) = (pipeline.databaseURL, settings[.modelDirectory])
         let memory = ServingMemory(modelsFolder: folder)
-        let service = PredictionService(configuration, repository: repository, runtime: runtime, memory: memory) {
+        let service = PredictionService(
+            configuration, repository: pipeline.repository, runtime: runtime, memory: memory
+        ) {
             if let fixed { return FixedModelSource(directory: fixed) }
             return RegistryModelSource(
                 databaseURL: databaseURL, modelsFolder: folder, service: featureService, memory: memory)

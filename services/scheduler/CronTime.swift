@@ -1,3 +1,5 @@
+import Text
+
 /// When a job is due: the five fields of a crontab line, in UTC, where every day has 24 hours.
 public struct CronTime: Equatable, Sendable {
     /// What is wrong with a field.
@@ -50,11 +52,11 @@ public struct CronTime: Equatable, Sendable {
 
     /// The first due minute after `seconds` (since 1970, UTC), or nil when there is none, as for 30 February.
     public func next(after seconds: Int64) -> Int64? {
-        var minute = Self.floorDivide(seconds, 60) + 1
+        var minute = floorDivide(seconds, 60) + 1
         // The rarest time that exists is 29 February on a chosen weekday: every 28 years, 40 across a century without a leap day.
         let last = minute + 41 * 366 * 1440
         while minute < last {
-            let day = Self.floorDivide(minute, 1440)
+            let day = floorDivide(minute, 1440)
             guard isDue(onDay: day) else {
                 minute = (day + 1) * 1440
                 continue
@@ -72,26 +74,12 @@ public struct CronTime: Equatable, Sendable {
     }
 
     private func isDue(onDay day: Int64) -> Bool {
-        let (month, dayOfMonth) = Self.monthAndDay(day)
-        guard months & 1 << UInt64(month) != 0 else { return false }
+        let date = CivilDate(daysSince1970: Int(day))
+        guard months & 1 << UInt64(date.month) != 0 else { return false }
         let weekday = ((day + 4) % 7 + 7) % 7  // 1970-01-01 was a Thursday.
-        let inMonth = daysOfMonth & 1 << UInt64(dayOfMonth) != 0
+        let inMonth = daysOfMonth & 1 << UInt64(date.day) != 0
         let inWeek = daysOfWeek & 1 << UInt64(weekday) != 0
         return eitherDay ? inMonth || inWeek : inMonth && inWeek
-    }
-
-    /// The month and day of a day since 1970-01-01: eras of 400 years that start on 1 March.
-    private static func monthAndDay(_ day: Int64) -> (month: Int64, day: Int64) {
-        let shifted = day + 719_468
-        let dayOfEra = shifted - floorDivide(shifted, 146_097) * 146_097
-        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let index = (5 * dayOfYear + 2) / 153
-        return (index < 10 ? index + 3 : index - 9, dayOfYear - (153 * index + 2) / 5 + 1)
-    }
-
-    private static func floorDivide(_ left: Int64, _ right: Int64) -> Int64 {
-        left >= 0 ? left / right : (left - right + 1) / right
     }
 
     /// The numbers of one field as bits: lists of `*`, `a`, `a-b`, each with an optional `/step`.

@@ -125,7 +125,7 @@ package struct Results: Sendable {
         seconds = metrics.gauge(
             "needletail_schedule_run_seconds", help: "How long the last run took.", labels: ["job": job])
         lastSuccess = metrics.gauge(
-            "needletail_schedule_last_success_seconds", help: "When a run last succeeded, Unix time.",
+            "needletail_schedule_last_success_timestamp_seconds", help: "When a run last succeeded, Unix time.",
             labels: ["job": job])
     }
 }

@@ -61,7 +61,9 @@ import Testing
         defer { broker.stop() }
         let client = try WireClient(port: broker.port)
         try client.make("t")
-        let records = (0..<50_000).map { (timestamp: Int64($0 == 49_999 ? 2 : 1), key: nil as [UInt8]?, value: [1] as [UInt8]?) }
+        let records = (0..<50_000).map {
+            (timestamp: Int64($0 == 49_999 ? 2 : 1), key: nil as [UInt8]?, value: [1] as [UInt8]?)
+        }
         #expect(try client.produce("t", RecordBatch.encode(records)).error == .none)
         var question = ListOffsetsRequest.Partition()
         question.timestamp = 2

@@ -28,7 +28,9 @@ import Testing
         let file = try transactions(folder, rows: 20_000)
         for version in ["1", "2"] {
             let trained = try run(
-                ["train", "--input", file, "--rounds", "10", "--output", folder + "/v \(version):ä"], environment)
+                [
+                    "train", "--input", file, "--register", "--rounds", "10", "--output", folder + "/v \(version):ä",
+                ], environment)
             #expect(trained.exitCode == 0, "\(trained.output)")
             #expect(trained.output.contains("undecided: version \(version)"), "\(trained.output)")
         }
@@ -52,9 +54,62 @@ import Testing
             ("5", "promoted: version 1"), ("40", "promoted: version 2"), ("1", "kept: version 3"),
         ] {
             let trained = try run(
-                ["train", "--input", file, "--rounds", rounds, "--holdout-from", "2020-01-15T00:00:00Z"], environment)
+                [
+                    "train", "--input", file, "--register", "--rounds", rounds, "--holdout-from",
+                    "2020-01-15T00:00:00Z",
+                ], environment)
             #expect(trained.output.contains(verdict), "\(trained.output)")
         }
+    }
+
+    @Test func `a file's rows are no reason to touch the registry, unless asked to`() throws {
+        let folder = try TestEnvironment.temporaryFolder("train")
+        // Nothing listens there: whoever asked the registry would fail.
+        let environment = [
+            "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "MODEL_DIRECTORY": folder + "/models",
+        ]
+        let file = try transactions(folder, rows: 5_000)
+        let train = ["train", "--input", file, "--rounds", "2"]
+        let nowhere = try run(train, environment)
+        #expect(nowhere.exitCode == 64 && nowhere.output.contains("--register"), "\(nowhere.output)")
+        let written = try run(train + ["--output", folder + "/m"], environment)
+        #expect(written.exitCode == 0 && written.output.contains("unregistered"), "\(written.output)")
+        #expect(FileManager.default.fileExists(atPath: folder + "/m/feature_repo"))
+        #expect(!FileManager.default.fileExists(atPath: folder + "/models"))
+        for wrong in [
+            ["--output", folder + "/m", "--force"], ["--register", "--no-register", "--output", folder + "/m"],
+        ] {
+            #expect(try run(train + wrong, environment).exitCode == 64)
+        }
+    }
+
+    @Test func `a training that is stopped exits with 75 and leaves nothing`() throws {
+        let folder = try TestEnvironment.temporaryFolder("train")
+        let file = try transactions(folder, rows: 30_000)
+        let endless = ["--rounds", "10000", "--patience", "10000", "--depth", "9"]
+        // TERM after two seconds, in the middle of reading or fitting, whichever: both say the same.
+        let stopped = try TestCommand.run(
+            [try #require(TestEnvironment.needletail), "train", "--input", file, "--output", folder + "/m"] + endless,
+            environment: ["NEEDLETAIL_ENV_FILE": "", "MODEL_DIRECTORY": folder + "/models"], seconds: 2)
+        #expect(stopped.exitCode == 75, "\(stopped.output)")
+        #expect(stopped.output.contains("stopped before the end: no model was registered or written"))
+        #expect(!FileManager.default.fileExists(atPath: folder + "/m"))
+    }
+
+    @Test func `a model whose row was lost is registered again by its folder`() throws {
+        let folder = try TestEnvironment.temporaryFolder("train")
+        let models = ["MODEL_DIRECTORY": folder + "/models"]
+        let file = try transactions(folder, rows: 5_000)
+        let written = try run(["train", "--input", file, "--rounds", "2", "--output", folder + "/models/3"], models)
+        #expect(written.exitCode == 0, "\(written.output)")
+        let environment = models.merging(["DATABASE_URL": try TestServers.postgres().makeDatabase("register")]) { $1 }
+        let register = ["models", "register", folder + "/models/3"]
+        for sentence in ["version 3 is registered and now the champion.", "version 3 is registered and the champion."] {
+            let registered = try run(register, environment)
+            #expect(registered.exitCode == 0 && registered.output.contains(sentence), "\(registered.output)")
+        }
+        #expect(try run(["models", "register", folder + "/models/4"], environment).exitCode == 66)
+        #expect(try run(["models", "register"], environment).exitCode == 64)
     }
 
     @Test func `rows of one class are refused in one sentence`() throws {

@@ -66,6 +66,17 @@ import Testing
         }
     }
 
+    @Test func `the scripts and the program know the same ports`() throws {
+        let scripts = try file("scripts/lib.sh")
+        let declared = try #require(scripts.firstMatch(of: /\nports="([^"]*)"/)).1
+        let ports = Set(declared.split(whereSeparator: \.isWhitespace).map { "#\($0)" })
+        let example = Set(
+            try file(".env.example").split(separator: "\n").map(String.init).filter { $0.contains("PORT=") })
+        #expect(ports.count == 7)
+        // BROKER_PORT and ADMIN_PORT are settings of one process.
+        #expect(example.subtracting(["#BROKER_PORT=19092", "#ADMIN_PORT="]) == ports)
+    }
+
     @Test func `a word that is no command or option of a family is a usage error`() throws {
         for words in [
             ["features", "--no-such-flag"], ["features", "verify"], ["no-such-command"], ["--no-such-flag"],

@@ -123,7 +123,11 @@ private final class Flag: Sendable {
             let answer = try #require(client.post("/api/v1/predict", ServingFixture.payment))
             #expect(answer.status == 200)
         }
-        #expect(client.get("/health/ready")?.status == 200)
+        #expect(client.get("/no such path")?.status == 400)
+        let lines = try #require(HTTPTestClient(port: running.port).get("/metrics")).body
+        #expect(lines.contains("needletail_serve_requests_total{route=\"/api/v1/predict\",status=\"200\"} 50\n"))
+        #expect(lines.contains("needletail_serve_requests_total{route=\"other\",status=\"400\"} 1\n"))
+        #expect(try HTTPTestClient(port: running.port).get("/health/ready")?.status == 200)
         try redis.start()
         try fill(redis)
         #expect(try await running.waits { $0["degraded"]?.bool == false })

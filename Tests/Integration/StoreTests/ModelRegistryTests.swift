@@ -2,6 +2,7 @@ import Dispatch
 import FeatureEngine
 import Foundation
 import FraudModel
+import JSON
 import PostgresClient
 import PostgresOfflineStore
 import Synchronization
@@ -22,6 +23,19 @@ import Testing
         func registry() throws -> ModelRegistry {
             ModelRegistry(try PostgresConnection(url: url), modelsFolder: folder)
         }
+    }
+
+    /// Writes a model's folder and registers it, as training does.
+    private func register(_ trained: TrainedModel, in registry: ModelRegistry) throws -> RegisteredModel {
+        let version = try registry.nextVersion()
+        let card = trained.card
+        try ModelDirectory.install(
+            model: trained.bytes, card: card, as: String(version), in: registry.modelsFolder)
+        let entry = ModelEntry(
+            version: version, service: card.serviceName, definitionHash: card.definitionHash, folder: String(version),
+            fingerprint: card.fingerprint, metrics: card.metrics.json.text(), card: card.json.text())
+        #expect(try registry.insert(entry))
+        return try #require(try registry.model(version: version))
     }
 
     private func train(_ shift: Double, rows: Int = 600) throws -> TrainedModel {
@@ -54,12 +68,13 @@ import Testing
         #expect(try registry.champion() == nil)
         #expect(try registry.models() == [])
         let trained = try train(1)
-        let first = try registry.register(trained)
-        let second = try registry.register(trained)
+        let first = try register(trained, in: registry)
+        let second = try register(trained, in: registry)
         #expect(second.version > first.version)
         #expect(try registry.models(of: "service").map(\.version) == [second.version, first.version])
         #expect(try registry.models(of: "another") == [])
-        #expect(first.metrics == trained.card.metrics)
+        #expect(ModelMetrics(try JSONTree.parse(first.metrics)) == trained.card.metrics)
+        #expect(first.fingerprint == trained.card.fingerprint)
         #expect(first.definitionHash == "00112233aabbccdd")
         let loaded = try ScoringModel.load(directory: registry.directory(of: first), version: first.name)
         #expect(loaded.card == trained.card)
@@ -70,19 +85,22 @@ import Testing
         #expect(try registry.champion() == nil)
     }
 
-    @Test func `a folder of an older database is not overwritten`() throws {
-        let place = try Place()
-        let registry = try place.registry()
-        let taken = place.folder + "/1"
-        try FileManager.default.createDirectory(atPath: taken, withIntermediateDirectories: true)
-        #expect(try registry.register(train(1)).version == 2)
-        #expect(try FileManager.default.contentsOfDirectory(atPath: taken) == [])
+    @Test func `a version is registered once`() throws {
+        let registry = try Place().registry()
+        let model = try register(train(1), in: registry)
+        let again = ModelEntry(
+            version: model.version, service: "another", definitionHash: "", folder: "", fingerprint: "",
+            metrics: "null",
+            card: "null")
+        #expect(try !registry.insert(again))
+        #expect(try registry.model(version: model.version) == model)
+        #expect(try registry.nextVersion() > model.version)
     }
 
     @Test func `a promotion is one step with its history`() throws {
         let place = try Place()
         let registry = try place.registry()
-        let models = try (0..<3).map { _ in try registry.register(train(1)) }
+        let models = try (0..<3).map { _ in try register(train(1), in: registry) }
         try registry.promote(models[0], reason: "the first", replacing: .some(nil))
         #expect(try registry.champion(of: "service") == models[0])
         try registry.promote(models[1], reason: "better", replacing: .some(models[0].version))
@@ -105,7 +123,7 @@ import Testing
     @Test func `two promotions at once leave one champion and a history without a gap`() throws {
         let place = try Place()
         let registry = try place.registry()
-        let models = try (0..<2).map { _ in try registry.register(train(1)) }
+        let models = try (0..<2).map { _ in try register(train(1), in: registry) }
         let group = DispatchGroup()
         let isDone = Atomic(false)
         let wrongReadings = Mutex(0)
@@ -147,9 +165,12 @@ import Testing
         let place = try Place()
         let registry = try place.registry()
         let trained = try train(1)
-        let model = try registry.register(trained)
+        let model = try register(trained, in: registry)
         let report = try DriftReport(set(1, rows: 600), model: trained.model)
-        try registry.store(report, of: model)
+        try registry.store(
+            DriftEntry(
+                fromMillis: report.fromMillis, toMillis: report.toMillis, rows: report.rows,
+                isDrifted: report.isDrifted, report: report.json.text()), of: model)
         let stored = try PostgresConnection(url: place.url).execute(
             "SELECT version, row_count, is_drifted, report->'entries'->1->>'name' FROM drift_reports")
         #expect(stored.count == 1)

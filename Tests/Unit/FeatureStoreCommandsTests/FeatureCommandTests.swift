@@ -57,6 +57,18 @@ import Testing
         #expect(text.contains("TERMINAL_ID_last               last            TERMINAL_ID  -       category"))
     }
 
+    @Test func `describe shows windows as they are written`() throws {
+        var url = URL(fileURLWithPath: #filePath)
+        for _ in 0..<4 { url.deleteLastPathComponent() }
+        let repository = try FeatureRepository.load(
+            directory: url.appendingPathComponent("feature_repo").path, environment: [:])
+        let description = try #require(FeaturesDescribeCommand.describe("card_activity", repository))
+        let windows = Dictionary(description.rows.map { ($0[0], $0[3]) }) { first, _ in first }
+        #expect(windows["amt_sum_24h"] == "24h")
+        #expect(windows["amt_sum_7d"] == "7d")
+        #expect(windows["lat_last"] == "")
+    }
+
     @Test func `describe tells sources, on-demand views and services`() throws {
         let repository = try Self.repository()
         let source = try #require(FeaturesDescribeCommand.describe("payments", repository)).text
@@ -109,7 +121,7 @@ import Testing
                 entity      customer 42
                 at          2019-01-01T00:00:00Z
                 events      3
-                last event  offset 41, generation 2
+                state as of offset 41, generation 2
                 log         payments/1, read up to offset 50
 
                 FEATURE                        VALUE
@@ -120,7 +132,9 @@ import Testing
         let json = OnlineAnswer.json("42", 1_546_300_800_000, [answer])
         #expect(json.hasPrefix(#"{"entity":"42","at":1546300800000,"views":{"customer":{"features":{"count_90s":0"#))
         #expect(json.contains(#""TX_AMOUNT_min_15m":null"#))
-        #expect(json.hasSuffix(#""generation":2,"topic":"payments","partition":1,"offset":41,"next_offset":50}}}"#))
+        #expect(
+            json.hasSuffix(
+                #""generation":2,"topic":"payments","partition":1,"offset":41,"next_offset":50,"degraded":false}}}"#))
     }
 
     @Test func `a moment is ISO 8601 or milliseconds, and now by default`() throws {

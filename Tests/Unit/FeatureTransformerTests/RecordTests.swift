@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct RecordTests {
     private func label(_ json: String) throws(RecordError) -> String {
-        let label = try LabelStage.decode(Array(json.utf8).span)
+        let label = try Label(key: [], value: Array(json.utf8).span)
         return "\(label.eventID) \(label.label) \(label.eventMillis) \(label.availableMillis)"
     }
 
@@ -21,6 +21,7 @@ import Testing
             #"{"event_id": "a\u0000", "label": 1, "event_timestamp": 5, "available_at": 6}"#,
             "event_id: contains a NUL character"
         ),
+        (#"{"event_id": "  ", "label": 1, "event_timestamp": 5, "available_at": 6}"#, "event_id: is blank"),
         (#"{"event_id": "e", "label": 2, "event_timestamp": 5, "available_at": 6}"#, "label: is neither 0 nor 1"),
         (
             #"{"event_id": "e", "label": true, "event_timestamp": 5, "available_at": 6}"#,
@@ -44,7 +45,7 @@ import Testing
         """
 
     @Test func `keeps a prediction's JSON to the digit`() throws {
-        let record = try PredictionStage.decode(Array(Self.prediction.utf8).span)
+        let record = try PredictionRecord(key: [], value: Array(Self.prediction.utf8).span)
         #expect(record.predictionID == "p" && record.latencyMicros == 7 && record.isDegraded && !record.isFraud)
         #expect(String(decoding: record.request, as: UTF8.self) == #"{"amt":12.30,"id":900719925474099312345}"#)
         #expect(String(decoding: record.vector, as: UTF8.self) == #"[1.5,null,"x"]"#)
@@ -54,7 +55,7 @@ import Testing
     func `refuses a prediction without a field, naming it`(field: String) {
         let json = Self.prediction.replacing("\"\(field)\"", with: "\"other\"")
         #expect {
-            _ = try PredictionStage.decode(Array(json.utf8).span)
+            _ = try PredictionRecord(key: [], value: Array(json.utf8).span)
         } throws: { error in
             (error as? RecordError)?.reason.hasPrefix("\(field): ") == true
         }
@@ -64,8 +65,19 @@ import Testing
         for text in [#""a\u0000b""#, #"[{"x\u0000": 1}]"#] {
             let json = Self.prediction.replacing("12.30", with: text)
             #expect(throws: RecordError("request: contains a NUL character")) {
-                try PredictionStage.decode(Array(json.utf8).span)
+                try PredictionRecord(key: [], value: Array(json.utf8).span)
             }
+        }
+    }
+
+    @Test func `refuses ids and keys that no index takes`() {
+        let long = String(repeating: "x", count: 257)
+        let json = Self.prediction.replacing("\"t\"", with: "\"\(long)\"")
+        #expect(throws: RecordError("transaction_id: is 257 bytes long, at most 256 are allowed")) {
+            try PredictionRecord(key: [], value: Array(json.utf8).span)
+        }
+        #expect(throws: RecordError("the key is 257 bytes long, at most 256 are allowed")) {
+            try PredictionRecord(key: Array(long.utf8), value: Array(Self.prediction.utf8).span)
         }
     }
 }

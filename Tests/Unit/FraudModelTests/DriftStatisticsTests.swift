@@ -54,4 +54,43 @@ import Testing
         }
         #expect(PopulationStability.benjaminiHochberg([]) == [])
     }
+
+    /// The parts of a description by hand: edges and counts.
+    private func bins(_ numbers: [Float]) -> (edges: [Double], counts: [Int]) {
+        guard case .number(_, let edges, let counts, _) = ReferenceDistribution(numbers: numbers) else {
+            return ([], [])
+        }
+        return (edges, counts)
+    }
+
+    @Test func `the outer bins are open, and frequent values are bins of their own`() {
+        // Ten deciles of ten values each; below 1 and above 100 there was nothing.
+        let even = bins((1...100).map(Float.init))
+        #expect(even.edges == [Double(Float(1).nextDown), 11, 21, 31, 41, 51, 61, 71, 81, 91, 100])
+        #expect(even.counts == [0, 11, 10, 10, 10, 10, 10, 10, 10, 10, 9, 0])
+        let constant = bins(Array(repeating: 5, count: 70))
+        #expect(constant.edges == [Double(Float(5).nextDown), 5])
+        #expect(constant.counts == [0, 70, 0])
+        // 60 zeros, then 1…40: the zeros are apart, from below and from above.
+        let tied = bins(Array(repeating: 0, count: 60) + (1...40).map(Float.init))
+        #expect(tied.edges == [Double(Float(0).nextDown), 0, 1, 11, 21, 31, 40])
+        #expect(tied.counts == [0, 60, 1, 10, 10, 10, 9, 0])
+        // A frequent value in the middle.
+        let middle = bins((1...40).map(Float.init) + Array(repeating: 50, count: 30) + (60...89).map(Float.init))
+        #expect(middle.edges.contains(Double(Float(50).nextDown)) && middle.edges.contains(50))
+        #expect(middle.counts.reduce(0, +) == 100 && middle.counts.contains(30))
+        #expect(bins([]).edges == [])
+        #expect(bins([]).counts == [0])
+    }
+
+    @Test func `a constant that changed completely has moved as far as can be`() throws {
+        let constant = bins(Array(repeating: 5, count: 1_000))
+        for (value, bin) in [(Float(7), 2), (4, 0)] {
+            var counts = [0, 0, 0]
+            counts[bin] = 500
+            let index = try #require(PopulationStability.index(expected: constant.counts, actual: counts))
+            // (1 − 0.0001)·ln(1 / 0.0001), from the bin that emptied and from the bin that filled.
+            #expect(abs(index - 18.418839) < 1e-6, "\(value)")
+        }
+    }
 }

@@ -197,10 +197,13 @@ private func quick(threads: Int = 1) -> TrainingParameters {
         let trained = try ModelTrainer.train(rows(500, seed: 12), quick())
         var card = trained.card
         card.features[0] = ModelFeature(name: "it's \"quoted\"")
+        card.features[1] = ModelFeature(name: "and'\u{301}", categories: card.features[1].categories)
         try ModelDirectory.write(model: trained.bytes, card: card, to: path)
         let text = try String(contentsOfFile: path + "/MLmodel", encoding: .utf8)
         #expect(text.contains("loader_module: mlflow.xgboost"))
         #expect(text.contains(#""name":"it''s \"quoted\"""#))
+        // A mark that combines with the quote does not hide it.
+        #expect(Array(text.utf8).firstRange(of: Array("and''\u{301}".utf8)) != nil)
         // The two files of the folder do not belong together any more.
         #expect(throws: ModelError.self) { try ScoringModel.load(directory: path) }
     }
@@ -273,5 +276,132 @@ private func quick(threads: Int = 1) -> TrainingParameters {
         #expect(report.entries[3].missing == 1)
         let tree = try JSONTree.parse(report.json.bytes())
         #expect(tree["entries"]?[2]?["unseen"]?["moon"]?.int == 500)
+    }
+
+    /// One number that was constant in training, and its rows of today.
+    private func constant(_ value: Double, rows count: Int = 1_000) -> TrainingSet {
+        var set = TrainingSet(
+            serviceName: "service", definitionHash: "0", featureNames: ["v__a", "v__b"], kinds: [.number, .number])
+        var random = SeededRandom(23)
+        var vector = FeatureVector(count: 2)
+        for row in 0..<count {
+            vector.numbers = [value, random.normal()]
+            set.append(vector, label: row % 5 == 0 ? 1 : 0, timeMillis: Int64(row) * 1_000)
+        }
+        return set
+    }
+
+    @Test func `a column that was constant and changed completely has drifted`() throws {
+        let trained = try ModelTrainer.train(constant(5, rows: 3_000), quick())
+        let same = try DriftReport(constant(5), model: trained.model)
+        #expect(!same.entries[1].isDrifted && same.entries[1].stability == 0)
+        for value in [7.0, 4.0, 5.000001] {
+            let moved = try DriftReport(constant(value), model: trained.model)
+            #expect(moved.entries[1].distance == 1)
+            #expect(moved.entries[1].isDrifted, "\(moved.entries[1])")
+            #expect(moved.isDrifted)
+        }
+    }
+
+    @Test func `a card of an older format, with closed bins, is believed by its distance`() throws {
+        var card = try ModelTrainer.train(constant(5, rows: 3_000), quick()).card
+        card.reference[0] = .number(sample: .init(values: [5], counts: [2_000]), edges: [], counts: [2_100], missing: 0)
+        let path = try TestEnvironment.temporaryFolder("models") + "/old"
+        let bytes = try ModelTrainer.train(constant(5, rows: 3_000), quick()).bytes
+        try ModelDirectory.write(model: bytes, card: card, to: path)
+        let moved = try DriftReport(constant(7), model: ScoringModel.load(directory: path))
+        #expect(moved.entries[1].stability == 0 && moved.entries[1].isDrifted)
+    }
+}
+
+/// Categories whose spellings look alike and are made of other bytes.
+@Suite struct CategoryTests {
+    private static let composed = "caf\u{e9}"
+    private static let decomposed = "cafe\u{301}"
+
+    private func set(_ texts: [String]) -> TrainingSet {
+        var set = TrainingSet(
+            serviceName: "service", definitionHash: "0", featureNames: ["v__shop"], kinds: [.category])
+        var vector = FeatureVector(count: 1)
+        for row in 0..<1_200 {
+            vector.texts[0] = texts[row % texts.count]
+            set.append(vector, label: row % texts.count == 0 ? 1 : 0, timeMillis: Int64(row) * 1_000)
+        }
+        return set
+    }
+
+    @Test func `are two values to training, serving and drift`() throws {
+        #expect(Self.composed == Self.decomposed)
+        let set = set([Self.composed, Self.decomposed, "bar"])
+        let trained = try ModelTrainer.train(set, quick())
+        let categories = try #require(trained.card.features[0].categories)
+        #expect(categories.map { Array($0.utf8) } == ["bar", Self.decomposed, Self.composed].map { Array($0.utf8) })
+        // Only the composed spelling was fraud.
+        var scorer = trained.model.makeScorer()
+        func score(_ text: String) -> Float {
+            var vector = FeatureVector(count: 1)
+            vector.texts[0] = text
+            return scorer.probability(of: vector)
+        }
+        #expect(score(Self.composed) > score(Self.decomposed) + 0.01)
+        #expect(score(Self.decomposed) == score("bar"))
+        #expect(
+            try set.probabilities([0, 1, 2], of: trained.model) == [Self.composed, Self.decomposed, "bar"].map(score))
+
+        let path = try TestEnvironment.temporaryFolder("models") + "/caf\u{e9}"
+        try ModelDirectory.write(model: trained.bytes, card: trained.card, to: path)
+        #expect(try ScoringModel.load(directory: path).card?.json.bytes() == trained.card.json.bytes())
+
+        let half = try ModelTrainer.train(self.set([Self.composed, "bar"]), quick())
+        let report = try DriftReport(self.set([Self.decomposed, "bar"]), model: half.model)
+        #expect(report.entries[1].isDrifted)
+        #expect(report.entries[1].unseen.map { Array($0.0.utf8) } == [Array(Self.decomposed.utf8)])
+    }
+
+    @Test func `a card with a category twice, out of order or miscounted is refused`() throws {
+        let trained = try ModelTrainer.train(set([Self.composed, "bar"]), quick())
+        let path = try TestEnvironment.temporaryFolder("models") + "/model"
+        try ModelDirectory.write(model: trained.bytes, card: trained.card, to: path)
+        let text = trained.card.json.text()
+        let sound = #""values":["bar","café"],"counts":["#
+        #expect(text.contains(sound))
+        for (found, replacement) in [
+            (sound, #""values":["bar","bar"],"counts":["#), (sound, #""values":["café","bar"],"counts":["#),
+            (sound, #""values":["bar"],"counts":["#), (sound, #""values":["bar",7],"counts":["#),
+            (sound, #""values":["bar","café"],"counts":[-1,"#), (#""missing":0"#, #""missing":9223372036854775807"#),
+            (#""missing":0"#, #""missing":-1"#), (#""threshold":"#, #""threshold":1e999,"x":"#),
+            (#""threshold":"#, #""threshold":-0.1,"x":"#), (#""edges":["#, #""edges":[1e999,"#),
+            (#""sample":["#, #""sample":[3,2,"#), (#""sample_counts":["#, #""sample_counts":[9223372036854775807,"#),
+        ] {
+            let changed = text.replacing(found, with: replacement, maxReplacements: 1)
+            #expect(changed != text, "\(found)")
+            try Data(changed.utf8).write(to: URL(fileURLWithPath: path + "/needletail.json"))
+            let error = #expect(throws: ModelError.self, "\(replacement)") { try ScoringModel.load(directory: path) }
+            guard case .malformed = error else {
+                Issue.record("\(String(describing: error))")
+                continue
+            }
+        }
+    }
+
+    @Test func `every damage of one byte of a card is refused or harmless`() throws {
+        let trained = try ModelTrainer.train(set([Self.composed, "bar"]), quick())
+        let sound = trained.card.json.bytes()
+        let recent = set(["bar", "new"])
+        var random = SeededRandom(24)
+        var refused = 0
+        for place in sound.indices {
+            var damaged = sound
+            damaged[place] = UInt8.random(in: 0...255, using: &random)
+            guard let tree = try? JSONTree.parse(damaged), let card = try? ModelCard(tree, file: "card"),
+                let model = try? ScoringModel(
+                    BoosterModel(json: trained.bytes, file: "model.json"), card: card, version: "1")
+            else {
+                refused += 1
+                continue
+            }
+            if let report = try? DriftReport(recent, model: model) { _ = report.json.bytes() }
+        }
+        #expect(refused > sound.count / 3)
     }
 }

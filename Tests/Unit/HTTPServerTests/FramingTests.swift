@@ -203,7 +203,7 @@ import Testing
         let good = Array("POST /echo HTTP/1.1\r\nHost: ab\r\nContent-Length: 0\r\nAccept: a/b\r\n\r\n".utf8)
         let bad: [UInt8] = [0, 9, 10, 13, 32, 58, 0x61, 0x30]
         var plain = 0
-        for _ in 0..<3_000 {
+        for _ in 0..<1_000 {
             var bytes = good
             for _ in 0...random(2) {
                 let place = 1 + random(bytes.count - 1)
@@ -223,6 +223,6 @@ import Testing
             #expect((status == 200 || status == 404 || status == 405) == isPlain, "seed \(seed): \(bytes) → \(answer)")
             plain += isPlain ? 1 : 0
         }
-        #expect(plain > 100)
+        #expect(plain > 30)
     }
 }

@@ -1,6 +1,7 @@
 import EventLoop
 import Glibc
 import HTTPServer
+import Synchronization
 import TestSupport
 import Testing
 
@@ -17,6 +18,8 @@ private final class RunningServer {
         var server: HTTPServer?
         var waiting: [Request] = []
         var timers: [LoopTimer] = []
+        /// Requests that reached a handler which answers later or never.
+        let arrived = Atomic(0)
     }
 
     init(_ limits: HTTPLimits = .init()) throws {
@@ -32,14 +35,23 @@ private final class RunningServer {
         router.on(.post, "/large", bodyLimit: 1 << 20) { request in request.reply(.text("\(request.body.count)")) }
         let loop = self.loop
         router.on(.post, "/later") { request in
-            box.timers.append(loop.schedule(afterMillis: 20) { request.reply(.text("later")) })
+            box.arrived.add(1, ordering: .relaxed)
+            box.timers.append(loop.schedule(afterMillis: 300) { request.reply(.text("later")) })
         }
-        router.on(.post, "/never") { request in box.waiting.append(request) }
+        router.on(.post, "/never") { request in
+            box.arrived.add(1, ordering: .relaxed)
+            box.waiting.append(request)
+        }
         let listener = try Listener(host: "127.0.0.1", port: 0)
         let server = try HTTPServer(router, on: loop, listener: listener, limits: limits)
         port = server.port
         box.server = server
         thread = try EventLoopThread(loop, name: "test-http")
+    }
+
+    /// Waits until a request is with its handler.
+    func waitForRequest() -> Bool {
+        TestEnvironment.waits(seconds: 10) { box.arrived.load(ordering: .relaxed) > 0 }
     }
 
     func stop(graceSeconds: Int = 5) {
@@ -140,9 +152,9 @@ private final class RunningServer {
         let second = try HTTPTestClient(port: server.port)
         first.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
         first.send(Array(repeating: 0x61, count: 999))
-        usleep(50_000)
         let body = String(repeating: "b", count: 1_000)
-        #expect(second.post("/echo", body)?.status == 503)
+        // Until the first body has come so far, there is room for the second.
+        #expect(TestEnvironment.waits(seconds: 10) { second.post("/echo", body)?.status == 503 })
         first.send("a")
         #expect(first.answer()?.body.count == 1_000)
         #expect(second.post("/echo", body)?.body == body)
@@ -228,7 +240,7 @@ private final class RunningServer {
         idle.send("GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
         #expect(idle.answer()?.status == 200)
         client.send("POST /later HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
-        usleep(5_000)
+        #expect(server.waitForRequest())
         server.stop()
         let answer = try #require(client.answer())
         #expect(answer.body == "later")
@@ -241,7 +253,7 @@ private final class RunningServer {
         let server = try RunningServer()
         let client = try HTTPTestClient(port: server.port)
         client.send("POST /never HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
-        usleep(20_000)
+        #expect(server.waitForRequest())
         server.stop(graceSeconds: 0)
         #expect(client.answer()?.status == 503)
     }

@@ -47,6 +47,7 @@ import Testing
             let records = (0..<batch).reduce(0) { $0 + $1 + 1 }
             #expect(try LogFixture.values(of: outcome.log) == Array(values.prefix(records)), "byte \(index)")
             #expect(outcome.bytesDropped == bytes.count - start, "byte \(index)")
+            #expect(outcome.lostRecords, "byte \(index)")
         }
     }
 

@@ -92,8 +92,10 @@ import Testing
     @Test func `the epoch at which a topic begins again outlives the broker; what was not saved does not`() throws {
         let folder = try TestEnvironment.temporaryFolder("catalog")
         var (catalog, _) = try Self.open(folder)
+        var random = SeededRandom(seed: 4)
         func make(_ name: String, in catalog: inout TopicCatalog) throws -> Topic {
-            try catalog.create(name, id: TopicID(high: 1, low: 1), partitionCount: 1, config: .init(), nowMillis: 0)
+            try catalog.create(
+                name, id: TopicID.random(using: &random), partitionCount: 1, config: .init(), nowMillis: 0)
         }
         for round in Int32(0)..<3 {
             #expect(try make("t", in: &catalog).partitions[0].leaderEpoch == round)

@@ -240,6 +240,24 @@ final class ReplayFixture {
         #expect(moved.value.contains("\"unix_time\":1547510400"))
     }
 
+    @Test func `a loop whose state stands at the end of the file goes on with the next pass`() throws {
+        let fixture = try ReplayFixture()
+        try fixture.writeDays(4)
+        fixture.options.loops = true
+        fixture.options.stateFile = fixture.folder + "/state.json"
+        fixture.options.limit = 4
+        #expect(try fixture.run().sent == 4)
+        #expect(try ReplayState.load(fixture.folder + "/state.json")?.nextRow == 4)
+        fixture.options.limit = 2
+        #expect(try fixture.run().sent == 2)
+        #expect(try fixture.eventIDs() == ["e0", "e0-1", "e1", "e1-1", "e2", "e3"])
+        // A file without an event ends, whatever the flags.
+        try fixture.write([])
+        fixture.options.stateFile = nil
+        fixture.options.limit = nil
+        #expect(try fixture.run().read == 0)
+    }
+
     @Test func `malformed rows are counted and passed over, and a file of nothing else fails`() throws {
         let fixture = try ReplayFixture()
         try fixture.write([

@@ -59,7 +59,7 @@ import Testing
         // librdkafka 2.0.2 stops compressing when version 0 is not advertised.
         #expect(ApiKey.produce.advertised == 0...7)
         #expect(ApiKey.produce.served == 3...7)
-        #expect(ApiKey.allCases.count == 23)
+        #expect(ApiKey.allCases.count == 24)
         for key in ApiKey.allCases where key != .apiVersions {
             #expect(!key.isFlexible(key.advertised.upperBound), "\(key)")
         }

@@ -133,6 +133,7 @@ final class MemoryReader: OnlineReader {
     var isForgetful = false
     private(set) var reads: [[String]] = []
     private(set) var lookUps: [String] = []
+    private(set) var headers: [String] = []
     private var held: [() -> Void] = []
 
     func read(_ keys: OnlineKeyList, _ body: @escaping (borrowing RedisValues) -> Void) {
@@ -142,6 +143,12 @@ final class MemoryReader: OnlineReader {
             if let failure { body(RedisValues(failure)) } else { body(RedisValues(names.map { values[$0] })) }
         }
         if isHeld { held.append(answer) } else { answer() }
+    }
+
+    func readHeader(_ key: [UInt8], _ body: @escaping ([UInt8]?) -> Void) {
+        let name = String(decoding: key, as: UTF8.self)
+        headers.append(name)
+        body(Array((values[name] ?? []).prefix(EntityState.headerSize)))
     }
 
     /// As the script in Redis does it.

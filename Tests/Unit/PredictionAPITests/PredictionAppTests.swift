@@ -272,7 +272,18 @@ import Testing
         let transaction = json["components"]?["schemas"]?["Transaction"]
         #expect(transaction?["properties"]?.object?.map(\.key).count == 8)
         #expect(transaction?["required"] == ["id", "at", "card", "merchant", "amt"])
-        #expect(json["paths"]?["/api/v1/predict"]?["post"] != nil)
+        let predict = json["paths"]?["/api/v1/predict"]?["post"]
+        #expect(
+            Set(predict?["responses"]?.object?.map(\.key) ?? []) == ["200", "401", "403", "413", "415", "422", "503"])
+        let operations = (json["paths"]?.object ?? []).flatMap { $0.value.object ?? [] }
+        let ids = operations.compactMap { $0.value["operationId"]?.string }
+        #expect(ids.count == operations.count && Set(ids).count == ids.count)
+        #expect(transaction?["properties"]?["card"]?["minLength"] == 1)
+        // What an answer has is described, and what is described an answer has.
+        fixture.setWatermark(partition: 3, next: 500)
+        let answer = fixture.ask(Fixture.payment, headers: ["x-api-key": "key"]).json
+        let described = json["components"]?["schemas"]?["Prediction"]?["properties"]?.object?.map(\.key) ?? []
+        #expect(Set(described) == Set((answer.object ?? []).map(\.key)))
         #expect(json["security"] == [["key": []]])
     }
 
@@ -296,9 +307,36 @@ import Testing
         #expect(fixture.store.reads.last?.count == 3)
         let metrics = fixture.registry.renderPrometheus()
         #expect(metrics.contains("needletail_serve_degraded_reasons_total{reason=\"too_many_events\"} 3\n"))
-        try fixture.store(events: Array(events.prefix(3)), partition: 3)
-        fixture.time.micros += OnlineJoin.tooManyMicros
-        #expect(fixture.ask(Fixture.payment).json["degraded"]?.bool == false)
+        // After a while its header is looked at, and it is read again when that says that it has become smaller.
+        #expect(fixture.store.headers.isEmpty)
+        for isSmaller in [false, true] {
+            if isSmaller { try fixture.store(events: Array(events.prefix(3)), partition: 3) }
+            fixture.time.micros += OnlineJoin.tooManyMicros
+            for isSecond in [false, true] {
+                #expect(fixture.ask(Fixture.payment).json["degraded"]?.bool == !(isSmaller && isSecond))
+            }
+        }
+        #expect(fixture.store.headers == Array(repeating: ServingFixture.blobKey(), count: 2))
+    }
+
+    @Test func `a card whose blob comes too late because it is too large is found by its header`() throws {
+        let fixture = try Fixture(eventsMax: 3)
+        let events = (0..<40).map { (at: "2024-03-01 11:\(10 + $0):00", amount: "1.00", merchant: "Kiosk") }
+        try fixture.store(events: events, partition: 3)
+        fixture.store.failure = .deadline
+        #expect(fixture.ask(Fixture.payment).json["degraded"]?.bool == true)
+        #expect(fixture.store.reads.last?.count == 3)
+        fixture.store.failure = nil
+        #expect(fixture.ask(Fixture.payment).json["degraded"]?.bool == true)
+        #expect(fixture.store.reads.last?.count == 2)
+        // One that was only late is read again.
+        try fixture.store(events: Array(events.prefix(2)), partition: 3)
+        let other = try Fixture(eventsMax: 3)
+        try other.store(events: Array(events.prefix(2)), partition: 3)
+        other.store.failure = .deadline
+        _ = other.ask(Fixture.payment)
+        other.store.failure = nil
+        #expect(other.ask(Fixture.payment).json["degraded"]?.bool == false)
     }
 
     @Test func `evaluation counts into the deadline`() throws {

@@ -160,6 +160,11 @@ import Testing
             ProgressReport.text("sending", 700_000, 1_000_000, "lag 12", seconds: 2)
                 == "sending: 700,000 of 1,000,000 (70 %), 350,000/s, lag 12")
         #expect(ProgressReport.text("reading", 0, nil, "", seconds: 0) == "reading: 0")
+        for (done, total) in [(Int.max, 1), (Int.min, Int.max), (1, Int.max), (Int.max, Int.max), (-1, -1)] {
+            let bar = ProgressReport.bar("sending", done, total, "", seconds: 2, columns: 200, colour: false)
+            #expect(bar.hasPrefix("sending  ") && bar.contains(" %"))
+            #expect(ProgressReport.text("sending", done, total, "", seconds: 1e-2).hasPrefix("sending: "))
+        }
         for columns in [1, 10, 20, 40, 80, 200] {
             for total in [nil, 0, 10, 1_000_000] {
                 let bar = ProgressReport.bar("sending", 5, total, "note", seconds: 2, columns: columns, colour: false)

@@ -103,6 +103,7 @@ final class GroupCommit {
         for (index, log) in round.logs.enumerated() {
             if let failure = failures[index] {
                 log.commitFailed(failure)
+                if log.failure == nil { appended(to: log) }
             } else {
                 log.committed(round.jobs[index])
             }

@@ -91,7 +91,7 @@ enum LogRecovery {
             if segment.size < size {
                 dropped += size - segment.size
                 // A torn tail is one batch that nobody was told about; anything else held acknowledged records.
-                if try holdsWholeBatch(segment.file, from: segment.size, to: size) { lost = true }
+                if try holdsWholeBatch(segment, to: size) { lost = true }
                 try segment.file.truncate(to: segment.size)
                 isCut = true
             }
@@ -134,6 +134,7 @@ enum LogRecovery {
                 head = RecordBatch(head: rest)
             }
             guard let batch = head, batch.magic == 2, batch.baseOffset == segment.end, batch.lastOffsetDelta >= 0,
+                segment.hasRoom(bytes: batch.size, lastOffset: batch.lastOffset),
                 batch.size <= rest.count, RecordBatch.isIntact(rest.prefix(batch.size), checksum: batch.checksum)
             else { break }
             producers.note(batch, baseOffset: segment.end, nowMillis: nowMillis)
@@ -142,12 +143,24 @@ enum LogRecovery {
         segment.noteChecked(from: start)
     }
 
-    /// Whether the bytes behind the last sound batch are more than one batch cut short: then a stored batch was damaged.
-    private static func holdsWholeBatch(_ file: LogFile, from position: Int, to size: Int) throws(LogError) -> Bool {
-        let head = try file.read(min(RecordBatch.headSize, size - position), at: position)
-        guard let batch = RecordBatch(head: head[...]), batch.magic == 2 else { return false }
-        return batch.size <= size - position
+    /// Whether the bytes behind the last sound batch are more than one batch cut short: then a stored batch was damaged. Its
+    /// own length may be what is damaged, so a sound batch anywhere behind it says so as well.
+    private static func holdsWholeBatch(_ segment: LogSegment, to size: Int) throws(LogError) -> Bool {
+        let position = segment.size
+        let bytes = try segment.file.read(min(largestSearch, size - position), at: position)
+        if let batch = RecordBatch(head: bytes[...]), batch.magic == 2, batch.size <= size - position { return true }
+        for start in bytes.indices.dropLast(RecordBatch.headSize) where bytes[start + magicAt] == 2 {
+            let rest = bytes[start...]
+            guard let batch = RecordBatch(head: rest), batch.baseOffset > segment.end, batch.size <= rest.count,
+                RecordBatch.isIntact(rest.prefix(batch.size), checksum: batch.checksum)
+            else { continue }
+            return true
+        }
+        return false
     }
+
+    /// Most bytes looked through for a sound batch behind a damaged one, and where a batch says its format.
+    private static let largestSearch = 64 << 20, magicAt = 16
 
     /// The numbers in the names of files with `suffix`, in order.
     private static func bases(of names: [String], _ suffix: String) -> [Int64] {

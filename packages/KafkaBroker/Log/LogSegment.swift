@@ -1,4 +1,5 @@
 import KafkaProtocol
+import Text
 
 /// One file of batches, exactly as they are served, with its index.
 final class LogSegment {
@@ -33,8 +34,7 @@ final class LogSegment {
 
     /// The twenty digits that name a segment's files.
     static func name(_ base: Int64) -> String {
-        let digits = String(base)
-        return String(repeating: "0", count: 20 - digits.count) + digits
+        Padding.zeros(base, 20)
     }
 
     /// Takes what a checkpoint says instead of scanning; the index stays on the disk.
@@ -57,7 +57,8 @@ final class LogSegment {
 
     /// Whether a batch of `count` more bytes and offsets up to `lastOffset` can be named by the index.
     func hasRoom(bytes count: Int, lastOffset: Int64) -> Bool {
-        size + count <= Int(UInt32.max) && lastOffset - base <= Int64(UInt32.max)
+        let (distance, isOverflow) = lastOffset.subtractingReportingOverflow(base)
+        return size + count <= Int(UInt32.max) && !isOverflow && (0...Int64(UInt32.max)).contains(distance)
     }
 
     /// Writes one batch at the end. The file is as before when this throws.

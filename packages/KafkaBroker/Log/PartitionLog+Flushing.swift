@@ -67,9 +67,11 @@ extension PartitionLog {
         return readableBytes - reportedBytes
     }
 
-    /// Takes note that a commit job failed: nobody knows what of the log is on the disk, so it stays closed until a
-    /// restart looks.
-    func commitFailed(_ error: LogError) { fail(error) }
+    /// Takes note that a commit job failed. When nobody knows what of the log is on the disk it stays closed until a restart
+    /// looks; otherwise (no descriptor for a folder, say) the next round tries again.
+    func commitFailed(_ error: LogError) {
+        if error.leavesLogUnknown { fail(error) }
+    }
 
     /// What to do on another thread, in this order, to put everything up to now into a checkpoint.
     struct CheckpointJob: Sendable {
@@ -149,6 +151,7 @@ extension PartitionLog {
     /// Takes note that a checkpoint job is done.
     func checkpointed(_ job: CheckpointJob) {
         committed(job.commit)
+        isCheckpointLate = false
         doomed.removeFirst(min(job.doomed.count, doomed.count))
     }
 
@@ -157,6 +160,7 @@ extension PartitionLog {
     func checkpointFailed(_ error: LogError) {
         guard !error.leavesLogUnknown else { return fail(error) }
         isDirty = true
+        isCheckpointLate = true
         for segment in segments { segment.forgetSavedIndex() }
     }
 

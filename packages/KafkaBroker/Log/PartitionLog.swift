@@ -26,6 +26,8 @@ final class PartitionLog {
     private(set) var producers: ProducerTable
     /// Whether something is not in a checkpoint yet.
     var isDirty: Bool
+    /// Whether the last checkpoint could not be written.
+    var isCheckpointLate = false
     /// Set when the disk failed in a way that leaves the file's state unknown. Nothing is read or written any more.
     private(set) var failure: LogError?
     /// How far the log is on the disk: readers see nothing behind it.

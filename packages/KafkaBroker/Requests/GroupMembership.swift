@@ -1,6 +1,7 @@
 import EventLoop
 import KafkaProtocol
 import Observability
+import Text
 
 /// JoinGroup 0–5, SyncGroup 0–3, Heartbeat 0–3, LeaveGroup 0–3.
 extension BrokerCore {
@@ -124,11 +125,7 @@ extension BrokerCore {
 extension TopicID {
     /// The usual form with dashes.
     var dashed: String {
-        func hex(_ value: UInt64) -> String {
-            let digits = String(value, radix: 16)
-            return String(repeating: "0", count: 16 - digits.count) + digits
-        }
-        let digits = Array(hex(high) + hex(low))
+        let digits = Array(Padding.hexadecimal(high, 16) + Padding.hexadecimal(low, 16))
         return [digits[0..<8], digits[8..<12], digits[12..<16], digits[16..<20], digits[20..<32]].map { String($0) }
             .joined(separator: "-")
     }

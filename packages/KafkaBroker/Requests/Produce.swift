@@ -32,7 +32,7 @@ extension BrokerCore {
             return finish(appending.response, acks: request.acks, context)
         }
         commit.request { [self] in
-            for (log, topic, partition) in appending.touched where log.failure != nil {
+            for (log, end, topic, partition) in appending.touched where log.highWatermark < end {
                 appending.response.topics[topic].partitions[partition].error = .kafkaStorageError
                 appending.response.topics[topic].partitions[partition].baseOffset = -1
             }
@@ -47,8 +47,9 @@ extension BrokerCore {
         var response = ProduceResponse()
         /// Logs that grew.
         var appended: [PartitionLog] = []
-        /// Logs that hold what was sent, now or since an earlier try, and where their answers are.
-        var touched: [(log: PartitionLog, topic: Int, partition: Int)] = []
+        /// Logs that hold what was sent, now or since an earlier try, how far they must be on the disk for that, and where
+        /// their answers are.
+        var touched: [(log: PartitionLog, end: Int64, topic: Int, partition: Int)] = []
     }
 
     private func finish(_ response: ProduceResponse, acks: Int16, _ context: RequestContext) {
@@ -92,7 +93,7 @@ extension BrokerCore {
             case .duplicate(let baseOffset): answer.baseOffset = baseOffset
             case .refused(let code): return answer.error = code
             }
-            appending.touched.append((log, place.topic, place.partition))
+            appending.touched.append((log, log.end, place.topic, place.partition))
             answer.logStartOffset = log.logStart
         } catch {
             _ = report(error, log)

@@ -50,9 +50,10 @@ struct TopicCatalog {
     /// At which leader epoch a topic begins whose name was another's before.
     private var retiredEpochs: [String: Int32] = [:]
     /// What was there at the last `save`, when something has changed since.
-    private var before: (
-        topics: [String: Topic], families: [String: String], retired: [String: Int32], partitionCount: Int
-    )?
+    private var before:
+        (
+            topics: [String: Topic], families: [String: String], retired: [String: Int32], partitionCount: Int
+        )?
     private var changed: [(topic: Topic, config: TopicConfig, partitionCount: Int)] = []
     private var deleted: [Topic] = []
 

@@ -1,5 +1,6 @@
 internal import FeatureEngine
 internal import Glibc
+internal import Text
 
 /// Places, people and merchants that do not exist: names put together from syllables, points inside the states' borders,
 /// card numbers that fail the check digit.
@@ -143,8 +144,7 @@ enum InventedWorld {
             + random.pick(["", "", "", "", " Falls", " Springs", " Heights", " City", " Park", " Harbor"])
         let age = years(&random)
         let birthMillis = Int64(CivilTime.days(year: year - age, month: 1, day: 1) + random.below(365)) * 86_400_000
-        let number = String(random.below(99_999) + 1)
-        let house = String(repeating: "0", count: max(0, 3 - number.count)) + number
+        let house = Padding.zeros(random.below(99_999) + 1, 3)
         let flat = String(random.below(900) + 100)
         let unit = random.pick(["", "", " Apt. \(flat)", " Suite \(flat)"])
         var cells: [UInt8] = []

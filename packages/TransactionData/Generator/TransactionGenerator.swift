@@ -111,11 +111,12 @@ public struct TransactionGenerator: Sendable {
         guard options.rows > 0 else { throw InvalidOption(option: "rows", description: "rows must be 1 or more") }
         rows = options.rows
         // The reference set's clocks: unix time runs seven calendar years before event time.
-        guard let start = Self.date(options.start), start.year >= 1977, start.year <= 9_000,
+        guard let start = Self.date(options.start), start.year >= 1977, start.year <= 2_097,
             start.month != 2 || start.day != 29
         else {
             throw InvalidOption(
-                option: "start", description: "start must be a date like 2019-01-01, from 1977 on and not a 29 February"
+                option: "start",
+                description: "start must be a date like 2019-01-01, from 1977 to 2097 and not a 29 February"
             )
         }
         firstDay = CivilTime.days(year: start.year - 7, month: start.month, day: start.day)

@@ -5,14 +5,16 @@ public enum Suggestion {
         let limit = max(1, (name.utf8.count + 1) / 3)
         var best: (name: String, distance: Int)?
         for candidate in candidates {
-            let distance = distance(Array(name.utf8), Array(candidate.utf8))
+            let distance = distance(name, candidate)
             if distance <= limit, distance < best?.distance ?? .max { best = (candidate, distance) }
         }
         return best?.name
     }
 
-    /// Levenshtein's distance, a swap of neighbours counting as one step.
-    static func distance(_ a: [UInt8], _ b: [UInt8]) -> Int {
+    /// Levenshtein's distance in bytes, a swap of neighbours counting as one step. `row[j]` is the distance between the letters of
+    /// `left` read so far and the first j of `right`.
+    public static func distance(_ left: String, _ right: String) -> Int {
+        let (a, b) = (Array(left.utf8), Array(right.utf8))
         var beforeLast: [Int] = []
         var last = Array(0...b.count)
         for (i, letter) in a.enumerated() {

@@ -1,5 +1,3 @@
-import Foundation
-import JSON
 public import PostgresClient
 
 /// One registered model.
@@ -12,13 +10,82 @@ public struct RegisteredModel: Hashable, Sendable {
     public let definitionHash: String
     /// Its folder, below the models folder.
     public let folder: String
-    /// Measured on its holdout.
-    public let metrics: ModelMetrics
+    /// A hash of the rows it was made from.
+    public let fingerprint: String
+    /// What was measured on its holdout, as JSON.
+    public let metrics: String
     /// When it was registered, ms UTC.
     public let registeredMillis: Int64
 
     /// The name predictions carry.
     public var name: String { String(version) }
+
+    /// Describes a registered model.
+    public init(
+        version: Int64, service: String, definitionHash: String, folder: String, fingerprint: String, metrics: String,
+        registeredMillis: Int64
+    ) {
+        self.version = version
+        self.service = service
+        self.definitionHash = definitionHash
+        self.folder = folder
+        self.fingerprint = fingerprint
+        self.metrics = metrics
+        self.registeredMillis = registeredMillis
+    }
+}
+
+/// What is written about a model when it is registered.
+public struct ModelEntry: Hashable, Sendable {
+    /// Its version, from `newVersion`.
+    public var version: Int64
+    /// The service it scores.
+    public var service: String
+    /// The definitions it was trained on.
+    public var definitionHash: String
+    /// Its folder, below the models folder.
+    public var folder: String
+    /// A hash of the rows it was made from.
+    public var fingerprint: String
+    /// What was measured on its holdout, as JSON.
+    public var metrics: String
+    /// Its `needletail.json` without the reference distributions, as JSON.
+    public var card: String
+
+    /// Describes a model.
+    public init(
+        version: Int64, service: String, definitionHash: String, folder: String, fingerprint: String, metrics: String,
+        card: String
+    ) {
+        self.version = version
+        self.service = service
+        self.definitionHash = definitionHash
+        self.folder = folder
+        self.fingerprint = fingerprint
+        self.metrics = metrics
+        self.card = card
+    }
+}
+
+/// One comparison of recent rows with a model's reference.
+public struct DriftEntry: Hashable, Sendable {
+    /// Event times of the recent rows, ms UTC.
+    public var fromMillis: Int64, toMillis: Int64
+    /// How many they are.
+    public var rows: Int
+    /// What was decided.
+    public var isDrifted: Bool
+    /// All figures, as JSON.
+    public var report: String
+
+    /// Describes a comparison.
+    public init(fromMillis: Int64, toMillis: Int64, rows: Int, isDrifted: Bool, report: String) {
+        self.fromMillis = fromMillis
+        self.toMillis = toMillis
+        self.rows = rows
+        self.isDrifted = isDrifted
+        self.report = report
+    }
 }
 
 /// One change of the champion.
@@ -43,7 +110,7 @@ public struct ChampionChanged: Error, Hashable, Sendable, CustomStringConvertibl
     public var description: String { "another model became champion meanwhile: \(champion.map(String.init) ?? "none")" }
 }
 
-/// Models in Postgres, their files in a folder. One connection, one thread. Every change of an alias is one transaction that also
+/// Models in Postgres; their files are in a folder, one folder a version. One connection, one thread. Every change of an alias is one transaction that also
 /// writes history, so readers see the champion before or after it and never two or none.
 public final class ModelRegistry {
     /// The alias of the model that serves.
@@ -62,45 +129,25 @@ public final class ModelRegistry {
     /// The path of a registered model's directory.
     public func directory(of model: RegisteredModel) -> String { modelsFolder + "/" + model.folder }
 
-    /// Writes a model's directory under a new version and registers it.
-    public func register(_ trained: TrainedModel) throws -> RegisteredModel {
-        let version = try newVersion()
-        let folder = String(version)
-        // Complete under another name first: a reader of the folder never finds half a model.
-        let partial = "\(modelsFolder)/.\(folder).partial"
-        try? FileManager.default.removeItem(atPath: partial)
-        try ModelDirectory.write(model: trained.bytes, card: trained.card, to: partial)
-        do {
-            try FileManager.default.moveItem(atPath: partial, toPath: "\(modelsFolder)/\(folder)")
-        } catch {
-            throw ModelError.unwritable("\(modelsFolder)/\(folder)", error.localizedDescription)
-        }
-        var card = trained.card.json.object ?? []
-        card.removeAll { $0.key == "features" || $0.key == "score_reference" }
-        card.append(.init("features", .array(trained.card.features.map { .string($0.name) })))
-        try connection.query(
-            """
-            INSERT INTO models (version, service, definition_hash, folder, fingerprint, metrics, card)
-            VALUES ($1::bigint, $2, $3, $4, $5, $6::jsonb, $7::jsonb)
-            """,
-            [
-                .integer(version), .text(trained.card.serviceName), .text(trained.card.definitionHash), .text(folder),
-                .text(trained.card.fingerprint), .text(trained.card.metrics.json.text()),
-                .text(JSONTree.object(card).text()),
-            ])
-        guard let registered = try model(version: version) else { throw ModelError.notFound("version \(version)") }
-        return registered
+    /// The next version of the sequence. A database that was lost begins at 1 again, so its folder may be taken already.
+    public func nextVersion() throws -> Int64 {
+        let result = try connection.execute("SELECT nextval('model_versions')")
+        guard let version = result.integer(0, 0) else { throw PostgresError.unexpectedResult("nextval gave no number") }
+        return version
     }
 
-    /// A version nobody has used: the folder may hold models that a database before this one numbered.
-    private func newVersion() throws -> Int64 {
-        while true {
-            let result = try connection.execute("SELECT nextval('model_versions')")
-            guard let version = result.integer(0, 0) else {
-                throw PostgresError.unexpectedResult("nextval gave no number")
-            }
-            if !FileManager.default.fileExists(atPath: "\(modelsFolder)/\(version)") { return version }
-        }
+    /// Registers a model whose folder is written. A version that is registered already stays as it is, and false is returned.
+    public func insert(_ entry: ModelEntry) throws -> Bool {
+        let result = try connection.query(
+            """
+            INSERT INTO models (version, service, definition_hash, folder, fingerprint, metrics, card)
+            VALUES ($1::bigint, $2, $3, $4, $5, $6::jsonb, $7::jsonb) ON CONFLICT (version) DO NOTHING RETURNING version
+            """,
+            [
+                .integer(entry.version), .text(entry.service), .text(entry.definitionHash), .text(entry.folder),
+                .text(entry.fingerprint), .text(entry.metrics), .text(entry.card),
+            ])
+        return result.count == 1
     }
 
     /// The model of a version, or nil.
@@ -125,13 +172,13 @@ public final class ModelRegistry {
         let result = try connection.query(
             """
             SELECT m.version, m.service, m.definition_hash, m.folder, m.metrics::text,
-                   (extract(epoch FROM m.registered_at) * 1000)::bigint FROM models m \(rest)
+                   (extract(epoch FROM m.registered_at) * 1000)::bigint, m.fingerprint FROM models m \(rest)
             """, parameters)
-        return try (0..<result.count).map { row in
+        return (0..<result.count).map { row in
             RegisteredModel(
                 version: result.integer(row, 0) ?? 0, service: result.text(row, 1) ?? "",
                 definitionHash: result.text(row, 2) ?? "", folder: result.text(row, 3) ?? "",
-                metrics: ModelMetrics(try JSONTree.parse(result.text(row, 4) ?? "null")),
+                fingerprint: result.text(row, 6) ?? "", metrics: result.text(row, 4) ?? "null",
                 registeredMillis: result.integer(row, 5) ?? 0)
         }
     }
@@ -179,8 +226,8 @@ public final class ModelRegistry {
         }
     }
 
-    /// Keeps a drift report.
-    public func store(_ report: DriftReport, of model: RegisteredModel) throws {
+    /// Keeps a comparison of recent rows with the model's reference.
+    public func store(_ drift: DriftEntry, of model: RegisteredModel) throws {
         try connection.query(
             """
             INSERT INTO drift_reports (service, version, from_timestamp, to_timestamp, row_count, is_drifted, report)
@@ -188,8 +235,8 @@ public final class ModelRegistry {
                     $6::boolean, $7::jsonb)
             """,
             [
-                .text(model.service), .integer(model.version), .integer(report.fromMillis), .integer(report.toMillis),
-                .integer(Int64(report.rows)), .boolean(report.isDrifted), .text(report.json.text()),
+                .text(model.service), .integer(model.version), .integer(drift.fromMillis), .integer(drift.toMillis),
+                .integer(Int64(drift.rows)), .boolean(drift.isDrifted), .text(drift.report),
             ])
     }
 }

@@ -1,0 +1,217 @@
+import FeatureEngine
+import FeatureStore
+import Foundation
+import KafkaClient
+import PostgresClient
+import PostgresOfflineStore
+import RedisClient
+import TestSupport
+import Testing
+import TransactionData
+
+/// Values in Redis changed, cut, replaced or removed while the stream runs, records that nothing can store, a log made anew:
+/// each costs only itself, and is said.
+@Suite(.enabled(if: PipelineHarness.isPossible, Comment(rawValue: PipelineHarness.absence)), .serialized)
+struct DamageTests {
+    private func redis(_ harness: PipelineHarness) throws -> RedisConnection {
+        try RedisConnection(RedisAddress(url: harness.redis.url))
+    }
+
+    private func blobs(_ harness: PipelineHarness) throws -> [String] {
+        let prefix = OnlineKeys.blob(
+            project: harness.repository.project, view: harness.view.name, hash8: harness.repository.hash8, entity: "")
+        guard case .array(let keys) = try redis(harness).command("KEYS", prefix + "*") else { return [] }
+        return keys.compactMap {
+            if case .bytes(let bytes) = $0 { String(decoding: bytes, as: UTF8.self) } else { nil }
+        }
+        .sorted()
+    }
+
+    private func mark(_ harness: PipelineHarness, _ partition: Int) -> String {
+        OnlineKeys.watermark(hash8: harness.repository.hash8, topic: harness.topic, partition: partition)
+    }
+
+    /// Rows of the table of events; 0 while `transform` has not made it yet.
+    private func stored(_ harness: PipelineHarness, _ connection: PostgresConnection) throws -> Int {
+        let table = try connection.execute("SELECT to_regclass('transactions')::text")
+        guard table.text(0, 0) != nil else { return 0 }
+        return Int(try connection.execute("SELECT count(*) FROM transactions").integer(0, 0) ?? 0)
+    }
+
+    private func finish(_ harness: PipelineHarness) throws {
+        let run = try harness.transformToEnd()
+        #expect(run.exitCode == 0, "\(run.output.suffix(3_000))")
+        try LogOracle(harness).check(harness)
+    }
+
+    @Test(.timeLimit(.minutes(5)))
+    func `blobs and watermarks damaged while events flow are made again`() throws {
+        let harness = try PipelineHarness("damaged")
+        let running = try harness.startTransform()
+        var random = SeededRandom(seed: 31)
+        try harness.feed(harness.troubledRecords(rows: 5_000, seed: 31), piece: 150) { piece in
+            let redis = try redis(harness)
+            guard piece > 3, let key = try blobs(harness).randomElement(using: &random) else { return }
+            let wm = mark(harness, piece % 4)
+            switch piece % 9 {
+            case 0: try redis.command("SET", key, "x")
+            case 1: try redis.command("SETRANGE", key, "0", "\u{7f}")  // a generation no rebuild reaches
+            case 2: try redis.command("SETRANGE", key, "8", "\u{3f}")
+            case 3: try redis.command("SETRANGE", key, "\(Int.random(in: 0..<60, using: &random))", "Z")
+            case 4:
+                try redis.command("DEL", key)
+                try redis.command("RPUSH", key, "a list")
+            case 5: try redis.command("SET", wm, "garbage")
+            case 6: try redis.command("SETRANGE", wm, "0", "\u{7f}")
+            case 7: try redis.command("DEL", wm)
+            default: try redis.command("DEL", key)
+            }
+        }
+        #expect(running.isRunning, "\(running.log.suffix(2_000))")
+        #expect(running.terminate())
+        try finish(harness)
+    }
+
+    @Test(.timeLimit(.minutes(5)))
+    func `a blob that cannot be read is met while a partition is taken over`() throws {
+        let harness = try PipelineHarness("taken-over")
+        let records = try harness.troubledRecords(rows: 600, seed: 32)
+        try harness.send(Array(records[..<400]))
+        #expect(try harness.transformToEnd().exitCode == 0)
+        // Stopped between Postgres and Redis, as far as the watermark tells: the replay needs the blobs.
+        for partition in 0..<4 {
+            let store = try redis(harness)
+            guard case .bytes(let bytes) = try store.command("GET", mark(harness, partition)),
+                var watermark = Watermark(bytes: bytes)
+            else { continue }
+            watermark.nextOffset /= 2
+            watermark.target = watermark.nextOffset
+            var pipeline = RedisPipeline()
+            pipeline.begin(arguments: 3)
+            pipeline.add("SET")
+            pipeline.add(mark(harness, partition))
+            pipeline.add(watermark.bytes)
+            _ = try store.run(&pipeline)
+        }
+        for key in try blobs(harness) { try redis(harness).command("SET", key, "x") }
+        try harness.send(Array(records[400...]))
+        try finish(harness)
+        let epochs = try PostgresConnection(url: harness.postgres.url).query(
+            "SELECT max(epoch) FROM partition_state WHERE topic = $1", [.text(harness.topic)])
+        #expect((epochs.integer(0, 0) ?? 99) <= 6, "it was taken over again and again")
+    }
+
+    /// An event of a generated row with another id, and its key's partition.
+    private func event(_ harness: PipelineHarness, id: String, like record: PipelineHarness.Record, was: String)
+        -> PipelineHarness.Record
+    {
+        let text = String(decoding: record.value ?? [], as: UTF8.self)
+        // By bytes: to Swift a quote with a mark behind it is no quote.
+        let escaped = id.utf8.flatMap { $0 == 0x5C || $0 == 0x22 ? [0x5C, $0] : [$0] }
+        let parts = text.split(separator: was, maxSplits: 1, omittingEmptySubsequences: false)
+        return (record.key, Array(parts[0].utf8) + escaped + Array(parts[1].utf8), record.partition)
+    }
+
+    @Test(.timeLimit(.minutes(5)))
+    func `ids are bytes: those that end in a quote and a mark, and two spellings of one letter`() throws {
+        let harness = try PipelineHarness("ids")
+        let rows = try harness.generatedRows(2, seed: 33, cards: 1)
+        let record = harness.record(rows[0])
+        let ids = ["a\\\u{301}", "b\"\u{301}", "caf\u{e9}", "cafe\u{301}"].map {
+            event(harness, id: $0, like: record, was: rows[0].eventID)
+        }
+        try harness.send(ids)
+        #expect(try harness.transformToEnd().exitCode == 0)
+        try harness.send(ids + ids.reversed() + [harness.record(rows[1])])
+        try finish(harness)
+        #expect(try harness.store().connection.execute("SELECT 1 FROM transactions").count == 5)
+    }
+
+    @Test(.timeLimit(.minutes(5)))
+    func `a value that Postgres refuses costs one record, found by halves`() throws {
+        let harness = try PipelineHarness("refused")
+        // A rule of the table that no decoder knows stands for whatever Postgres may refuse.
+        let rows = try harness.generatedRows(400, seed: 34, cards: 40)
+        try harness.send(rows[..<100].map(harness.record))
+        #expect(try harness.transformToEnd().exitCode == 0)
+        let connection = try harness.store().connection
+        let bad = [rows[130].eventID, rows[131].eventID, rows[350].eventID]
+        try connection.execute(
+            "ALTER TABLE transactions ADD CHECK (trans_num NOT IN (\(bad.map { "'\($0)'" }.joined(separator: ","))))")
+        try harness.send(rows[100...].map(harness.record))
+        let run = try harness.transformToEnd()
+        #expect(run.exitCode == 0, "\(run.output.suffix(2_000))")
+        let letters = try connection.query(
+            "SELECT reason, convert_from(value, 'UTF8') FROM dead_letters WHERE _topic = $1", [.text(harness.topic)])
+        #expect(letters.count == 3)
+        for row in 0..<letters.count {
+            #expect(letters.text(row, 0)?.contains("23514") == true)
+            #expect(bad.contains { letters.text(row, 1)?.contains($0) == true })
+        }
+        #expect(try connection.execute("SELECT 1 FROM transactions").count == 397)
+        #expect(run.output.contains("records were refused"), "said once for the burst")
+    }
+
+    @Test(.timeLimit(.minutes(5)))
+    func `one lost key changes no row`() throws {
+        let harness = try PipelineHarness("lost-key")
+        let records = try harness.troubledRecords(rows: 2_000, seed: 35)
+        let running = try harness.startTransform()
+        try harness.feed(records, piece: 200) { piece in
+            guard piece == 5 else { return }
+            let keys = try blobs(harness)
+            for key in keys.prefix(keys.count / 3) { try redis(harness).command("DEL", key) }
+            // What is in memory would hide it: the successor finds the keys gone.
+            _ = running.terminate()
+        }
+        try finish(harness)
+    }
+
+    @Test(.timeLimit(.minutes(5)))
+    func `a topic made anew while transform runs stops it, and nothing of the new log is skipped`() throws {
+        let harness = try PipelineHarness("anew", ownBroker: true)
+        let rows = try harness.generatedRows(400, seed: 36, cards: 40)
+        try harness.send(rows[..<200].map(harness.record))
+        let running = try harness.startTransform()
+        let connection = try harness.store().connection
+        #expect(try TestEnvironment.waits(seconds: 30) { try stored(harness, connection) == 200 })
+        usleep(1_500_000)
+        let admin = try KafkaAdmin(bootstrapServers: harness.kafka.bootstrapServers)
+        try admin.deleteTopics([harness.topic], timeoutMillis: 20_000)
+        _ = try TestEnvironment.waits(seconds: 10) {
+            try admin.partitionCount(topic: harness.topic, timeoutMillis: 5_000) == nil
+        }
+        try admin.createTopics(
+            [KafkaTopicDefinition(harness.topic, partitions: harness.partitionCount)], timeoutMillis: 20_000)
+        try harness.send((rows[200...] + rows[200...]).map(harness.record))
+        #expect(TestEnvironment.waits(seconds: 60) { !running.isRunning }, "\(running.log.suffix(2_000))")
+        #expect(running.log.contains("another log"))
+        #expect(try stored(harness, connection) == 200, "nothing of another log was stored")
+    }
+
+    @Test(.timeLimit(.minutes(5)), arguments: [1, 3])
+    func `a process that was killed is back within two seconds`(processes: Int) throws {
+        let harness = try PipelineHarness("back-\(processes)")
+        let rows = try harness.generatedRows(1_200, seed: 37, cards: 100)
+        var running = try (0..<processes).map { _ in try harness.startTransform() }
+        try harness.send(rows[..<400].map(harness.record))
+        let connection = try harness.store().connection
+        func wait(_ count: Int) throws -> Double {
+            let start = Date()
+            #expect(
+                try TestEnvironment.waits(seconds: 60) {
+                    try stored(harness, connection) >= count
+                })
+            return Date().timeIntervalSince(start)
+        }
+        _ = try wait(400)
+        running[0].killNow()
+        running[0] = try harness.startTransform()
+        try harness.send(rows[400..<800].map(harness.record))
+        let seconds = try wait(800)
+        #expect(seconds < 2, "it took \(seconds) s")
+        for process in running { #expect(process.terminate()) }
+        try harness.send(rows[800...].map(harness.record))
+        try finish(harness)
+    }
+}

@@ -1,0 +1,106 @@
+import FeatureEngine
+import Foundation
+import FraudModel
+import PostgresOfflineStore
+import TestSupport
+
+@testable import Training
+
+/// A registry without a database, with the rules of the real one.
+final class MemoryModelStore: ModelStore {
+    let modelsFolder: String
+    private(set) var models: [RegisteredModel] = []
+    private(set) var champions: [String: Int64] = [:]
+    private(set) var reasons: [String] = []
+    private(set) var drifts: [DriftEntry] = []
+    private var version: Int64 = 0
+    /// Called once before the next promotion: another training that is faster.
+    var beforePromotion: (() throws -> Void)?
+
+    init(modelsFolder: String) { self.modelsFolder = modelsFolder }
+
+    func nextVersion() throws -> Int64 {
+        version += 1
+        return version
+    }
+
+    func insert(_ entry: ModelEntry) throws -> Bool {
+        guard try model(version: entry.version) == nil else { return false }
+        models.append(
+            RegisteredModel(
+                version: entry.version, service: entry.service, definitionHash: entry.definitionHash,
+                folder: entry.folder, fingerprint: entry.fingerprint, metrics: entry.metrics, registeredMillis: 0))
+        return true
+    }
+
+    func model(version: Int64) throws -> RegisteredModel? { models.first { $0.version == version } }
+
+    func champion(of service: String?) throws -> RegisteredModel? {
+        guard let version = service.flatMap({ champions[$0] }) else { return nil }
+        return try model(version: version)
+    }
+
+    func promote(_ model: RegisteredModel, reason: String, replacing expected: Int64??) throws {
+        let hook = beforePromotion
+        beforePromotion = nil
+        try hook?()
+        let present = champions[model.service]
+        if let expected, expected != present { throw ChampionChanged(champion: present) }
+        champions[model.service] = model.version
+        reasons.append(reason)
+    }
+
+    func store(_ drift: DriftEntry, of model: RegisteredModel) throws { drifts.append(drift) }
+}
+
+/// Rows of a service "shop" with one number that tells frauds as well as `signal` says.
+enum Rows {
+    static let hour: Int64 = 3_600_000
+
+    static func set(
+        _ count: Int, seed: UInt64, signal: Double = 1, startHour: Int = 0, hash: String = "00112233aabbccdd",
+        names: [String] = ["v__a", "v__b"]
+    ) -> TrainingSet {
+        var random = Sequence64(seed)
+        var set = TrainingSet(
+            serviceName: "shop", definitionHash: hash, featureNames: names,
+            kinds: names.map { _ in .number })
+        var vector = FeatureVector(count: names.count)
+        for row in 0..<count {
+            let label: UInt8 = random.uniform() < 0.1 ? 1 : 0
+            for index in names.indices {
+                vector.numbers[index] = random.uniform() * 2 + (label == 1 && index == 0 ? signal : 0)
+            }
+            set.append(
+                vector, label: label, timeMillis: Int64(startHour + row) * hour, id: UInt64(startHour + row))
+        }
+        return set
+    }
+
+    static func parameters(rounds: Int = 10) -> TrainingParameters {
+        var parameters = TrainingParameters()
+        parameters.rounds = rounds
+        parameters.depth = 2
+        parameters.threads = 1
+        return parameters
+    }
+
+    static func noRows(_ service: Any, _ wanted: Set<UInt64>) throws -> TrainingSet { set(0, seed: 1) }
+}
+
+/// SplitMix64: a fixed sequence for a seed.
+struct Sequence64 {
+    private var state: UInt64
+
+    init(_ seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+        return z ^ (z >> 31)
+    }
+
+    mutating func uniform() -> Double { Double(next() >> 11) / 9_007_199_254_740_992 }
+}

@@ -1,0 +1,27 @@
+public import FeatureStore
+public import ServiceRuntime
+
+extension SettingProtocol where Self == Setting<Bool> {
+    /// Whether a Redis that evicts is put up with.
+    public static var allowEvictingRedis: Setting<Bool> {
+        Setting(
+            "allow-evicting-redis", default: false,
+            help: "Run on a Redis that may throw keys away; answers about lost cards are then degraded.")
+    }
+}
+
+/// Which online store is good enough: one that keeps what it was given.
+public enum OnlineStorePolicy {
+    /// Throws the sentence to stop with when the store may lose state by itself and nobody allowed that. One small command, so it
+    /// can be asked again and again while a service runs; returns the same reason where it is allowed, nil where all is well.
+    @discardableResult public static func check(_ store: some OnlineStore, isAllowed: Bool) throws -> String? {
+        guard let reason = try store.evictionWarning() else { return nil }
+        guard isAllowed else {
+            throw CommandError(
+                .configuration,
+                "Redis may throw features away (\(reason)). Set `maxmemory-policy noeviction`, or allow it with "
+                    + "--allow-evicting-redis.")
+        }
+        return reason
+    }
+}

@@ -1,0 +1,90 @@
+internal import FeatureEngine
+internal import FeatureStore
+internal import FraudModel
+internal import Observability
+internal import PostgresClient
+internal import PostgresOfflineStore
+internal import ServiceRuntime
+
+/// Point-in-time rows of the offline store.
+struct StoreRows {
+    let store: PostgresOfflineStore
+    let context: TrainingContext
+
+    /// The rows with features under the present definitions, by event time, whose label has arrived. Without `labelled` also the
+    /// others, as if their label were 0: for what looks at features only.
+    func rows(fromMillis: Int64? = nil, labelled: Bool = true, _ runtime: ServiceRuntime) throws -> TrainingSet {
+        let service = context.service
+        var set = TrainingSet(service)
+        let progress = runtime.progress("reading the offline store")
+        defer { progress.finish() }
+        var vector = service.makeVector()
+        var read = 0
+        do {
+            try store.scanTrainingRows(service, streamHash: context.repository.streamHash, fromMillis: fromMillis) {
+                row, vectors, label, _ in
+                try TrainingContext.requireGoingOn(runtime)
+                read += 1
+                if read.isMultiple(of: 10_000) { progress.update(to: read) }
+                guard label != nil || !labelled else { return }
+                service.assemble(row: row, viewVectors: vectors, into: &vector)
+                set.append(
+                    vector, label: label == 1 ? 1 : 0, timeMillis: row.eventTimeMillis, id: TrainingSet.id(of: row))
+            }
+            progress.update(to: read)
+            if fromMillis == nil { try explain(read, set.count, runtime) }
+        } catch let error as PostgresError {
+            throw TrainingContext.explained(error)
+        }
+        return set
+    }
+
+    /// Says why there are fewer rows than events, and what computes the rest.
+    private func explain(_ read: Int, _ labelled: Int, _ runtime: ServiceRuntime) throws {
+        let stored = try store.eventCount(of: context.service.source)
+        guard read < stored else { return }
+        let missing =
+            "\(Figures.grouped(read)) of \(Figures.grouped(stored)) stored rows have features under the definitions \(context.repository.streamHash)"
+        guard labelled > 0 else {
+            throw CommandError(.dataError, "\(missing): \(TrainingContext.cure) make a model that serves them.")
+        }
+        // What transform has not reached yet is no reason to speak.
+        guard read < stored / 10 * 9 else { return }
+        runtime.log.warning("only some rows are trained on", ["reason": "\(missing): \(TrainingContext.cure)"])
+    }
+
+    /// Recomputes the features of some events under other definitions, from the events as they are stored: every partition in the
+    /// order of its log, so that each row is what the stream would have written. Empty where the events are not stored as those
+    /// definitions declare them.
+    func replayed(_ service: FeatureService, wanted: Set<UInt64>, _ runtime: ServiceRuntime) throws -> TrainingSet {
+        do {
+            return try replay(service, wanted, runtime)
+        } catch let error as PostgresError where error.sqlState == "42703" || error.sqlState == "42P01" {
+            return TrainingSet(service)
+        }
+    }
+
+    private func replay(
+        _ service: FeatureService, _ wanted: Set<UInt64>, _ runtime: ServiceRuntime
+    ) throws -> TrainingSet {
+        var set = TrainingSet(service)
+        var replay = ViewsReplay(service.views)
+        var vectors = service.makeViewVectors()
+        var vector = service.makeVector()
+        let progress = runtime.progress("recomputing the champion's features")
+        defer { progress.finish() }
+        var read = 0
+        try store.scanEvents(service.source, order: .log) { row, _ in
+            try TrainingContext.requireGoingOn(runtime)
+            replay.next(row, position: Int64(read), into: &vectors)
+            read += 1
+            if read.isMultiple(of: 10_000) { progress.update(to: read) }
+            let id = TrainingSet.id(of: row)
+            guard wanted.contains(id) else { return }
+            service.assemble(row: row, viewVectors: vectors, into: &vector)
+            set.append(vector, label: 0, timeMillis: row.eventTimeMillis, id: id)
+        }
+        progress.update(to: read)
+        return set
+    }
+}

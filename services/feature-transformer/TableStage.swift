@@ -1,0 +1,133 @@
+import FeatureEngine
+import KafkaClient
+import PostgresClient
+import PostgresOfflineStore
+import StreamRecovery
+
+/// A record that becomes one row of one table, once.
+protocol LogRecord {
+    /// What makes two records the same.
+    associatedtype ID: Hashable
+    /// What two records of the same id must agree on.
+    associatedtype Fact: Equatable
+
+    /// The table's name.
+    static var table: String { get }
+    /// The table's columns, in the order of `add`.
+    static var columns: [String] { get }
+    /// The columns of the id.
+    static var idColumns: [String] { get }
+
+    /// Reads a record; the key is empty when there is none.
+    init(key: [UInt8], value: Span<UInt8>) throws(RecordError)
+
+    var id: ID { get }
+    var fact: Fact { get }
+
+    /// A hash of the id, the same for a record and for its row.
+    var idHash: UInt64 { get }
+    static func idHash(of row: PostgresCopyRow) -> UInt64
+
+    /// Of these records' ids, those that are stored, with what is stored of them.
+    static func stored(_ records: [Self], in store: PostgresOfflineStore) throws -> [ID: Fact]
+    /// Why a record cannot follow one of the same id.
+    static func contradiction(of fact: Fact, to stored: Fact) -> String
+    /// Appends the row.
+    func add(at position: LogPosition, to rows: PostgresCopyBuffer)
+}
+
+/// Keeps the records of a topic in a table, each once: labels, predictions, and whatever else is no more than that.
+final class TableStage<Record: LogRecord>: Stage {
+    private let partition: KafkaPartition
+    private let copyRows = PostgresCopyBuffer()
+    private var deduper = Deduper()
+    private var records: [(record: Record, position: Int64)] = []
+
+    init(_ partition: KafkaPartition) { self.partition = partition }
+
+    func forget() { deduper.forget() }
+
+    func dropState() {}
+
+    func release() {}
+
+    func loadIDs(_ ledger: PartitionLedger, from store: PostgresOfflineStore) throws -> Int64 {
+        deduper.forget()
+        var count: Int64 = 0
+        try store.scanPartition(
+            table: Record.table, columns: Record.idColumns, topic: ledger.topic, partition: ledger.partition
+        ) { row in
+            deduper.note(Record.idHash(of: row))
+            count += 1
+        }
+        return count
+    }
+
+    func begin(isCareful: Bool) {
+        deduper.begin(isCareful: isCareful)
+        records.removeAll(keepingCapacity: true)
+    }
+
+    func accept(_ index: Int, of batch: KafkaBatch, at position: Int64) -> String? {
+        guard batch.hasValue(at: index) else { return "the record has no value" }
+        let key = batch.key(at: index)
+        do throws(RecordError) {
+            take(
+                try batch.withValue(at: index) { (bytes) throws(RecordError) in try Record(key: key, value: bytes) },
+                position)
+        } catch {
+            return error.reason
+        }
+        return nil
+    }
+
+    /// Takes a record that was read.
+    func take(_ record: Record, _ position: Int64) {
+        deduper.take(record.idHash, at: records.count)
+        records.append((record, position))
+    }
+
+    func prepare(_ claim: PartitionClaim, stores: Stores) throws -> Prepared {
+        let suspects = deduper.suspects.map { records[$0].record }
+        return sort(knowing: suspects.isEmpty ? [:] : try Record.stored(suspects, in: stores.postgres()))
+    }
+
+    /// Sorts the records taken, given what is stored of those the filter has seen.
+    func sort(knowing stored: [Record.ID: Record.Fact]) -> Prepared {
+        var prepared = Prepared()
+        var known = stored
+        let suspected = Set(deduper.suspects.map { records[$0].record.id })
+        copyRows.removeAll()
+        for (place, (record, position)) in records.enumerated() {
+            if let fact = known[record.id] {
+                if fact == record.fact {
+                    prepared.duplicates += 1
+                } else {
+                    prepared.refused.append((place, Record.contradiction(of: record.fact, to: fact)))
+                }
+                continue
+            }
+            if suspected.contains(record.id) { known[record.id] = record.fact }
+            prepared.rows += 1
+            record.add(
+                at: LogPosition(topic: partition.topic, partition: partition.partition, offset: position), to: copyRows)
+        }
+        return prepared
+    }
+
+    func copy(on connection: PostgresConnection) throws {
+        try connection.copyIn(table: Record.table, columns: Record.columns, rows: copyRows)
+    }
+
+    func isStored(_ index: Int, of batch: KafkaBatch, at position: Int64, in store: PostgresOfflineStore) throws -> Bool
+    {
+        let key = batch.key(at: index)
+        guard let record = batch.withValue(at: index, { try? Record(key: key, value: $0) }) else { return false }
+        var isSame = false
+        try store.scanPartition(
+            table: Record.table, columns: Record.idColumns, topic: partition.topic, partition: partition.partition,
+            offset: position
+        ) { row in isSame = Record.idHash(of: row) == record.idHash }
+        return isSame
+    }
+}

@@ -19,9 +19,9 @@ struct LogLimits: Equatable, Sendable {
 /// Batches are stored as they came, but for base offset and leader epoch. A segment's index finds the batch that holds an offset;
 /// consumers that read on do without it, for the log remembers where the last reads ended.
 ///
-/// What is on the disk is said by checkpoints, and `flushJob` makes one aside from the loop: first the files are synchronised, then
-/// the checkpoint is written, because it may only name what is there. A disk that fails in the middle leaves the log failed:
-/// after fsync has failed once, the kernel may have dropped the pages, and asking again would say that all is well.
+/// Readers see what is flushed and nothing behind it: a consumer that was ahead of the disk would have records that a power cut
+/// takes back. How it becomes durable is in `PartitionLog+Flushing`. A disk that fails in the middle leaves the log failed: after
+/// fsync has failed once, the kernel may have dropped the pages, and asking again would say that all is well.
 final class PartitionLog {
     let folder: String
     /// Keeps a checkpoint from being written into a folder that is being moved away.

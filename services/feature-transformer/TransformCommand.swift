@@ -63,7 +63,8 @@ public struct TransformCommand: Command {
         if let port = settings[.adminPort] {
             do {
                 admin = try AdminServer(port: port, metrics: runtime.metrics) {
-                    board.readiness(nowMillis: StageClock.millis())
+                    let now = StageClock.millis()
+                    return board.readiness(nowMillis: now, absence: transformGroup.absence(nowMillis: now))
                 }
             } catch {
                 throw CommandError(.unavailable, "cannot serve health and metrics on port \(port): \(error)")

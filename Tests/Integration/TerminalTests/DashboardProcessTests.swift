@@ -78,11 +78,15 @@ struct DashboardProcessTests {
 
     @Test(.enabled(if: KafkaServer.isAvailable, "no broker"))
     func `stores that are empty answer, and what they say is none`() throws {
+        // A broker of its own: the shared one has the predictions of other tests.
+        let broker = try KafkaServer()
+        try broker.start()
+        defer { broker.stop() }
         let once = try Self.start(
             columns: 120,
             [
                 "DATABASE_URL": try TestServers.postgres().makeDatabase("dashboard"),
-                "KAFKA_BOOTSTRAP_SERVERS": try TestServers.kafka().bootstrapServers,
+                "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers,
             ], once: true)
         #expect(once.waits(seconds: 20) { !once.isRunning })
         once.drain()

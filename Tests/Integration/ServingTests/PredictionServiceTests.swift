@@ -278,7 +278,7 @@ private final class Flag: Sendable {
         let redis = try RedisServer()
         try redis.start()
         try fill(redis)
-        let running = try await RunningService.start(redis) { $0.redisDeadlineMillis = 4_000 }
+        let running = try await RunningService.start(redis) { $0.redisDeadlineMillis = 2_500 }
         #expect(try await running.waits { $0["degraded"]?.bool == false })
         let before = running.predictions
         let (port, runtime, url) = (running.port, running.runtime, redis.url)
@@ -287,7 +287,7 @@ private final class Flag: Sendable {
             let clients = try (0..<8).map { _ in try HTTPTestClient(port: port) }
             for client in clients { #expect(client.post("/predict", ServingFixture.payment)?.status == 200) }
             // Redis says nothing for a while, so these wait for it while the server is told to stop.
-            try RedisConnection(RedisAddress(url: url)).command("CLIENT", "PAUSE", "4000", "ALL")
+            try RedisConnection(RedisAddress(url: url)).command("CLIENT", "PAUSE", "2000", "ALL")
             let body = ServingFixture.payment
             for client in clients {
                 client.send("POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)")

@@ -40,7 +40,6 @@ public enum TrainingError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The trained model could not be compiled.
     case model(ModelError)
 
-    /// One sentence.
     public var description: String {
         switch self {
         case .refused(let reason): reason

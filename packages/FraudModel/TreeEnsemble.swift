@@ -5,6 +5,10 @@
 /// branch. A missing value is kept twice, as +∞ for nodes that send it right and as −∞ for those that send it left; a leaf
 /// points at itself. So every tree takes the same number of steps and several walk at once: what costs is waiting for
 /// memory, and eight walks wait together.
+///
+/// Why float32: libxgboost compares float32 with float32. A threshold of 0.671 and a value of 0.671 in double fall on different
+/// sides of each other where both were rounded differently, and ties are common (amounts have two decimals). Why the order of
+/// additions: a margin is a float32 sum over trees, and float addition is not associative.
 public struct TreeEnsemble: Sendable {
     struct Node: Sendable {
         var threshold: Float

@@ -8,6 +8,14 @@ internal import Glibc
 ///
 /// Every request is answered before the server stops; `stop` sees to it, and must have finished before the server is
 /// released.
+///
+/// libmicrohttpd calls its access handler several times for one request: once with the headers, then with pieces of the body, then
+/// with none. Only the last call answers. A handler that needs something else first (a read of Redis) leaves its request
+/// *suspended*: the connection leaves the epoll set and comes back with `reply`, on the same thread. A suspended connection that
+/// nobody resumes would make the daemon abort when it stops; hence `pending`.
+///
+/// Its own timeouts restart with every byte, so a client that sends one a second holds its place for ever. The deadlines of headers,
+/// body, answer and rest are therefore kept here, by a tick, and cannot be extended by trickling.
 @safe public final class HTTPServer {
     /// The port it listens on.
     public let port: Int

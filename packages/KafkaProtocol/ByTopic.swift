@@ -3,7 +3,6 @@ public struct ByTopic<Partition: KafkaMessage>: KafkaMessage {
     /// The topic.
     public var name = "", partitions: [Partition] = []
 
-    /// No topic.
     public init() {}
 
     /// Entries of one topic.
@@ -12,7 +11,6 @@ public struct ByTopic<Partition: KafkaMessage>: KafkaMessage {
         self.partitions = partitions
     }
 
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.string(&name)
         try coder.array(&partitions, version: version)
@@ -37,7 +35,6 @@ public struct PartitionIndex: PartitionEntry {
     /// A partition.
     public init(_ index: Int32) { self.index = index }
 
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.integer(&index)
     }

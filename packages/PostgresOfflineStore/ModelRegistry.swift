@@ -106,7 +106,6 @@ public struct ChampionChanged: Error, Hashable, Sendable, CustomStringConvertibl
     /// Names the champion now.
     public init(champion: Int64?) { self.champion = champion }
 
-    /// One sentence.
     public var description: String { "another model became champion meanwhile: \(champion.map(String.init) ?? "none")" }
 }
 

@@ -89,7 +89,6 @@ public struct Fenced: Error, Hashable, Sendable, CustomStringConvertible {
     public let topic: String
     /// Its number.
     public let partition: Int32
-    /// One sentence.
     public var description: String { "partition \(partition) of topic \"\(topic)\" has another owner now" }
 }
 
@@ -131,7 +130,7 @@ public struct PartitionLedger: Sendable {
     }
 
     /// Begins the transaction of one batch with its compare-and-set of N; everything else of the batch goes between this and
-    /// COMMIT.
+    /// COMMIT. See docs/design.md, A batch.
     public func begin(_ advance: PartitionAdvance, epoch: Int64, on connection: PostgresConnection) throws {
         let result = try connection.execute(
             """

@@ -12,7 +12,7 @@
 /// Dead letters are published before the batch counts as flushed, so the next claim publishes again what may be missing. Blobs
 /// are written before the watermark, so what a watermark promises is there. Whatever fails leads to the same place, the claim,
 /// and what the failure taught goes along (`rebuildAbove`, `careful`, `suspects`, `refusals`): otherwise the same step fails
-/// for ever.
+/// for ever. Step by step, with the reason for each place: docs/design.md, Recovery.
 public struct PartitionProtocol: Sendable {
     /// What is to be done next.
     public enum Step: Hashable, Sendable {

@@ -9,11 +9,8 @@ import TransactionData
 
 /// `needletail backfill`: the stream's features over history, by the same engine.
 public struct BackfillCommand: Command {
-    /// The word that calls it.
     public static let name = "backfill"
-    /// One sentence.
     public static let summary = "Compute features over history: a CSV file into a CSV file, or stored events anew."
-    /// A command line that works.
     public static let example = "needletail backfill --input transactions.csv.zst --output features.csv.zst"
     /// More lines of help.
     public static let details = """
@@ -30,7 +27,6 @@ public struct BackfillCommand: Command {
         With --from-store the stored events are read in log order, each with its own partition and offset; --to-store
         writes every view's rows anew under the present definitions, in one transaction.
         """
-    /// What can be set.
     public static let settings: [any SettingProtocol] = [
         input, output, fromStore, toStore, view, service, threads, allowMalformed, Setting<String>.featureRepo,
         Setting<String>.databaseURL,
@@ -58,7 +54,6 @@ public struct BackfillCommand: Command {
     static let allowMalformed = Setting<Bool>(
         "allow-malformed", default: false, help: "Succeed although rows of the file are no events.", flagOnly: true)
 
-    /// A command.
     public init() {}
 
     /// Backfills.

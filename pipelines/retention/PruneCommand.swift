@@ -6,7 +6,6 @@ public import ServiceRuntime
 
 /// `needletail prune`: deletes what nobody keeps for ever.
 public struct PruneCommand: Command {
-    /// The word that calls it.
     public static let name = "prune"
     /// What it is for.
     public static let summary = "Delete predictions and dead letters that are older than they are to be kept."

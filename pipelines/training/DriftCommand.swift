@@ -6,11 +6,8 @@ public import ServiceRuntime
 
 /// Compares recent rows with what the champion was trained on.
 public struct DriftCommand: Command {
-    /// The word that calls it.
     public static let name = "drift"
-    /// One sentence.
     public static let summary = "Compare recent rows with what the champion was trained on, and keep the report."
-    /// A command line that works.
     public static let example = "needletail drift --days 14"
     /// More lines of help.
     public static let details = """
@@ -23,7 +20,6 @@ public struct DriftCommand: Command {
         Exits with 0 whether or not there is drift, so that a schedule does not take it for a failure; with
         --fail-on-drift it exits with 75 when there is.
         """
-    /// What can be set.
     public static let settings: [any SettingProtocol] = [
         DriftCheck.days, TrainingContext.serviceName, failOnDrift, json, .featureRepo, .databaseURL, .modelDirectory,
     ]
@@ -32,7 +28,6 @@ public struct DriftCommand: Command {
         "fail-on-drift", default: false, help: "Exit with 75 when something has drifted.", flagOnly: true)
     static let json = Setting<Bool>("json", default: false, help: "Print one JSON object.", flagOnly: true)
 
-    /// A command.
     public init() {}
 
     /// Prints and stores the report.

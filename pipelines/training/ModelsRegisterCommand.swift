@@ -8,9 +8,7 @@ public import ServiceRuntime
 public struct ModelsRegisterCommand: Command {
     /// The words that call it.
     public static let name = "models register"
-    /// One sentence.
     public static let summary = "Register a model from its folder, as after the loss of the database."
-    /// A command line that works.
     public static let example = "needletail models register var/models/1"
     /// How the folder is called in help.
     public static let arguments = "DIR"
@@ -19,12 +17,10 @@ public struct ModelsRegisterCommand: Command {
         A folder of the models folder whose name is a number keeps it as its version; any other is copied there under a
         new one. The model becomes the champion when its service has none, or with --force.
         """
-    /// What can be set.
     public static let settings: [any SettingProtocol] = [
         TrainCommand.force, TrainingContext.serviceName, .featureRepo, .databaseURL, .modelDirectory,
     ]
 
-    /// A command.
     public init() {}
 
     /// Registers, and promotes where nothing serves.

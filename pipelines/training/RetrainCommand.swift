@@ -4,11 +4,8 @@ public import ServiceRuntime
 
 /// Trains again from the store, always or when the data have drifted.
 public struct RetrainCommand: Command {
-    /// The word that calls it.
     public static let name = "retrain"
-    /// One sentence.
     public static let summary = "Train again from the offline store; the better model on the newest holdout serves."
-    /// A command line that works.
     public static let example = "needletail retrain --if-drift"
     /// More lines of help.
     public static let details = """
@@ -18,7 +15,6 @@ public struct RetrainCommand: Command {
         After the definitions have changed, backfill --from-store --to-store computes the features of the stored events
         anew; before that there is nothing to train on.
         """
-    /// What can be set.
     public static let settings: [any SettingProtocol] = [
         ifDrift, DriftCheck.days, TrainingContext.serviceName, TrainCommand.rounds, TrainCommand.depth,
         TrainCommand.learningRate, TrainCommand.subsample, TrainCommand.patience, TrainCommand.seed,
@@ -28,7 +24,6 @@ public struct RetrainCommand: Command {
     static let ifDrift = Setting<Bool>(
         "if-drift", default: false, help: "Train only when the data have drifted.", flagOnly: true)
 
-    /// A command.
     public init() {}
 
     /// Checks, trains, registers.

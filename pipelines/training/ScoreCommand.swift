@@ -8,11 +8,8 @@ internal import TransactionData
 
 /// Scores a table of features.
 public struct ScoreCommand: Command {
-    /// The word that calls it.
     public static let name = "score"
-    /// One sentence.
     public static let summary = "Score a CSV file whose columns are a model's features."
-    /// A command line that works.
     public static let example =
         "needletail backfill --input transactions.csv --output - | needletail score --model var/models/1 --input - --output scores.csv"
     /// More lines of help.
@@ -29,7 +26,6 @@ public struct ScoreCommand: Command {
         file), margin with --margin, and with --contributions one column a feature and the bias: exact SHAP values that
         add up to the margin.
         """
-    /// What can be set.
     public static let settings: [any SettingProtocol] = [model, input, output, margin, contributions]
 
     static let model = Setting<String>(
@@ -46,7 +42,6 @@ public struct ScoreCommand: Command {
     static let contributions = Setting<Bool>(
         "contributions", default: false, help: "Add what each feature contributed to the margin.", flagOnly: true)
 
-    /// A command.
     public init() {}
 
     /// Scores every row.

@@ -6,11 +6,8 @@ public import ServiceRuntime
 
 /// Fits a model on point-in-time rows.
 public struct TrainCommand: Command {
-    /// The word that calls it.
     public static let name = "train"
-    /// One sentence.
     public static let summary = "Fit a fraud model on point-in-time rows, measure it on the newest fifth, register it."
-    /// A command line that works.
     public static let example = "needletail train --from-store"
     /// More lines of help.
     public static let details = """
@@ -33,7 +30,6 @@ public struct TrainCommand: Command {
         Stopped before its end, it registers nothing and exits with 75. The same rows, seed and settings make the same
         model file, byte for byte, with any number of threads.
         """
-    /// What can be set.
     public static let settings: [any SettingProtocol] = [
         input, fromStore, output, TrainingContext.serviceName, register, noRegister, force, allowMalformed, holdoutFrom,
         rounds, depth, learningRate, subsample, patience, seed, threads, json, .featureRepo, .databaseURL,
@@ -77,7 +73,6 @@ public struct TrainCommand: Command {
         "threads", default: 0, in: 0...1_024, help: "Threads; 0 is one a core.", flagOnly: true)
     static let json = Setting<Bool>("json", default: false, help: "Print one JSON object.", flagOnly: true)
 
-    /// A command.
     public init() {}
 
     /// Trains, prints the figures, registers.

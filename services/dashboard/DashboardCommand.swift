@@ -7,22 +7,17 @@ import TerminalUI
 
 /// `needletail dashboard`: the terminal front. It reads and never writes: a dashboard too many costs a little work, nothing else.
 public struct DashboardCommand: Command {
-    /// See `Command`.
     public static let name = "dashboard"
-    /// See `Command`.
     public static let summary = "Watch the stream live: rates, lag, latency, alerts, the model and its drift."
     /// It writes nothing.
     public static let isReadOnly = true
-    /// See `Command`.
     public static let example = "needletail dashboard --once"
-    /// See `Command`.
     public static var settings: [any SettingProtocol] {
         [
             Setting.kafkaBootstrapServers, Setting.databaseURL, Setting.redisURL, Setting.featureRepo, apiURL,
             transformURL, produceURL, once, reveal, columns, rows, refreshMillis,
         ]
     }
-    /// See `Command`.
     public static let details = """
         Keys: q quit, p pause the alerts, arrows choose an alert, Esc back, ? help. Without a terminal, or in a pipe, use --once.
         NO_COLOR is obeyed. Keys and long numbers show their first six and last four characters; --reveal shows them whole.
@@ -51,10 +46,8 @@ public struct DashboardCommand: Command {
     /// It runs until it is stopped.
     public static func hasEnd(_ settings: Settings) -> Bool { false }
 
-    /// See `Command`.
     public init() {}
 
-    /// See `Command`.
     public func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {
         let pipeline = try PipelineContext(settings)
         let columns = AlertColumns(pipeline.repository, reveals: settings[Self.reveal])

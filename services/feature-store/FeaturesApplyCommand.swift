@@ -11,22 +11,18 @@ public import ServiceRuntime
 public struct FeaturesApplyCommand: Command {
     /// The words that call it.
     public static let name = "features apply"
-    /// One sentence.
     public static let summary = "Check the definitions and make their tables and topics; what is there stays."
-    /// A command line that works.
     public static let example = "needletail features apply --feature-repo feature_repo"
     /// More lines of help.
     public static let details = """
         Nothing is ever dropped, so it may run as often as one likes. Every mistake in the definitions is named with file,
         line and what to do; then nothing is made.
         """
-    /// What can be set.
     public static let settings: [any SettingProtocol] = [
         Setting<String>.featureRepo, Setting<String>.databaseURL, Setting<String>.kafkaBootstrapServers,
         Setting<Int>.topicPartitions, Setting<Int>.topicRetentionDays, FeatureCommandSettings.json,
     ]
 
-    /// A command.
     public init() {}
 
     /// What was done.

@@ -11,18 +11,15 @@ public import ServiceRuntime
 public struct FeaturesGetOnlineCommand: Command {
     /// The words that call it.
     public static let name = "features get-online"
-    /// One sentence.
     public static let summary = "Read one entity's online features, as a request at this moment would get them."
     /// It writes nothing.
     public static let isReadOnly = true
-    /// A command line that works.
     public static let example = "needletail features get-online --entity 4992346398065154184 --at 2019-06-01T12:00:00Z"
     /// More lines of help.
     public static let details = """
         Windows are evaluated at --at over the events that the online store has now: a moment before its newest event sees
         only what was before the moment, but nothing older than the retention.
         """
-    /// What can be set.
     public static let settings: [any SettingProtocol] = [
         entity, at, view, partitions, Setting<String>.featureRepo, Setting<String>.redisURL,
         Setting<String>.kafkaBootstrapServers, FeatureCommandSettings.json,
@@ -38,7 +35,6 @@ public struct FeaturesGetOnlineCommand: Command {
     static let partitions = Setting<Int?>(
         "partitions", in: 1...10_000, help: "Partitions of the topic; Kafka is asked unless given.", flagOnly: true)
 
-    /// A command.
     public init() {}
 
     /// Reads and prints.

@@ -39,7 +39,11 @@ final class ProgressBoard: Sendable {
         }.sorted { ($1.seconds, $0.partition.description) < ($0.seconds, $1.partition.description) }
     }
 
-    func readiness(nowMillis: Int64) -> Readiness {
+    /// `absence` says how long the process has owned nothing, and why.
+    func readiness(nowMillis: Int64, absence: (seconds: Int64, reason: String)? = nil) -> Readiness {
+        if let absence, absence.seconds * 1_000 >= Self.patienceMillis {
+            return .notReady("this process has owned no partition for \(absence.seconds) s: \(absence.reason)")
+        }
         let stalled = stalled(nowMillis: nowMillis)
         guard let first = stalled.first else { return .ready }
         let more = stalled.count > 1 ? " (and \(stalled.count - 1) more)" : ""

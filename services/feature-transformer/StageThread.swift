@@ -138,8 +138,10 @@ final class StageThread {
 
     private func reportStalled(_ now: Int64) {
         let found = context.board.stalled(nowMillis: now).filter { tasks[$0.partition] != nil }
-        context.metrics.stalledPartitions.set(found.count)
-        context.metrics.stalledSeconds.set(Int(found.first?.seconds ?? 0))
+        let absent = group.absence(nowMillis: now).map { $0.seconds } ?? 0
+        let isAbsent = absent * 1_000 >= ProgressBoard.patienceMillis
+        context.metrics.stalledPartitions.set(isAbsent ? partitions.count : found.count)
+        context.metrics.stalledSeconds.set(Int(isAbsent ? absent : found.first?.seconds ?? 0))
         for (partition, seconds, reason) in found where stalled.insert(partition).inserted {
             runtime.log.error(
                 "a partition makes no progress",

@@ -12,13 +12,9 @@ public import ServiceRuntime
 
 /// `needletail transform`: the stream, from Kafka into both stores.
 public struct TransformCommand: Command {
-    /// The word that calls it.
     public static let name = "transform"
-    /// One sentence.
     public static let summary = "Keep every card's windows: Kafka in, Postgres and Redis out, each event once."
-    /// A command line that works.
     public static let example = "needletail transform --exit-at-end"
-    /// What can be set.
     public static let settings: [any SettingProtocol] = [
         Setting<String>.kafkaBootstrapServers, Setting<String>.redisURL, Setting<String>.databaseURL,
         Setting<String>.featureRepo, Setting<Int?>.adminPort, exitAtEnd, batchEvents,
@@ -67,7 +63,8 @@ public struct TransformCommand: Command {
         if let port = settings[.adminPort] {
             do {
                 admin = try AdminServer(port: port, metrics: runtime.metrics) {
-                    board.readiness(nowMillis: StageClock.millis())
+                    let now = StageClock.millis()
+                    return board.readiness(nowMillis: now, absence: transformGroup.absence(nowMillis: now))
                 }
             } catch {
                 throw CommandError(.unavailable, "cannot serve health and metrics on port \(port): \(error)")

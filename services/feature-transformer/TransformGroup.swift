@@ -29,6 +29,7 @@ final class TransformGroup: Sendable {
     private let databaseURL: String
     private let key: Int32
     private let membership = Mutex<Membership?>(nil)
+    private let trouble = Mutex<(sinceMillis: Int64, reason: String)?>(nil)
 
     init(_ group: String, databaseURL: String) {
         self.databaseURL = databaseURL
@@ -37,6 +38,11 @@ final class TransformGroup: Sendable {
 
     /// Who belongs to the group; nil while this process does not.
     var current: Membership? { membership.withLock { $0 } }
+
+    /// How long this process has belonged to no group, and why; nil while it does. Then it owns no partition that could be late.
+    func absence(nowMillis: Int64) -> (seconds: Int64, reason: String)? {
+        trouble.withLock { $0.map { ((nowMillis - $0.sinceMillis) / 1_000, $0.reason) } }
+    }
 
     /// Takes part until the program stops.
     func run(_ runtime: ServiceRuntime) {
@@ -53,6 +59,7 @@ final class TransformGroup: Sendable {
             } catch {
                 runtime.log.debug("the group cannot be asked", ["error": "\(error)"])
                 membership.withLock { $0 = nil }
+                trouble.withLock { $0 = ($0?.sinceMillis ?? StageClock.millis(), "\(error)") }
                 connection?.close()
                 connection = nil
             }
@@ -86,6 +93,7 @@ final class TransformGroup: Sendable {
             """)
         let members = (0..<result.count).compactMap { result.integer($0, 0).map { Int($0) } }
         guard members.contains(number) else { throw PostgresError.unexpectedResult("the group's lock is lost") }
+        trouble.withLock { $0 = nil }
         let found = Membership(number: number, members: members)
         guard found != current else { return }
         membership.withLock { $0 = found }

@@ -9,9 +9,7 @@ public struct BrokerCommand: Command {
     public static let name = "broker"
     /// What help says first.
     public static let summary = "A single-node Kafka broker for one machine; production runs real Apache Kafka."
-    /// A command line that works.
     public static let example = "needletail broker --data var/kafka --port 19092"
-    /// What can be set.
     public static let settings: [any SettingProtocol] = [
         data, port, listen, advertise, partitions, autoCreate, flush, rebalanceDelay,
     ]

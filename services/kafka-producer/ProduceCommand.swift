@@ -9,12 +9,9 @@ public import ServiceRuntime
 
 /// Replays a CSV file into Kafka.
 public struct ProduceCommand: Command {
-    /// The word that calls it.
     public static let name = "produce"
-    /// One sentence.
     public static let summary =
         "Replay a CSV file of transactions into Kafka at a chosen speed; their labels follow later."
-    /// A command line that works.
     public static let example = "needletail produce --input var/transactions.csv.zst --speed 500 --loop"
     /// More lines of help.
     public static let details = """
@@ -30,7 +27,6 @@ public struct ProduceCommand: Command {
         A label is sent when the newest event time read reaches the label's time (event time plus the source's delay),
         never early: labels that are not known when the input ends wait in the state.
         """
-    /// What can be set.
     public static let settings: [any SettingProtocol] = [
         input, rate, speed, limit, loop, fromRow, state, allowMalformed, score, scoreKey, loopTimeFields, sourceName,
         .topicPartitions, .topicRetentionDays, .kafkaBootstrapServers, .featureRepo, .adminPort,
@@ -73,7 +69,6 @@ public struct ProduceCommand: Command {
     /// Only a run that is to end has an end.
     public static func hasEnd(_ settings: Settings) -> Bool { !settings[loop] }
 
-    /// A command.
     public init() {}
 
     /// Produces until the input ends or the program is asked to stop.
@@ -140,9 +135,9 @@ public struct ProduceCommand: Command {
         if summary.read > 0, summary.malformed == summary.read {
             throw CommandError(.dataError, "no row of \(options.input) is an event; the log names what is wrong.")
         }
-        // A loop ends by no other way.
-        guard !options.loops else { return }
         if summary.isStopped {
+            // A loop without a limit ends by no other way.
+            guard !options.loops else { return }
             let place = options.stateFile.map { "start it again with --state \($0) for the rest" }
             throw CommandError(
                 .temporaryFailure,

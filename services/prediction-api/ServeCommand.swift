@@ -3,16 +3,12 @@ import FeatureStore
 import Foundation
 import PipelineRuntime
 import RedisClient
-import RedisOnlineStore
 
 /// `serve`: the prediction API.
 public struct ServeCommand: Command {
-    /// The word that calls it.
     public static let name = "serve"
-    /// One sentence.
     public static let summary =
         "The prediction API: joins a transaction with its online features, scores and explains it."
-    /// A command line that works.
     public static let example = "needletail serve --port 8000"
     /// More help.
     public static let details = """
@@ -66,7 +62,6 @@ public struct ServeCommand: Command {
         "no-prediction-log", default: false, help: "Do not write predictions to the predictions topic.",
         environment: "API_NO_PREDICTION_LOG")
 
-    /// What can be set.
     public static let settings: [any SettingProtocol] = [
         host, port, loops, model, service, partitions, redisDeadline, connections, keys, origins, eventsMax, featureAge,
         noLog, .kafkaBootstrapServers, .redisURL,

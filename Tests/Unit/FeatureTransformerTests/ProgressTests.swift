@@ -20,6 +20,14 @@ import Testing
         #expect(board.readiness(nowMillis: 41_000) == .ready, "ready again by itself")
     }
 
+    @Test func `a process that owns nothing for 30 s is not ready, though no partition of its own is late`() {
+        let board = ProgressBoard()
+        #expect(board.readiness(nowMillis: 0, absence: (29, "Postgres is away")) == .ready)
+        #expect(
+            board.readiness(nowMillis: 0, absence: (30, "Postgres is away"))
+                == .notReady("this process has owned no partition for 30 s: Postgres is away"))
+    }
+
     @Test func `nothing waits, so nothing stands still`() {
         let board = ProgressBoard()
         board.change(partition, nowMillis: 0) { $0.isWaiting = false }

@@ -11,7 +11,7 @@ public import FeatureEngine
 ///
 /// Cost: 16 bits an entity at least, and up to 32 below the next power of two; at 16 bits an unknown entity passes for a known one
 /// in 0.5 % of cases, at 32 bits in 0.08 % (measured in a test). The answer to a false "known" is only dearer: a
-/// reader says degraded, the owner asks Postgres.
+/// reader says degraded, the owner asks Postgres. See docs/design.md, Formats.
 public struct KnownEntities: Equatable, Sendable {
     /// What the filter says of an entity that has no blob.
     public enum Answer: Hashable, Sendable {

@@ -7,6 +7,15 @@ import KafkaProtocol
 ///                     ▲──────── join, leave, a member gone ────┴──────────────────────────┘
 /// ```
 /// Time is an argument; answers name the requests by their tokens.
+///
+/// Preparing: the generation is over. Every member must join again within the longest rebalance timeout of all (they poll at most that
+/// seldom); who does not is gone. A group that was empty waits a little for others, so that a start of ten consumers is one
+/// rebalance and not ten. Completing: all know the members, the leader computes who gets what and sends it with its sync; the
+/// others' syncs wait for that. Stable: heartbeats keep a member alive, and one that is told `REBALANCE_IN_PROGRESS` joins again.
+///
+/// A new dynamic member is first given an id and turned away (JoinGroup 4): without that, a client that times out and tries
+/// again leaves a ghost behind that everybody waits for. A static member (`group.instance.id`) that returns takes its old place
+/// without a rebalance, and whoever held it before is fenced.
 struct GroupState: Equatable, Sendable {
     enum Phase: String, Equatable, Sendable {
         case empty = "Empty"

@@ -4,6 +4,19 @@ import KafkaProtocol
 ///
 /// A checkpoint says what was on the disk at one moment. What it says is believed where the sizes agree; everything
 /// behind it is scanned batch by batch, and the log ends before the first batch that is not whole and sound.
+///
+///     checkpoint said           scanned, sound          torn
+///     ├──── segment 0 ────┼──── segment 1 ─────┼─ 1, more ─┼╌╌╌╌╌┤   segment 2
+///     believed             believed             counted      cut     behind a cut: moved aside, `.lost`
+///
+/// Three ends look alike and are not. A tail that is one unfinished batch was never acknowledged: cut, nobody was told about it.
+/// A tail with whole batches behind a damaged one, or a file shorter than the checkpoint says, held records that somebody may
+/// have read: cut as well, but told as a loss, and the leader epoch grows so that readers can tell. A hole in the middle (a
+/// missing file, a short one that is not the last) is no end at all: the log fails instead of serving what lies behind it
+/// under offsets that were something else.
+///
+/// A segment that does not begin where the one before ends was written behind bytes that never reached the disk; the kernel
+/// writes files in any order. It is kept aside for a person and not served.
 enum LogRecovery {
     /// What a segment leaves behind that was removed although the checkpoint names it.
     static let goneSuffix = ".gone"
@@ -161,11 +174,6 @@ enum LogRecovery {
 
     /// Most bytes looked through for a sound batch behind a damaged one, and where a batch says its format.
     private static let largestSearch = 64 << 20, magicAt = 16
-
-    /// The numbers in the names of files with `suffix`, in order.
-    private static func bases(of names: [String], _ suffix: String) -> [Int64] {
-        names.filter { $0.hasSuffix(suffix) }.compactMap { Int64($0.dropLast(suffix.count)) }.sorted()
-    }
 
     /// The numbers in the names of files with `suffix`, in order.
     private static func bases(of names: [String], _ suffix: String) -> [Int64] {

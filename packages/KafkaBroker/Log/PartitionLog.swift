@@ -11,6 +11,17 @@ struct LogLimits: Equatable, Sendable {
 }
 
 /// One partition's records. One owner: the broker's loop.
+///
+///     logStart                                            end
+///        ├── segment (closed) ──┼── segment (closed) ──┼── active ──▶ appended to, rolled by size and age
+///        └ retention and DeleteRecords move it: whole segments in front of it are doomed
+///
+/// Batches are stored as they came, but for base offset and leader epoch. A segment's index finds the batch that holds an offset;
+/// consumers that read on do without it, for the log remembers where the last reads ended.
+///
+/// Readers see what is flushed and nothing behind it: a consumer that was ahead of the disk would have records that a power cut
+/// takes back. How it becomes durable is in `PartitionLog+Flushing`. A disk that fails in the middle leaves the log failed: after
+/// fsync has failed once, the kernel may have dropped the pages, and asking again would say that all is well.
 final class PartitionLog {
     let folder: String
     /// Keeps a checkpoint from being written into a folder that is being moved away.

@@ -14,7 +14,6 @@ public struct AlterConfigsRequest: KafkaMessage {
 
         /// No resource.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.integer(&type)
             try coder.string(&name)
@@ -23,9 +22,7 @@ public struct AlterConfigsRequest: KafkaMessage {
         }
     }
 
-    /// An empty request.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.array(&resources, version: version)
         try coder.bool(&validateOnly)

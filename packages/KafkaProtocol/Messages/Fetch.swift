@@ -23,7 +23,6 @@ public struct FetchRequest: KafkaMessage {
 
         /// Nothing.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.integer(&index)
             if version >= 9 { try coder.integer(&currentLeaderEpoch) }
@@ -34,9 +33,7 @@ public struct FetchRequest: KafkaMessage {
         }
     }
 
-    /// An empty request.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.integer(&replicaID)
         try coder.integer(&maxWaitMillis)
@@ -75,7 +72,6 @@ public struct FetchResponse: KafkaMessage {
 
         /// No records.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try head.code(&coder, version: version)
             try coder.nullableBytes(&records)
@@ -96,7 +92,6 @@ public struct FetchResponse: KafkaMessage {
 
         /// An answer for partition 0.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.integer(&index)
             try coder.error(&error)
@@ -115,7 +110,6 @@ public struct FetchResponse: KafkaMessage {
 
         /// No transaction.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.integer(&producerID)
             try coder.integer(&firstOffset)
@@ -123,7 +117,6 @@ public struct FetchResponse: KafkaMessage {
         }
     }
 
-    /// An empty answer.
     public init() {}
     /// What precedes the topics.
     public mutating func codeHead<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
@@ -133,7 +126,6 @@ public struct FetchResponse: KafkaMessage {
             try coder.integer(&sessionID)
         }
     }
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try codeHead(&coder, version: version)
         try coder.array(&topics, version: version)

@@ -14,7 +14,6 @@ public struct IncrementalAlterConfigsRequest: KafkaMessage {
 
         /// No resource.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.integer(&type)
             try coder.string(&name)
@@ -32,7 +31,6 @@ public struct IncrementalAlterConfigsRequest: KafkaMessage {
 
         /// No change.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.string(&name)
             try coder.integer(&operation)
@@ -41,9 +39,7 @@ public struct IncrementalAlterConfigsRequest: KafkaMessage {
         }
     }
 
-    /// An empty request.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.array(&resources, version: version)
         try coder.bool(&validateOnly)
@@ -65,7 +61,6 @@ public struct AlterConfigsResponse: KafkaMessage {
 
         /// No resource.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.error(&error)
             try coder.nullableString(&errorMessage)
@@ -75,9 +70,7 @@ public struct AlterConfigsResponse: KafkaMessage {
         }
     }
 
-    /// An empty answer.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.integer(&throttleMillis)
         try coder.array(&results, version: version)

@@ -17,7 +17,6 @@ public struct ListOffsetsRequest: KafkaMessage {
 
         /// A question about partition 0's end.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.integer(&index)
             if version >= 4 { try coder.integer(&currentLeaderEpoch) }
@@ -27,9 +26,7 @@ public struct ListOffsetsRequest: KafkaMessage {
         }
     }
 
-    /// An empty request.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.integer(&replicaID)
         if version >= 2 { try coder.integer(&isolation) }
@@ -59,7 +56,6 @@ public struct ListOffsetsResponse: KafkaMessage {
 
         /// An answer about partition 0.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.integer(&index)
             try coder.error(&error)
@@ -73,9 +69,7 @@ public struct ListOffsetsResponse: KafkaMessage {
         }
     }
 
-    /// An empty answer.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         if version >= 2 { try coder.integer(&throttleMillis) }
         try coder.array(&topics, version: version)

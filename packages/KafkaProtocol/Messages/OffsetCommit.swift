@@ -23,7 +23,6 @@ public struct OffsetCommitRequest: KafkaMessage {
 
         /// Position 0 of partition 0.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.integer(&index)
             try coder.integer(&offset)
@@ -34,9 +33,7 @@ public struct OffsetCommitRequest: KafkaMessage {
         }
     }
 
-    /// An empty request.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.string(&groupID)
         if version >= 1 {
@@ -55,9 +52,7 @@ public struct OffsetCommitResponse: KafkaMessage {
     /// Answers in the order of the request.
     public var throttleMillis: Int32 = 0, topics: [ByTopic<PartitionError>] = []
 
-    /// An empty answer.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         if version >= 3 { try coder.integer(&throttleMillis) }
         try coder.array(&topics, version: version)
@@ -74,7 +69,6 @@ public struct PartitionError: PartitionEntry {
 
     /// Partition 0, no error.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.integer(&index)
         try coder.error(&error)

@@ -3,9 +3,7 @@ public struct OffsetDeleteRequest: KafkaMessage {
     /// The group and the partitions.
     public var groupID = "", topics: [ByTopic<PartitionIndex>] = []
 
-    /// An empty request.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.string(&groupID)
         try coder.array(&topics, version: version)
@@ -19,9 +17,7 @@ public struct OffsetDeleteResponse: KafkaMessage {
     /// Answers by partition.
     public var throttleMillis: Int32 = 0, topics: [ByTopic<PartitionError>] = []
 
-    /// An empty answer.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.error(&error)
         try coder.integer(&throttleMillis)

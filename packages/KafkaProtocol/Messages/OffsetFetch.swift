@@ -7,7 +7,6 @@ public struct OffsetFetchRequest: KafkaMessage {
 
     /// A request for nothing.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.string(&groupID)
         try coder.nullableArray(&topics, version: version)
@@ -38,7 +37,6 @@ public struct OffsetFetchResponse: KafkaMessage {
 
         /// No position in partition 0.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.integer(&index)
             try coder.integer(&offset)
@@ -49,9 +47,7 @@ public struct OffsetFetchResponse: KafkaMessage {
         }
     }
 
-    /// An empty answer.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         if version >= 3 { try coder.integer(&throttleMillis) }
         try coder.array(&topics, version: version)

@@ -19,7 +19,6 @@ public struct ProduceRequest: KafkaMessage {
 
         /// No batch.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.integer(&index)
             try coder.nullableBytes(&records)
@@ -27,9 +26,7 @@ public struct ProduceRequest: KafkaMessage {
         }
     }
 
-    /// An empty request.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         if version >= 3 { try coder.nullableString(&transactionalID) }
         try coder.integer(&acks)
@@ -58,7 +55,6 @@ public struct ProduceResponse: KafkaMessage {
 
         /// An answer for partition 0.
         public init() {}
-        /// Its fields in wire order.
         public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
             try coder.integer(&index)
             try coder.error(&error)
@@ -69,9 +65,7 @@ public struct ProduceResponse: KafkaMessage {
         }
     }
 
-    /// An empty answer.
     public init() {}
-    /// Its fields in wire order.
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
         try coder.array(&topics, version: version)
         if version >= 1 { try coder.integer(&throttleMillis) }

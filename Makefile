@@ -100,7 +100,7 @@ conformance:  ## other people's Kafka clients against the broker
 bench-broker: build  ## the embedded broker beside Apache Kafka: ARGS="--rounds 3"
 	@Tests/Benchmarks/broker/run $(ARGS)
 
-fuzz:  ## the broker's decoder under libFuzzer: ARGS="-max_total_time=300"
+fuzz:  ## each decoder under libFuzzer: ARGS="event-json -max_total_time=300"
 	@Tests/Fuzz/run $(ARGS)
 
 run-%: build

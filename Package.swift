@@ -116,7 +116,7 @@ let package = Package(
         library(
             "FeatureStoreCommands", in: "services/feature-store",
             depending: [
-                "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
+                "PipelineRuntime", "ServiceRuntime", "Observability", "FeatureStore",
                 "FeatureEngine", "KafkaClient", "RedisOnlineStore", "PostgresOfflineStore", "PostgresClient", "JSON",
                 "Text",
             ]),
@@ -252,6 +252,19 @@ if Context.environment["NEEDLETAIL_BENCHMARKS"] != nil {
                 "FeatureEngine", "Compression", "JSON", "FraudModel", "GradientBoosting",
             ], path: "Tests/Benchmarks/NeedletailBench", swiftSettings: common))
     package.products.append(.executable(name: "needletail-bench", targets: ["needletail-bench"]))
+}
+
+// Each decoder under libFuzzer, built by Tests/Fuzz/run with the sanitizers that make it one, and linked there: libFuzzer has
+// a main of its own.
+if Context.environment["NEEDLETAIL_FUZZ"] != nil {
+    package.targets.append(
+        .target(
+            name: "NeedletailFuzz",
+            dependencies: [
+                "KafkaProtocol", "Compression", "FeatureEngine", "FeatureStore", "FraudModel", "HTTPServer", "JSON",
+                "RedisClient", "TransactionData", "YAML",
+            ], path: "Tests/Fuzz/NeedletailFuzz"))
+    package.products.append(.library(name: "NeedletailFuzz", type: .static, targets: ["NeedletailFuzz"]))
 }
 
 // NEEDLETAIL_TARGETS="FeatureEngineTests" builds only those targets and what they need: quick turns on a small machine.

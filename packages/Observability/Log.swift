@@ -127,6 +127,9 @@ public struct Log: Sendable {
         return text
     }
 
+    /// Whether its lines are JSON objects.
+    public var isJSON: Bool { if case .json = format { true } else { false } }
+
     /// A log that writes nothing, for tests.
     public static var silent: Log { Log(level: .error, write: { _ in }) }
 

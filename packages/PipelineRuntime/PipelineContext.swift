@@ -29,11 +29,11 @@ public struct PipelineContext: Sendable {
         }
         var others: [(server: String, address: String, from: String)] = []
         func address(_ server: String, _ setting: Setting<String>, _ file: String?) -> String {
-            let initial = setting.defaultText ?? ""
+            guard settings.declares(setting) else { return file ?? setting.defaultText ?? "" }
             let isGiven = settings.isGiven(setting)
-            let address = isGiven ? settings[setting] : file ?? initial
-            // Only of a server that this command talks to.
-            if settings.declares(setting), address != initial {
+            // Without a setting its value is the default, which follows the port that `make up` was given.
+            let address = isGiven ? settings[setting] : file ?? settings[setting]
+            if isGiven ? address != setting.defaultText : address != settings[setting] {
                 let origin = isGiven ? setting.environmentName ?? setting.name : "feature_store.yaml"
                 others.append((server, Self.withoutPassword(address), origin))
             }

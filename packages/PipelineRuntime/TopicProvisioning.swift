@@ -1,4 +1,4 @@
-public import FeatureStore
+import FeatureStore
 public import KafkaClient
 public import ServiceRuntime
 

@@ -60,7 +60,7 @@ import Glibc
 
     /// Carries out one or more statements without parameters; the result is the last one's.
     @discardableResult public func execute(_ sql: String) throws(PostgresError) -> PostgresResult {
-        try check(run(sql))
+        try unsafe check(run(sql))
     }
 
     /// Carries out one statement with parameters `$1`, `$2`, ….
@@ -73,11 +73,11 @@ import Glibc
             throw .server(sqlState: "22021", message: "a parameter contains a NUL character")
         }
         let values = CStrings(texts)
-        let isSent = unsafe withExtendedLifetime(values) {
+        let isSent = withExtendedLifetime(values) {
             unsafe PQsendQueryParams(connection, sql, Int32(texts.count), nil, values.pointers, nil, nil, 0) == 1
         }
         guard isSent else { throw lost() }
-        return try check(unsafe lastResult(connection))
+        return try unsafe check(lastResult(connection))
     }
 
     /// Runs the body between BEGIN and COMMIT; rolls back when it throws.
@@ -118,7 +118,7 @@ import Glibc
         }
         unsafe PQclear(start)
         let connection = try unsafe open()
-        let isSent = try rows.withFinishedBytes { (bytes) throws(PostgresError) in
+        let isSent = try unsafe rows.withFinishedBytes { (bytes) throws(PostgresError) in
             try unsafe send(bytes, connection)
         }
         // A refused row breaks the stream off; the reason is in the result, so that is read in either case.

@@ -97,7 +97,9 @@ public final class PostgresCopyRow {
         }
         if skippingHeader {
             cursor = 15  // 11 bytes of signature and 4 of flags
-            cursor += try number(4)
+            let more = try number(4)
+            guard more >= 0 else { throw malformed }
+            cursor += more
         }
         let columns = try number(2)
         guard columns >= 0 else { return false }

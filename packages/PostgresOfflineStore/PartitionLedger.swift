@@ -223,11 +223,6 @@ public struct PartitionLedger: Sendable {
         }
     }
 
-    /// Rows and dead letters that were deleted by age.
-    public func removed(on connection: PostgresConnection) throws -> Int64 {
-        try connection.execute("SELECT removed FROM partition_state WHERE \(place)").integer(0, 0) ?? 0
-    }
-
     /// How many dead letters are stored.
     public func deadLetterCount(on connection: PostgresConnection) throws -> Int64 {
         let result = try connection.query(

@@ -40,8 +40,9 @@ public enum PrunedTable: String, CaseIterable, Sendable {
 extension PostgresOfflineStore {
     /// Deletes at most `limit` rows that are older than a moment, ms; returns how many it were. One short transaction.
     public func prune(_ table: PrunedTable, olderThanMillis moment: Int64, limit: Int) throws(PostgresError) -> Int {
-        let result = try connection.query(
-            table.sql, [.integer(PostgresTime.clamped(moment)), .integer(Int64(limit))])
+        // From 1970 to 9999: further out `to_timestamp`, which takes a double, rounds past what it can give.
+        let moment = min(max(moment, 0), 253_402_300_799_000)
+        let result = try connection.query(table.sql, [.integer(moment), .integer(Int64(limit))])
         return Int(result.integer(0, 0) ?? 0)
     }
 }

@@ -92,7 +92,7 @@ import Glibc
         Glibc.timeval(tv_sec: millis / 1_000, tv_usec: millis % 1_000 * 1_000)
     }
 
-    private static func copy(_ reply: UnsafeMutablePointer<redisReply>) -> RedisReply {
+    static func copy(_ reply: UnsafeMutablePointer<redisReply>) -> RedisReply {
         let text: () -> String = {
             unsafe String(
                 decoding: UnsafeRawBufferPointer(start: reply.pointee.str, count: reply.pointee.len), as: UTF8.self)

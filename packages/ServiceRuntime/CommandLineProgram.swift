@@ -89,7 +89,8 @@ public struct CommandLineProgram: Sendable {
         let near = named.filter {
             $0.isReadOnly || Suggestion.distance(word, $0.word) <= 1 || (word.count >= 3 && $0.word.hasPrefix(word))
         }.map(\.word)
-        return Suggestion.nearest(to: word, among: near).map { " Did you mean `\(name) \(prefix)\($0)`?" } ?? ""
+        let meant = Suggestion.nearest(to: word, among: near) ?? near.first { word.count >= 3 && $0.hasPrefix(word) }
+        return meant.map { " Did you mean `\(name) \(prefix)\($0)`?" } ?? ""
     }
 
     private func longestMatch(_ words: [String]) -> (any Command.Type)? {

@@ -76,8 +76,10 @@ public struct Settings: Sendable {
             let parts = word.dropFirst(2).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             let name = String(parts[0])
             guard let setting = byName[name] else {
-                let guess =
-                    Suggestion.nearest(to: name, among: byName.keys.sorted()).map { " Did you mean --\($0)?" } ?? ""
+                let known = byName.keys.sorted()
+                let meant =
+                    Suggestion.nearest(to: name, among: known) ?? known.first { name.count >= 3 && $0.hasPrefix(name) }
+                let guess = meant.map { " Did you mean --\($0)?" } ?? ""
                 throw CommandError(.usage, "--\(name) is not an option of this command.\(guess) See --help.")
             }
             if parts.count == 2 {

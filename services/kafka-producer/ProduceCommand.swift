@@ -140,9 +140,9 @@ public struct ProduceCommand: Command {
         if summary.read > 0, summary.malformed == summary.read {
             throw CommandError(.dataError, "no row of \(options.input) is an event; the log names what is wrong.")
         }
-        // A loop ends by no other way.
-        guard !options.loops else { return }
         if summary.isStopped {
+            // A loop without a limit ends by no other way.
+            guard !options.loops else { return }
             let place = options.stateFile.map { "start it again with --state \($0) for the rest" }
             throw CommandError(
                 .temporaryFailure,

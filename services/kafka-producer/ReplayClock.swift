@@ -1,5 +1,5 @@
 import Glibc
-package import Observability
+import Observability
 
 /// Where a replay takes the time from and how it waits: the machine's clocks, or a test's.
 package struct ReplayClock {

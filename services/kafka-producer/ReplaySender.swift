@@ -1,5 +1,5 @@
 internal import FeatureEngine
-package import KafkaClient
+import KafkaClient
 
 /// Hands events and labels to the Kafka client and follows what becomes of them: acknowledged, refused for themselves, or failed.
 struct ReplaySender {

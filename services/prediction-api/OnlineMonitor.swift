@@ -11,15 +11,18 @@ final class OnlineMonitor {
     private let hash8: String
     private let log: Log
     private let age: Gauge
-    private let eviction: Complaints
+    /// Nil where a Redis that evicts is allowed.
+    private let eviction: Complaints?
     private var connection: RedisConnection?
     private var rounds = 0
 
-    init(_ address: RedisAddress, hash8: String, metrics: MetricsRegistry, log: Log) {
+    init(_ address: RedisAddress, hash8: String, allowsEviction: Bool, metrics: MetricsRegistry, log: Log) {
         self.address = address
         self.hash8 = hash8
         self.log = log
-        eviction = Complaints("Redis may lose online state by itself, which makes answers degraded", log)
+        eviction =
+            allowsEviction
+            ? nil : Complaints("Redis may lose online state by itself, which makes answers degraded", log)
         age = metrics.gauge(
             "needletail_serve_feature_age_seconds",
             help:
@@ -34,11 +37,11 @@ final class OnlineMonitor {
             let connection = try connection ?? RedisConnection(address)
             self.connection = connection
             age.set(try oldest(partitions, connection).map { Self.seconds(since: $0, nowMillis) } ?? .nan)
-            if rounds % 10 == 0, let warning = try RedisOnlineStore(connection).evictionWarning() {
+            if let eviction, rounds % 10 == 0, let warning = try RedisOnlineStore(connection).evictionWarning() {
                 eviction.add(warning)
             }
             rounds += 1
-            eviction.sayIfDue(nowMillis: nowMicros / 1_000)
+            eviction?.sayIfDue(nowMillis: nowMicros / 1_000)
         } catch {
             // The loops say that Redis is away; here it is only not known how old its state is.
             connection?.close()

@@ -226,7 +226,10 @@ final class PredictionService: Service {
     }
 
     private func watchOnlineStore() {
-        let monitor = OnlineMonitor(configuration.redis, hash8: repository.hash8, metrics: metrics, log: log)
+        let monitor = OnlineMonitor(
+            configuration.redis, hash8: repository.hash8, allowsEviction: configuration.allowsEviction,
+            metrics: metrics,
+            log: log)
         while !isStopping.load(ordering: .relaxed) {
             monitor.look(
                 state.withLock { $0.partitions }, nowMillis: EventLoop.wallClockMillis(),

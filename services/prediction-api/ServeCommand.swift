@@ -3,7 +3,6 @@ import FeatureStore
 import Foundation
 import PipelineRuntime
 import RedisClient
-import RedisOnlineStore
 
 /// `serve`: the prediction API.
 public struct ServeCommand: Command {

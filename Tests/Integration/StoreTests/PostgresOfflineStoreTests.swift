@@ -65,7 +65,10 @@ import Testing
         ids = []
         try store.scanEvents(Self.source, order: .eventTime) { row, _ in ids.append(row.eventID) }
         #expect(ids == ["b", "c", "a"])
-        #expect(try store.stored(["a", "d", "c"], table: Self.source.name, column: "id") == [ByteString("a"), ByteString("c")])
+        #expect(
+            try store.stored(["a", "d", "c"], table: Self.source.name, column: "id") == [
+                ByteString("a"), ByteString("c"),
+            ])
     }
 
     @Test func `making tables again changes nothing, a new feature adds a column, another type is refused`() throws {

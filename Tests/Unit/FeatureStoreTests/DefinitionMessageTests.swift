@@ -75,7 +75,7 @@ import Testing
         do {
             _ = try Expression(parsing: expression)
             Issue.record("taken")
-        } catch let error as ExpressionError {
+        } catch {
             #expect(error.message == message)
             #expect(error.fix == fix)
         }

@@ -41,7 +41,7 @@ struct SourceTree: Sendable {
 
     /// What a file imports.
     static func imports(_ file: File) -> [Substring] {
-        file.lines.compactMap {
+        file.lines.lazy.filter { $0.contains("import ") }.compactMap {
             $0.firstMatch(of: /^(?:@testable )?(?:public |package |internal |private |fileprivate )?import (\w+)$/)?.1
         }
     }

@@ -17,8 +17,7 @@ import Testing
 
     @Test func `a file has at most 400 lines`() {
         let exceptions: Set = [
-            // one instruction set, its parser's output and its interpreter
-            "packages/FeatureEngine/ExpressionProgram.swift",
+            "Tests/Unit/FraudModelTests/ModelTrainerTests.swift",
             "Tests/Unit/PredictionAPITests/PredictionAppTests.swift",
             "Tests/Unit/KafkaProducerServiceTests/ReplayProducerTests.swift",
             "Tests/Integration/ServingTests/PredictionServiceTests.swift",
@@ -30,16 +29,14 @@ import Testing
 
     @Test func `a function has at most 70 lines`() {
         let exceptions: Set = [
-            "services/prediction-api/APIDescription.swift openAPI",  // a literal
             // the steps of a recovery, in the order they must have
             "packages/KafkaBroker/Log/LogRecovery.swift open",
             "packages/TransactionData/CSVScanner.swift scan",  // one pass over the bytes, its state in registers
-            "packages/FeatureStore/StreamViewDefinition.swift init?",  // one check of a view after the other
             "Tests/Integration/PipelineTests/ServedParityTests.swift `500 requests amid the stream and 500 after it see F at their position, bit for bit`",
         ]
         let head = /^( *)(?:@\w+(?:\([^)]*\))? |[a-z]+(?:\(set\))? )*(?:func (`[^`]+`|\w+)|(init[?]?)[(<]).*[^}]$/
         for file in tree.files {
-            for (index, line) in file.lines.enumerated() {
+            for (index, line) in file.lines.enumerated() where line.contains("func ") || line.contains("init") {
                 guard let match = line.wholeMatch(of: head) else { continue }
                 let name = String(match.2 ?? match.3 ?? "")
                 guard let end = file.lines[index...].firstIndex(of: match.1 + "}") else { continue }
@@ -86,7 +83,7 @@ import Testing
             // what libxgboost answered was recorded for this sequence
             "Tests/Unit/FraudModelTests/ModelFixtures.swift",
         ]
-        let homes = tree.files.filter { file in
+        let homes = tree.files.filter { !$0.path.contains("TidyTests") }.filter { file in
             file.lines.contains { $0.contains("struct SeededRandom") }
         }.map(\.path)
         #expect(Set(homes).subtracting(exceptions) == ["Tests/Support/TestSupport/NaiveFeatures.swift"])
@@ -96,11 +93,11 @@ import Testing
     /// a protocol asks for them; the count says how many there are, so that no new one comes unseen.
     @Test func `no public name without a user`() {
         let known = [
-            "packages/Compression": 1, "packages/EventLoop": 1, "packages/FeatureEngine": 7, "packages/FraudModel": 13,
-            "packages/GradientBoosting": 1, "packages/HTTPServer": 6, "packages/JSON": 2, "packages/KafkaBroker": 3,
-            "packages/KafkaClient": 8, "packages/KafkaProtocol": 44, "packages/Observability": 8,
-            "packages/PostgresClient": 2, "packages/PostgresOfflineStore": 1, "packages/RedisClient": 1,
-            "packages/ServiceRuntime": 11, "packages/TerminalUI": 3, "packages/YAML": 1,
+            "packages/Compression": 1, "packages/EventLoop": 1, "packages/FeatureEngine": 8, "packages/FraudModel": 6,
+            "packages/HTTPServer": 5, "packages/JSON": 2, "packages/KafkaBroker": 3, "packages/KafkaClient": 7,
+            "packages/KafkaProtocol": 42, "packages/Observability": 8, "packages/PostgresClient": 1,
+            "packages/PostgresOfflineStore": 2, "packages/RedisClient": 1, "packages/ServiceRuntime": 9,
+            "packages/TerminalUI": 3, "packages/YAML": 1,
         ]
         var words: [String: Set<Substring>] = [:]
         func home(_ path: String) -> String {
@@ -116,7 +113,7 @@ import Testing
         var unused: [String: [String]] = [:]
         for file in tree.files where file.path.hasPrefix("packages/") {
             let own = home(file.path)
-            for name in file.lines.compactMap({ $0.wholeMatch(of: declaration)?.1 })
+            for name in file.lines.filter({ $0.contains("public ") }).compactMap({ $0.wholeMatch(of: declaration)?.1 })
             where !words.contains(where: { $0.key != own && $0.value.contains(name) }) {
                 unused[own, default: []].append(String(name))
             }

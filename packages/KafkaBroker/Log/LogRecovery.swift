@@ -167,11 +167,6 @@ enum LogRecovery {
         names.filter { $0.hasSuffix(suffix) }.compactMap { Int64($0.dropLast(suffix.count)) }.sorted()
     }
 
-    /// The numbers in the names of files with `suffix`, in order.
-    private static func bases(of names: [String], _ suffix: String) -> [Int64] {
-        names.filter { $0.hasSuffix(suffix) }.compactMap { Int64($0.dropLast(suffix.count)) }.sorted()
-    }
-
     private static func path(_ folder: String, _ base: Int64) -> String {
         folder + "/" + LogSegment.name(base) + ".log"
     }

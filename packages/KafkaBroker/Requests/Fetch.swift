@@ -23,10 +23,7 @@ extension BrokerCore {
                     continue
                 }
                 logs.append(log)
-                let more = min(
-                    log.bytesAvailable(from: partition.fetchOffset), Int(max(partition.maxBytes, 1)),
-                    Self.maxPartitionBytes)
-                available += more  // At most 200,000 times 8 MiB.
+                available += readable(partition, log)  // At most 200,000 times 8 MiB.
                 hasUnflushed = hasUnflushed || log.hasUnflushed
             }
         }
@@ -38,6 +35,22 @@ extension BrokerCore {
             return answerFetch(request, context)
         }
         if hasUnflushed { commit.request() }
+    }
+
+    /// Bytes that a parked fetch would find now.
+    func readable(_ request: FetchRequest) -> Int {
+        var bytes = 0
+        for topic in request.topics {
+            for partition in topic.partitions {
+                if let log = catalog.topics[topic.name]?.log(partition.index) { bytes += readable(partition, log) }
+            }
+        }
+        return bytes
+    }
+
+    private func readable(_ partition: FetchRequest.Partition, _ log: PartitionLog) -> Int {
+        min(
+            log.bytesAvailable(from: partition.fetchOffset), Int(max(partition.maxBytes, 1)), Self.maxPartitionBytes)
     }
 
     private func refusal(_ partition: FetchRequest.Partition, _ log: PartitionLog) -> ErrorCode? {

@@ -63,7 +63,13 @@ final class FetchWaiters {
         for waiter in waiters.values {
             let (sum, isOverflow) = waiter.available.addingReportingOverflow(bytes)
             waiter.available = isOverflow ? .max : sum
-            if waiter.waitsForCommitOnly || waiter.available >= Int(waiter.request.minBytes) { release(waiter, core) }
+            if waiter.waitsForCommitOnly {
+                release(waiter, core)
+            } else if waiter.available >= Int(waiter.request.minBytes) {
+                // What became readable may lie before the place that this one reads from.
+                waiter.available = core.readable(waiter.request)
+                if waiter.available >= Int(waiter.request.minBytes) { release(waiter, core) }
+            }
         }
     }
 

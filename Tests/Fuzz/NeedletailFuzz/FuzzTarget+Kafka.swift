@@ -1,18 +1,48 @@
-// Compiled together with the protocol's own sources as one module: see run.
+import KafkaProtocol
 
-/// Reads whatever libFuzzer makes up as a stream of frames, each as the request its header names.
-@_cdecl("LLVMFuzzerTestOneInput")
-public func fuzzOneInput(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
-    let bytes = [UInt8](UnsafeBufferPointer(start: start, count: count))
-    read(bytes[...])
-    var decoder = FrameDecoder()
-    var input = bytes[...]
-    while let frame = try? decoder.next(&input) { read(frame[...]) }
-    if case .success = RecordBatch.validate(bytes[...], maxBytes: 1 << 20) {
+extension FuzzTarget {
+    static let kafkaRequest = FuzzTarget(
+        name: "kafka-request",
+        seeds: {
+            ApiKey.allCases.map { key in
+                var writer = ByteWriter()
+                let header = RequestHeader(
+                    key: key, version: key.served.upperBound, correlationID: 1, clientID: "fuzz")
+                try? header.encode(to: &writer)
+                return writer.output + [UInt8](repeating: 0, count: 40)
+            }
+        }
+    ) { bytes in
+        // As one request, and as a stream of frames.
+        read(bytes[...])
+        var decoder = FrameDecoder()
+        var input = bytes[...]
+        while let frame = try? decoder.next(&input) { read(frame[...]) }
+    }
+
+    static let recordBatch = FuzzTarget(
+        name: "record-batch",
+        seeds: { [RecordBatch.encode((0..<3).map { (timestamp: Int64($0), key: [1], value: [2, 3]) })] }
+    ) { bytes in
+        walk(bytes)
+        // A checksum that fits: what lies behind it must be looked at as well.
+        if bytes.count >= RecordBatch.headSize {
+            let sound = RecordBatch.bytes(bytes[...], withMaxTimestamp: 7)
+            walk(sound)
+        }
+    }
+
+    private static func walk(_ bytes: [UInt8]) {
+        _ = RecordBatch.validate(bytes[...], maxBytes: 1 << 20)
+        guard let batch = RecordBatch(head: bytes[...]) else { return }
+        var count: Int32 = 0
+        let isSound = batch.walkRecords(of: bytes[...]) { _, _ in
+            count += 1
+            return true
+        }
+        precondition(!isSound || count == max(0, batch.recordCount))
         _ = try? RecordBatch.records(of: bytes[...])
     }
-    _ = try? RecordBatch.records(of: bytes[...])
-    return 0
 }
 
 /// Reads one request, and what it holds.

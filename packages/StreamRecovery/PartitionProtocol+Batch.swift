@@ -118,9 +118,10 @@ extension PartitionProtocol {
             Retreat(failure: failure, failures: failures, pauseMillis: pause(after: failure), closes: closes))
     }
 
-    /// A fenced owner does not take the partition back at once: whoever has it now would only be fenced in turn.
+    /// A fenced owner does not take the partition back at once: whoever has it now would only be fenced in turn. The first pause is
+    /// two looks at the group long: one of the two owners knows by then that the partition is not its own.
     func pause(after failure: StepFailure) -> Int64 {
         failure == .fenced
-            ? min(30_000, 1_000 << Int64(min(failures, 6))) : min(2_000, 25 << Int64(min(failures, 7)))
+            ? min(30_000, 500 << Int64(min(failures - 1, 6))) : min(2_000, 25 << Int64(min(failures, 7)))
     }
 }

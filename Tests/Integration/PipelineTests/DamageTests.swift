@@ -205,6 +205,7 @@ struct DamageTests {
             return Date().timeIntervalSince(start)
         }
         _ = try wait(400)
+        usleep(1_500_000)  // All have found each other, and every partition has its owner.
         running[0].killNow()
         running[0] = try harness.startTransform()
         try harness.send(rows[400..<800].map(harness.record))

@@ -172,7 +172,7 @@ import Testing
             Issue.record("retreat")
             return
         }
-        #expect(fenced.pauseMillis >= 1_000 && fenced.closes.isEmpty)
+        #expect(fenced.pauseMillis >= 500 && fenced.closes.isEmpty)
         machine = Self.ready(isOnline: false)
         guard case .retreat(let lost) = machine.next(.failed(.lost(.redis))) else {
             Issue.record("retreat")

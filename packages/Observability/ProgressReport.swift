@@ -24,7 +24,7 @@ public final class ProgressReport: Sendable {
         _ title: String, total: Int? = nil, console: Console = .standardError, log: Log? = nil,
         lineEverySeconds: Int = 5
     ) {
-        if let log, case .json = log.format, !console.isTerminal { self.log = log } else { self.log = nil }
+        self.log = log?.isJSON == true && !console.isTerminal ? log : nil
         self.title = TerminalText.visible(title)
         self.console = console
         let now = WallClock.monotonicNanos()

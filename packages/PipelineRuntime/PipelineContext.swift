@@ -55,29 +55,25 @@ public struct PipelineContext: Sendable {
 
     /// The source of a name, or the only one there is. Throws the sentence that says what to choose from.
     public func source(named name: String?, flag: String = "--source") throws(CommandError) -> SourceSchema {
-        let names = repository.sources.map(\.name).joined(separator: ", ")
-        if let name {
-            guard let source = repository.source(named: name) else {
-                throw CommandError(.configuration, "there is no source \(name); the definitions have \(names).")
-            }
-            return source
-        }
-        guard repository.sources.count == 1, let only = repository.sources.first else {
-            throw CommandError(.usage, "\(flag) says which of \(names) is meant.")
-        }
-        return only
+        try Self.choose(name, "source", among: repository.sources, by: \.name, flag)
     }
 
     /// The service of a name, or the only one there is. Throws the sentence that says what to choose from.
     public func service(named name: String?, flag: String = "--service") throws(CommandError) -> FeatureService {
-        let names = repository.services.map(\.name).joined(separator: ", ")
+        try Self.choose(name, "service", among: repository.services, by: \.name, flag)
+    }
+
+    private static func choose<Item>(
+        _ name: String?, _ kind: String, among items: [Item], by itemName: (Item) -> String, _ flag: String
+    ) throws(CommandError) -> Item {
+        let names = items.map(itemName).joined(separator: ", ")
         if let name {
-            guard let service = repository.service(named: name) else {
-                throw CommandError(.configuration, "there is no service \(name); the definitions have \(names).")
+            guard let item = items.first(where: { itemName($0) == name }) else {
+                throw CommandError(.configuration, "there is no \(kind) \(name); the definitions have \(names).")
             }
-            return service
+            return item
         }
-        guard repository.services.count == 1, let only = repository.services.first else {
+        guard items.count == 1, let only = items.first else {
             throw CommandError(.usage, "\(flag) says which of \(names) is meant.")
         }
         return only

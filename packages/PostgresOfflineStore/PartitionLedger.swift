@@ -160,14 +160,17 @@ public struct PartitionLedger: Sendable {
         guard result.affected == 1 else { throw Fenced(topic: topic, partition: partition) }
     }
 
-    /// The Kafka offset after the last that is stored, whoever owns the partition.
-    public static func nextOffsets(on connection: PostgresConnection) throws -> [LogPosition] {
+    /// The Kafka offset after the last that is stored, and the base that makes a position of it, whoever owns the partition.
+    public static func nextOffsets(
+        on connection: PostgresConnection
+    ) throws -> [(stored: LogPosition, base: Int64)] {
         let result = try connection.execute(
-            "SELECT topic, partition, next_offset - base FROM partition_state ORDER BY 1, 2")
+            "SELECT topic, partition, next_offset - base, base FROM partition_state ORDER BY 1, 2")
         return (0..<result.count).map { row in
-            LogPosition(
+            let stored = LogPosition(
                 topic: result.text(row, 0) ?? "", partition: Int32(truncatingIfNeeded: result.integer(row, 1) ?? 0),
                 offset: result.integer(row, 2) ?? 0)
+            return (stored, result.integer(row, 3) ?? 0)
         }
     }
 

@@ -181,7 +181,10 @@ public struct TransformCommand: Command {
     ) async throws -> Int? {
         // A partition that did not come to us in this time is with another process of the group.
         let others = WallClock.monotonicNanos() + 10_000_000_000
-        let total = Int(ends.values.reduce(0, +))
+        let total = ends.values.reduce(0) { sum, end in
+            let (next, isOverflow) = sum.addingReportingOverflow(Int(end))
+            return isOverflow ? .max : next
+        }
         var records = 0
         let progress = runtime.progress("transforming", total: total)
         defer { progress.finish() }
@@ -210,7 +213,8 @@ public struct TransformCommand: Command {
         var records = 0
         let events = Set(plan.repository.sources.map(\.topic))
         let redis = try RedisOnlineStore(url: plan.redisURL)
-        for position in try PartitionLedger.nextOffsets(on: PostgresOfflineStore(url: plan.databaseURL).connection) {
+        let connection = try PostgresOfflineStore(url: plan.databaseURL).connection
+        for (position, base) in try PartitionLedger.nextOffsets(on: connection) {
             let partition = KafkaPartition(position.topic, position.partition)
             guard let end = left[partition] else { continue }
             records += Int(min(position.offset, end))
@@ -219,7 +223,7 @@ public struct TransformCommand: Command {
                 let key = OnlineKeys.watermark(
                     hash8: plan.repository.hash8, topic: position.topic, partition: Int(position.partition))
                 let (watermark, _) = try redis.read(watermarkKey: key, blobKeys: [])
-                guard let watermark, watermark.nextOffset >= end else { continue }
+                guard let watermark, watermark.nextOffset - base >= end else { continue }  // both at least 0
             }
             left.removeValue(forKey: partition)
         }

@@ -83,7 +83,7 @@ package struct ScheduleService: Service {
     /// In a JSON log what jobs print becomes lines of that log, so that its file holds nothing but JSON; a job's own log lines
     /// pass as they are. In a log for people, and on a terminal, jobs print for themselves.
     private static func lineWriter(_ job: String, _ log: Log) -> (@Sendable (String) -> Void)? {
-        guard case .json = log.format else { return nil }
+        guard log.isJSON else { return nil }
         return { line in
             if line.hasPrefix("{\"ts\":"), line.hasSuffix("}") {
                 log.pass(line)

@@ -7,7 +7,7 @@ import Testing
 /// Contributions of trees made at random: against the definition, and against libxgboost.
 @Suite struct ContributionTests {
     /// A tree of random shape: features repeat on a path, some covers are zero, all of a split's cover may go one way.
-    private func tree(depth: Int, features: Int, _ random: inout SeededRandom) -> DecisionTree {
+    private func tree(depth: Int, features: Int, _ random: inout SplitMix64) -> DecisionTree {
         var tree = DecisionTree(left: [], right: [], feature: [], condition: [], defaultLeft: [], cover: [])
         func node(_ depth: Int, _ cover: Float) -> Int32 {
             let index = tree.left.count
@@ -47,7 +47,7 @@ import Testing
 
     @Test(arguments: [UInt64(1), 2, 3, 4])
     func `contributions equal Shapley's formula over all coalitions of random trees`(seed: UInt64) throws {
-        var random = SeededRandom(seed)
+        var random = SplitMix64(seed)
         var worst = 0.0
         for _ in 0..<25 {
             let features = Int.random(in: 1...9, using: &random)
@@ -84,7 +84,7 @@ import Testing
     /// Random data and parameters of every kind. NEEDLETAIL_MODELS trains so many models; 40 take a second.
     @Test func `contributions of random models are those of libxgboost`() throws {
         let models = Int(ProcessInfo.processInfo.environment["NEEDLETAIL_MODELS"] ?? "") ?? 40
-        var random = SeededRandom(41)
+        var random = SplitMix64(41)
         var (worst, worstSeed) = (0.0, 0)
         for seed in 0..<models {
             let columns = Int.random(in: 1...12, using: &random)

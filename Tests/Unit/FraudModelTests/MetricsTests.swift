@@ -1,5 +1,6 @@
 import FraudModel
 import Testing
+import TestSupport
 
 @Suite struct MetricsTests {
     @Test func `average precision does not depend on the order of ties`() {
@@ -64,7 +65,7 @@ import Testing
 
     @Test(arguments: [UInt64(1), 2, 3])
     func `ranking agrees with counting pairs`(seed: UInt64) {
-        var random = SeededRandom(seed)
+        var random = SplitMix64(seed)
         let scores = (0..<300).map { _ in Float((random.normal() * 4).rounded() / 4) }
         let labels = (0..<300).map { _ in Float(random.uniform() < 0.3 ? 1 : 0) }
         let curve = RankingCurve(scores: scores, labels: labels)

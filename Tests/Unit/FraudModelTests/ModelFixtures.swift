@@ -16,7 +16,7 @@ enum ModelFixtures {
 
     /// Rows with missing values, ties and large numbers; labels that depend on them.
     static func data(rows: Int, columns: Int, seed: UInt64) -> (values: [Float], labels: [Float]) {
-        var random = SeededRandom(seed)
+        var random = SplitMix64(seed)
         var (values, labels) = ([Float](), [Float]())
         for _ in 0..<rows {
             var sum = 0.0
@@ -49,23 +49,4 @@ enum ModelFixtures {
         try booster.setFeatureNames((0..<columns).map { "feature \($0)" })
         return booster
     }
-}
-
-/// SplitMix64: a fixed sequence for a seed.
-struct SeededRandom: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(_ seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
-    }
-
-    mutating func uniform() -> Double { Double(next() >> 11) / 9_007_199_254_740_992 }
-
-    mutating func normal() -> Double { (-2 * log(1 - uniform())).squareRoot() * cos(2 * Double.pi * uniform()) }
 }

@@ -10,7 +10,7 @@ import Testing
 private func rows(
     _ count: Int, seed: UInt64, fraudRate: Double = 0.1, reversed: Bool = false, shift: Double = 0
 ) -> TrainingSet {
-    var random = SeededRandom(seed)
+    var random = SplitMix64(seed)
     var set = TrainingSet(
         serviceName: "service", definitionHash: "0123456789abcdef", featureNames: ["v__amount", "v__shop", "v__noise"],
         kinds: [.number, .category, .number])
@@ -73,7 +73,7 @@ private func quick(threads: Int = 1) -> TrainingParameters {
         #expect(try reference.featureNames() == set.featureNames)
         #expect(try reference.roundCount() == best.0)
         var scorer = trained.model.makeScorer()
-        var random = SeededRandom(3)
+        var random = SplitMix64(3)
         for _ in 0..<200 {
             var vector = FeatureVector(count: 3)
             let shop = ["apple", "book", "zoo", "übung", "unseen", nil].randomElement(using: &random) ?? nil
@@ -261,7 +261,7 @@ private func quick(threads: Int = 1) -> TrainingParameters {
     @Test func `a category never seen and a value gone missing are drift and are named`() throws {
         let trained = try ModelTrainer.train(rows(6_000, seed: 16), quick())
         var recent = rows(0, seed: 17)
-        var random = SeededRandom(18)
+        var random = SplitMix64(18)
         for row in 0..<1_000 {
             var vector = FeatureVector(count: 3)
             vector.numbers[0] = random.normal()
@@ -282,7 +282,7 @@ private func quick(threads: Int = 1) -> TrainingParameters {
     private func constant(_ value: Double, rows count: Int = 1_000) -> TrainingSet {
         var set = TrainingSet(
             serviceName: "service", definitionHash: "0", featureNames: ["v__a", "v__b"], kinds: [.number, .number])
-        var random = SeededRandom(23)
+        var random = SplitMix64(23)
         var vector = FeatureVector(count: 2)
         for row in 0..<count {
             vector.numbers = [value, random.normal()]
@@ -388,7 +388,7 @@ private func quick(threads: Int = 1) -> TrainingParameters {
         let trained = try ModelTrainer.train(set([Self.composed, "bar"]), quick())
         let sound = trained.card.json.bytes()
         let recent = set(["bar", "new"])
-        var random = SeededRandom(24)
+        var random = SplitMix64(24)
         var refused = 0
         for place in sound.indices {
             var damaged = sound

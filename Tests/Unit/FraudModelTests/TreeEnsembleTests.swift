@@ -2,6 +2,7 @@ import Foundation
 import FraudModel
 import GradientBoosting
 import Testing
+import TestSupport
 
 @Suite struct TreeEnsembleTests {
     private func margin(_ ensemble: Predictor, _ values: [Double]) -> Float {
@@ -108,7 +109,7 @@ import Testing
 
     @Test func `contributions of deep trees add up`() throws {
         let columns = 10
-        var random = SeededRandom(11)
+        var random = SplitMix64(11)
         let values = (0..<1_000 * columns).map { _ in Float(random.normal()) }
         let labels = (0..<1_000).map { Float(values[$0 * columns] * values[$0 * columns + 1] > 0 ? 1 : 0) }
         let booster = try ModelFixtures.train(
@@ -238,7 +239,7 @@ import Testing
         for length in stride(from: 3, to: binary.count, by: 97) {
             #expect(throws: ModelError.self) { try BoosterModel(Array(binary[..<length]), file: "model.ubj") }
         }
-        var random = SeededRandom(22)
+        var random = SplitMix64(22)
         for _ in 0..<300 {
             var damaged = binary
             damaged[Int.random(in: 2..<damaged.count, using: &random)] = UInt8.random(in: 0...255, using: &random)

@@ -3,6 +3,7 @@ import JSON
 import Observability
 import RedisClient
 import Testing
+import TestSupport
 
 @testable import PredictionAPI
 
@@ -195,7 +196,7 @@ import Testing
 
     @Test func `random bytes never cause a server error`() throws {
         let fixture = try Fixture()
-        var generator = SystemIndependentRandom(seed: 7)
+        var generator = SplitMix64(7)
         let good = Array(Fixture.payment.utf8)
         for _ in 0..<5_000 {
             var bytes = good
@@ -212,20 +213,5 @@ import Testing
             #expect(answer.json != "not JSON", "seed 7: \(bytes)")
         }
         for (_, record) in fixture.records.records { #expect(record != "not JSON") }
-    }
-}
-
-/// SplitMix64: the same numbers everywhere.
-struct SystemIndependentRandom: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

@@ -1,5 +1,6 @@
 import TerminalUI
 import Testing
+import TestSupport
 
 @Suite struct DisplayWidthTests {
     @Test(arguments: [
@@ -95,7 +96,7 @@ import Testing
 
     @Test(arguments: [UInt64(1), 2, 3, 4])
     func `changes applied to the frame before give the next frame`(seed: UInt64) {
-        var random = SplitMix(seed)
+        var random = SplitMix64(seed)
         var terminal = FakeTerminal(width: 24, height: 6)
         var previous: Screen?
         for _ in 0..<60 {
@@ -181,17 +182,5 @@ private struct FakeTerminal {
             }
             rest = rest[rest.index(after: end)...]
         }
-    }
-}
-
-private struct SplitMix {
-    var state: UInt64
-    init(_ seed: UInt64) { state = seed }
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

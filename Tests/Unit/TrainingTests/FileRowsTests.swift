@@ -86,7 +86,7 @@ import Testing
     }
 
     @Test func `a file that is not in time order is refused, one with a few late rows is not`() throws {
-        var random = Sequence64(1)
+        var random = SplitMix64(1)
         let shuffled = lines(1_000).map { ($0, random.next()) }.sorted { $0.1 < $1.1 }.map(\.0)
         for wrong in [shuffled, lines(1_000).reversed()] {
             let error = #expect(throws: CommandError.self) { try rows(wrong) }
@@ -131,7 +131,7 @@ import Testing
     @Test func `a champion of other definitions is measured on its own features of the same events`() throws {
         let path = folder + "/rows.csv"
         // Frauds come after a payment of the same card within the day: only a window sees them.
-        var random = Sequence64(2)
+        var random = SplitMix64(2)
         var text = "id,at,card,amount,fraud\n"
         var previous: [Int: Int] = [:]
         for row in 0..<12_000 {

@@ -61,7 +61,7 @@ enum Rows {
         _ count: Int, seed: UInt64, signal: Double = 1, startHour: Int = 0, hash: String = "00112233aabbccdd",
         names: [String] = ["v__a", "v__b"]
     ) -> TrainingSet {
-        var random = Sequence64(seed)
+        var random = SplitMix64(seed)
         var set = TrainingSet(
             serviceName: "shop", definitionHash: hash, featureNames: names,
             kinds: names.map { _ in .number })
@@ -86,21 +86,4 @@ enum Rows {
     }
 
     static func noRows(_ service: Any, _ wanted: Set<UInt64>) throws -> TrainingSet { set(0, seed: 1) }
-}
-
-/// SplitMix64: a fixed sequence for a seed.
-struct Sequence64 {
-    private var state: UInt64
-
-    init(_ seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
-    }
-
-    mutating func uniform() -> Double { Double(next() >> 11) / 9_007_199_254_740_992 }
 }

@@ -49,9 +49,19 @@ struct DamageTests {
         let harness = try PipelineHarness("damaged")
         let running = try harness.startTransform()
         var random = SeededRandom(seed: 31)
-        try harness.feed(harness.troubledRecords(rows: 5_000, seed: 31), piece: 150) { piece in
+        let records = try harness.troubledRecords(rows: 5_000, seed: 31)
+        var damages = 0
+        try harness.feed(records, piece: 150) { piece in
+            guard piece > 3 else { return }
             let redis = try redis(harness)
-            guard piece > 3, let key = try blobs(harness).randomElement(using: &random) else { return }
+            let sent = min(piece * 150, records.count)
+            // A blob is made again by its card's next event, so only cards that have one are taken.
+            let cards = try cardsWithEvents(in: records[sent...], notIn: records[..<sent], harness)
+            let isRunning = try TestEnvironment.waits(seconds: 30) { try blobs(harness).count >= 20 }
+            #expect(isRunning)
+            let keys = try blobs(harness).filter { key in cards.contains { key.hasSuffix(":\($0)") } }
+            guard let key = keys.randomElement(using: &random) else { return }
+            damages += 1
             let wm = mark(harness, piece % 4)
             switch piece % 9 {
             case 0: try redis.command("SET", key, "x")
@@ -67,6 +77,7 @@ struct DamageTests {
             default: try redis.command("DEL", key)
             }
         }
+        #expect(damages >= 27, "each kind at least three times")
         #expect(running.isRunning, "\(running.log.suffix(2_000))")
         #expect(running.terminate())
         try finish(harness)
@@ -152,15 +163,40 @@ struct DamageTests {
         #expect(run.output.contains("records were refused"), "said once for the burst")
     }
 
+    /// The cards of events that are sound, and not repeats of `earlier`.
+    private func cardsWithEvents(
+        in records: ArraySlice<PipelineHarness.Record>, notIn earlier: ArraySlice<PipelineHarness.Record>,
+        _ harness: PipelineHarness
+    ) throws -> Set<String> {
+        let decoder = EventDecoder(harness.source)
+        var row = SourceRow(harness.source)
+        func isSound(_ record: PipelineHarness.Record) -> Bool {
+            guard record.partition == nil, let value = record.value else { return false }
+            return (try? decoder.decode(value.span, into: &row)) != nil
+        }
+        var ids = Set<String>()
+        for record in earlier where isSound(record) { ids.insert(row.eventID) }
+        var cards = Set<String>()
+        for record in records where isSound(record) && !ids.contains(row.eventID) { cards.insert(row.key) }
+        return cards
+    }
+
     @Test(.timeLimit(.minutes(5)))
     func `one lost key changes no row`() throws {
         let harness = try PipelineHarness("lost-key")
         let records = try harness.troubledRecords(rows: 2_000, seed: 35)
         let running = try harness.startTransform()
+        // A lost key is made again by its card's next event: only cards that have one are taken.
+        let cards = try cardsWithEvents(in: records[1_000...], notIn: records[..<1_000], harness)
         try harness.feed(records, piece: 200) { piece in
             guard piece == 5 else { return }
-            let keys = try blobs(harness)
-            for key in keys.prefix(keys.count / 3) { try redis(harness).command("DEL", key) }
+            var keys: [String] = []
+            let isThere = try TestEnvironment.waits(seconds: 30) {
+                keys = try blobs(harness).filter { key in cards.contains { key.hasSuffix(":\($0)") } }
+                return keys.count >= 60
+            }
+            #expect(isThere)
+            for key in keys.prefix(keys.count / 2) { try redis(harness).command("DEL", key) }
             // What is in memory would hide it: the successor finds the keys gone.
             _ = running.terminate()
         }

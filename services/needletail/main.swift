@@ -18,7 +18,7 @@ await CommandLineProgram(
         CommandGroup(
             "Features",
             [
-                FeaturesApplyCommand.self, FeaturesListCommand.self, FeaturesDescribeCommand.self,
+                InitCommand.self, FeaturesApplyCommand.self, FeaturesListCommand.self, FeaturesDescribeCommand.self,
                 FeaturesGetOnlineCommand.self, BackfillCommand.self, PruneCommand.self,
             ]),
         CommandGroup(

@@ -14,6 +14,8 @@ public enum CSVError: Error, Hashable, Sendable, CustomStringConvertible {
     case missingColumns(file: String, missing: [String], found: [String])
     /// A needed column is there more than once.
     case duplicateColumns(file: String, names: [String])
+    /// Columns that the source does not declare, and it refuses such.
+    case unknownColumns(file: String, names: [String], source: String)
 
     /// One sentence that names the file, the line or columns, and what to do.
     public var description: String {
@@ -30,6 +32,10 @@ public enum CSVError: Error, Hashable, Sendable, CustomStringConvertible {
                 + " it has \(Self.list(found, limit: 40))"
         case .duplicateColumns(let file, let names):
             return "\(file): column\(names.count == 1 ? "" : "s") \(Self.list(names, limit: 40)) more than once"
+        case .unknownColumns(let file, let names, let source):
+            return
+                "\(file): the source \(source) refuses fields that it does not declare, such as \(Self.list(names, limit: 40));"
+                + " declare them, or write `unknown_fields: ignore` into it"
         }
     }
 

@@ -216,7 +216,8 @@ let package = Package(
                 "FraudModel", "FeatureEngine", "FeatureStore", "PostgresOfflineStore", "ServiceRuntime",
                 "Observability", "JSON",
             ]),
-        unitTests("FeatureStoreCommands", ["FeatureEngine", "FeatureStore", "ServiceRuntime", "TransactionData"]),
+        unitTests(
+            "FeatureStoreCommands", ["FeatureEngine", "FeatureStore", "ServiceRuntime", "TransactionData", "YAML"]),
         unitTests("PipelineRuntime", ["FeatureEngine", "FeatureStore", "KafkaClient", "ServiceRuntime"]),
         integrationTests(
             "StoreTests",

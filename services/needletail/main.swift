@@ -19,7 +19,8 @@ await CommandLineProgram(
             "Features",
             [
                 InitCommand.self, FeaturesApplyCommand.self, FeaturesListCommand.self, FeaturesDescribeCommand.self,
-                FeaturesGetOnlineCommand.self, BackfillCommand.self, PruneCommand.self,
+                FeaturesGetOnlineCommand.self, FeaturesFunctionsCommand.self, FeaturesSchemaCommand.self,
+                BackfillCommand.self, PruneCommand.self,
             ]),
         CommandGroup(
             "Model",

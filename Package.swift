@@ -72,7 +72,8 @@ let package = Package(
         wrapper("Compression", ["CZlib", "CZstd"]),
 
         // serving and broker
-        wrapper("HTTPServer", ["CMicroHTTPD", "EventLoop", "Observability", "JSON"]),
+        wrapper("HTTPServer", ["CMicroHTTPD", "EventLoop", "JSON"]),
+        library("AdminServer", depending: ["HTTPServer", "EventLoop", "Observability"]),
         wrapper("KafkaProtocol", ["CCRC32C"]),
         wrapper("KafkaBroker", ["KafkaProtocol", "EventLoop", "Observability", "Compression", "Text"]),
 
@@ -103,14 +104,14 @@ let package = Package(
             depending: [
                 "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
                 "FeatureEngine", "KafkaClient",
-                "HTTPServer", "JSON", "Compression",
+                "AdminServer", "JSON", "Compression",
             ]),
         library(
             "FeatureTransformer", in: "services/feature-transformer",
             depending: [
                 "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
                 "FeatureEngine", "KafkaClient",
-                "RedisOnlineStore", "PostgresOfflineStore", "RedisClient", "PostgresClient", "HTTPServer", "JSON",
+                "RedisOnlineStore", "PostgresOfflineStore", "RedisClient", "PostgresClient", "AdminServer", "JSON",
                 "StreamRecovery",
             ]),
         library(
@@ -120,13 +121,13 @@ let package = Package(
                 "FeatureEngine", "KafkaClient", "RedisOnlineStore", "PostgresOfflineStore", "PostgresClient", "JSON",
                 "Text", "TransactionData", "Compression",
             ]),
-        library(
-            "PredictionAPI", in: "services/prediction-api",
-            depending: [
+        .target(
+            name: "PredictionAPI",
+            dependencies: [
                 "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
                 "FeatureEngine", "FraudModel", "KafkaClient", "RedisClient", "RedisOnlineStore",
-                "PostgresOfflineStore", "HTTPServer", "EventLoop", "JSON", "PostgresClient", "Text",
-            ]),
+                "PostgresOfflineStore", "AdminServer", "HTTPServer", "EventLoop", "JSON", "PostgresClient", "Text",
+            ], path: "services/prediction-api", resources: [.embedInCode("Docs")], swiftSettings: common),
         library(
             "Dashboard", in: "services/dashboard",
             depending: [
@@ -138,7 +139,7 @@ let package = Package(
             depending: ["ServiceRuntime", "Observability", "KafkaBroker"]),
         library(
             "Scheduler", in: "services/scheduler",
-            depending: ["ServiceRuntime", "Observability", "HTTPServer", "Text"]),
+            depending: ["ServiceRuntime", "Observability", "AdminServer", "Text"]),
         library(
             "BatchFeatures", in: "pipelines/batch-features",
             depending: [
@@ -182,12 +183,13 @@ let package = Package(
         unitTests("Compression"),
         unitTests("TransactionData", ["FeatureEngine", "Compression", "JSON"]),
         unitTests("KafkaClient"),
-        unitTests("HTTPServer", ["EventLoop", "Observability"]),
+        unitTests("HTTPServer", ["EventLoop"]),
+        unitTests("AdminServer", ["Observability"]),
         unitTests(
             "PredictionAPI",
             [
                 "HTTPServer", "FeatureStore", "FeatureEngine", "FraudModel", "JSON", "RedisClient", "Observability",
-                "EventLoop", "ServiceRuntime", "ServingSupport",
+                "EventLoop", "ServiceRuntime", "ServingSupport", "TransactionData",
             ]),
         unitTests("FraudModel", ["GradientBoosting", "FeatureEngine", "FeatureStore", "JSON"], fixtures: true),
         unitTests("ServiceRuntime", ["Observability"]),
@@ -200,7 +202,7 @@ let package = Package(
             "FeatureTransformer",
             [
                 "FeatureEngine", "FeatureStore", "PostgresOfflineStore", "PostgresClient",
-                "RedisClient", "KafkaClient", "StreamRecovery", "HTTPServer", "Observability",
+                "RedisClient", "KafkaClient", "StreamRecovery", "AdminServer", "Observability",
             ]),
         unitTests(
             "KafkaProducerService",

@@ -16,6 +16,8 @@ internal import CMicroHTTPD
     public private(set) var response: Response?
     /// Headers that its answer has beside the answer's own.
     public var answerHeaders: [Response.Header] = []
+    /// When its handler took it up, in its handler's own µs; 0 for one that no handler saw.
+    public var startMicros: Int64 = 0
 
     enum Phase { case target, reading, handled, suspended, answered }
     var phase = Phase.reading

@@ -144,7 +144,7 @@ let package = Package(
             depending: [
                 "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
                 "FeatureEngine",
-                "PostgresOfflineStore", "PostgresClient", "Compression",
+                "PostgresOfflineStore", "PostgresClient", "Compression", "JSON",
             ]),
         library(
             "Training", in: "pipelines/training",
@@ -179,6 +179,7 @@ let package = Package(
         unitTests("FeatureStore", ["FeatureEngine", "YAML"]),
         unitTests("StreamRecovery"),
         unitTests("JSON"),
+        unitTests("RedisClient"),
         unitTests("Compression"),
         unitTests("TransactionData", ["FeatureEngine", "Compression", "JSON"]),
         unitTests("KafkaClient"),
@@ -232,7 +233,7 @@ let package = Package(
             "ServingTests",
             [
                 "PredictionAPI", "ServingSupport", "ServiceRuntime", "Observability", "FraudModel", "RedisClient",
-                "KafkaClient", "JSON", "FeatureEngine", "FeatureStore",
+                "KafkaClient", "JSON", "FeatureEngine", "FeatureStore", "EventLoop", "HTTPServer", "CAllocationCounter",
             ]),
         integrationTests(
             "PipelineTests",

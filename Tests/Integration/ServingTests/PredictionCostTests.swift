@@ -88,7 +88,11 @@ private final class OneLoop {
             pipeline.add(value)
         }
         for reply in try connection.run(&pipeline) { _ = try reply.checked() }
-        let running = try OneLoop(redis, TestServers.kafka())
+        let kafka = try TestServers.kafka()
+        // As all tests of this broker make it: a topic that is made by being written to has one partition.
+        _ = try KafkaAdmin(bootstrapServers: kafka.bootstrapServers)
+            .createTopics([.init("predictions", partitions: 2)], timeoutMillis: 10_000)
+        let running = try OneLoop(redis, kafka)
         let client = try HTTPTestClient(port: running.loop.port)
         let isReady = TestEnvironment.waits(seconds: 20) {
             client.post("/api/v1/predict", ServingFixture.payment)?.body.contains("\"degraded\":false") == true

@@ -148,7 +148,7 @@ let package = Package(
             depending: [
                 "Pipeline", "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
                 "FeatureEngine",
-                "PostgresOfflineStore", "PostgresClient", "Compression",
+                "PostgresOfflineStore", "PostgresClient", "Compression", "JSON",
             ]),
         library(
             "Training", in: "pipelines/training",
@@ -183,6 +183,7 @@ let package = Package(
         unitTests("FeatureStore", ["FeatureEngine", "YAML"]),
         unitTests("StreamRecovery"),
         unitTests("JSON"),
+        unitTests("RedisClient"),
         unitTests("Compression"),
         unitTests("TransactionData", ["FeatureEngine", "Compression", "JSON"]),
         .testTarget(
@@ -242,7 +243,7 @@ let package = Package(
             "ServingTests",
             [
                 "PredictionAPI", "ServingSupport", "ServiceRuntime", "Observability", "FraudModel", "RedisClient",
-                "KafkaClient", "JSON", "FeatureEngine", "FeatureStore",
+                "KafkaClient", "JSON", "FeatureEngine", "FeatureStore", "EventLoop", "HTTPServer", "CAllocationCounter",
             ]),
         integrationTests(
             "PipelineTests",

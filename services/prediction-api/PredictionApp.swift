@@ -226,8 +226,8 @@ final class PredictionApp {
     // MARK: Requests
 
     /// The model for a request that may be scored; otherwise the request is answered.
-    private func accept(_ request: Request) -> ActiveModel? {
-        if let reason = RequestGate.unsupported(request) {
+    private func accept(_ request: Request, isBatch: Bool = false) -> ActiveModel? {
+        if let reason = RequestGate.unsupported(request, isBatch: isBatch) {
             request.reply(.error(415, reason))
             return nil
         }
@@ -256,8 +256,13 @@ final class PredictionApp {
 
     private func predictBatch(_ request: Request) {
         let start = request.startMicros
-        guard let model = accept(request), let explanation = explanation(request, byDefault: .none) else { return }
-        BatchPrediction(request, app: self, model: model, explanation: explanation, startMicros: start).start()
+        guard let model = accept(request, isBatch: true), let explanation = explanation(request, byDefault: .none)
+        else { return }
+        if LinePrediction.isWanted(by: request) {
+            LinePrediction(request, app: self, model: model, explanation: explanation, startMicros: start).start()
+        } else {
+            BatchPrediction(request, app: self, model: model, explanation: explanation, startMicros: start).start()
+        }
     }
 
     private func predict(_ request: Request) {

@@ -44,6 +44,8 @@ final class PredictionApp {
     /// The version of the model that the registry names, where that is not the one in service.
     var otherChampion: String?
     private var notReadyReason = "no model is loaded yet"
+    /// Why the online store is not good enough, for `/health/ready`; requests are answered all the same.
+    var storeRefusal: String?
 
     let reader: any OnlineReader
     let metrics: PredictionMetrics
@@ -158,7 +160,8 @@ final class PredictionApp {
 
     private var readiness: Readiness {
         if isStopping { return .notReady("the server is stopping") }
-        return model == nil ? .notReady(notReadyReason) : .ready
+        guard model != nil else { return .notReady(notReadyReason) }
+        return storeRefusal.map { .notReady($0) } ?? .ready
     }
 
     private func describeModel(_ request: Request) {

@@ -165,6 +165,7 @@ struct DamageTests {
         #expect(TestEnvironment.waits(seconds: 30) { page("/health/ready").hasPrefix("503") })
         #expect(page("/health/ready").contains("volatile-lru"))
         #expect(page("/metrics").contains("needletail_online_store_evicts 1\n"))
+        Thread.sleep(forTimeInterval: 0.5)  // A poll that had begun may still bring something.
         try harness.send(Array(records[100...]))
         Thread.sleep(forTimeInterval: 2)
         #expect(try stored(harness, connection) == 100)

@@ -29,8 +29,9 @@ final class SimulatedWorld {
     private(set) var read: [SimulatedPlace: SimulatedRecord] = [:]
     private(set) var wrong: [String] = []
     private var lostKeys: Set<Int> = []
+    private var foreignMarks: Set<Int> = []
     private var oldPostgres: [SimulatedPostgres] = []
-    private var oldRedis: [SimulatedRedis] = []
+    private var oldRedis: [(SimulatedRedis, Set<Int>)] = []
     private var nextSerial = 0
 
     init(seed: UInt64, rules: RecoveryRules) {
@@ -130,7 +131,7 @@ final class SimulatedWorld {
     private func checkComplete() {
         let shared = sharedIDs
         for (partition, stored) in redis.marks {
-            guard let mark = stored.value, mark.isWhole else { continue }
+            guard let mark = stored.value, mark.isWhole, !foreignMarks.contains(partition) else { continue }
             for (position, record) in accepted(partition, before: mark.next) where !shared.contains(record.id) {
                 // What was damaged or lost since, a reader sees: it does not decode, or a known entity has none.
                 let stored = redis.blobs[record.key]
@@ -195,6 +196,7 @@ final class SimulatedWorld {
         let isWritten =
             from.map { redis.move(partition, from: $0, to: mark, rules) } ?? redis.plant(mark, partition, rules)
         guard isWritten else { return false }
+        foreignMarks.remove(partition)
         if from.map({ !$0.isWhole }) ?? true, mark.isWhole, mark.next < next {
             report("a rebuild of \(partition) is shown as whole at \(mark.next)")
         }
@@ -205,7 +207,7 @@ final class SimulatedWorld {
 
     func keepCopies() {
         if disturbances == 0, random.below(10) == 0 { oldPostgres.append(postgres) }
-        if random.below(10) == 0 { oldRedis.append(redis) }
+        if random.below(10) == 0 { oldRedis.append((redis, foreignMarks)) }
     }
 
     /// A single key is only lost or damaged while the partition has one owner at most: a second one, fenced already but not
@@ -219,7 +221,8 @@ final class SimulatedWorld {
             redis = SimulatedRedis()
             redisConnection += 1
         case 2:  // restarted from an older copy
-            guard let old = oldRedis.randomElement(using: &random) else { return }
+            guard let (old, foreign) = oldRedis.randomElement(using: &random) else { return }
+            foreignMarks = foreign
             redis = old
             redisConnection += 1
         case 3:  // a connection breaks
@@ -276,21 +279,23 @@ final class SimulatedWorld {
         redis.blobs[key] = .value(blob)
     }
 
-    /// Any byte of it. By its checksum it is no watermark then, and without one it may be another possible one.
+    /// Any byte of it: by its checksum it is no watermark then, and without one it may be another possible one. Or it is whole and
+    /// of a store that was rebuilt more often than Postgres, which was set back, knows.
     private func damageMark() {
         let partition = random.below(2)
         guard var mark = redis.marks[partition]?.value else { return }
-        switch random.below(4) {
-        case 0: mark.generation ^= 1 << UInt64(random.below(62))
+        let kind = random.below(4)
+        switch kind {
+        case 0:
+            mark.generation ^= 1 << UInt64(random.below(62))
+            foreignMarks.insert(partition)
         case 1: mark.next = postgres.partitions[partition].claim.next
         case 2: mark.next += 1_000
-        default:
-            redis.marks[partition] = .garbage
-            return
+        default: break
         }
         mark.target = max(mark.target, mark.next)
-        let isBelieved = mark.generation > 0 && !rules.contains(.checksumsMark)
-        redis.marks[partition] = isBelieved ? .value(mark) : .garbage
+        let isBelieved = kind == 0 || kind < 3 && !rules.contains(.checksumsMark)
+        redis.marks[partition] = isBelieved && mark.generation > 0 ? .value(mark) : .garbage
     }
 }
 

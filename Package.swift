@@ -78,7 +78,7 @@ let package = Package(
         wrapper("KafkaBroker", ["KafkaProtocol", "EventLoop", "Observability", "Compression", "Text"]),
 
         // stores and data
-        library("FeatureStore", depending: ["FeatureEngine", "YAML", "Text"]),
+        library("FeatureStore", depending: ["FeatureEngine", "YAML", "Text", "CCRC32C"]),
         library("TransactionData", depending: ["FeatureEngine", "JSON", "Compression", "Text"]),
         library("Pipeline", depending: ["FeatureStore", "FeatureEngine", "TransactionData", "JSON"]),
         library("RedisOnlineStore", depending: ["FeatureStore", "RedisClient"]),

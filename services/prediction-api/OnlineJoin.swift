@@ -323,11 +323,9 @@ struct OnlineJoin {
         return Watermark(bytes: bytes)
     }
 
-    /// The heartbeat, ms since 1970; −1 where there is none, or none that can be one.
+    /// The heartbeat, ms since 1970; −1 where there is none that can be read.
     static func alive(_ bytes: Span<UInt8>?) -> Int64 {
-        guard let bytes, bytes.count == 8 else { return -1 }
-        var value: UInt64 = 0
-        for index in 0..<8 { value = value << 8 | UInt64(bytes[index]) }
-        return Int64(exactly: value) ?? -1
+        guard let bytes, let beat = Heartbeat(bytes: bytes) else { return -1 }
+        return beat.millis
     }
 }

@@ -47,6 +47,8 @@ final class PredictionApp {
     private var notReadyReason = "no model is loaded yet"
     /// The service that a model is awaited of, to be described until there is one.
     private let expectedService: FeatureService?
+    /// Why the online store is not good enough, for `/health/ready`; requests are answered all the same.
+    var storeRefusal: String?
 
     let reader: any OnlineReader
     let metrics: PredictionMetrics
@@ -215,6 +217,7 @@ final class PredictionApp {
     private var readiness: Response {
         guard !isStopping else { return .error(503, "the server is stopping") }
         guard let model else { return .error(503, notReadyReason) }
+        if let storeRefusal { return .error(503, storeRefusal) }
         return Response(body: ModelDescription.ready(model.served, otherChampion: otherChampion))
     }
 

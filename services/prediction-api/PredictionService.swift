@@ -235,12 +235,9 @@ final class PredictionService: Service {
     private func watchOnlineStore() {
         let monitor = OnlineMonitor(
             configuration.redis, hash8: repository.hash8, allowsEviction: configuration.allowsEviction,
-            metrics: metrics,
-            log: log)
+            metrics: metrics, log: log, onRefusal: { [self] reason in submit { $0.storeRefusal = reason } })
         while !isStopping.load(ordering: .relaxed) {
-            monitor.look(
-                state.withLock { $0.partitions }, nowMillis: EventLoop.wallClockMillis(),
-                nowMicros: EventLoop.monotonicMicros())
+            monitor.look(state.withLock { $0.partitions }, nowMillis: EventLoop.wallClockMillis())
             for _ in 0..<10 where !isStopping.load(ordering: .relaxed) { usleep(100_000) }
         }
     }

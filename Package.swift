@@ -42,6 +42,7 @@ let package = Package(
         system("CHiredis", nil, "libhiredis-dev"),  // its .pc names a flag that the package manager refuses
         system("CLibPQ", "libpq", "libpq-dev"),
         system("CXGBoost", "xgboost", "libxgboost-dev"),
+        system("CLBFGS", "liblbfgs", "liblbfgs-dev"),
         system("CLibEvent", "libevent", "libevent-dev"),
         system("CMicroHTTPD", "libmicrohttpd", "libmicrohttpd-dev"),
         system("CLibYAML", "yaml-0.1", "libyaml-dev"),
@@ -65,6 +66,7 @@ let package = Package(
         wrapper("RedisClient", ["CHiredis", "EventLoop"]),
         wrapper("PostgresClient", ["CLibPQ"]),
         wrapper("GradientBoosting", ["CXGBoost"]),
+        wrapper("LBFGS", ["CLBFGS"]),
         wrapper("YAML", ["CLibYAML"]),
         .target(
             name: "JSON", dependencies: ["CSimdJSON"], path: "packages/JSON",
@@ -93,7 +95,7 @@ let package = Package(
         // model
         library(
             "FraudModel",
-            depending: ["GradientBoosting", "FeatureStore", "FeatureEngine", "JSON", "Text"]),
+            depending: ["GradientBoosting", "LBFGS", "FeatureStore", "FeatureEngine", "JSON", "Text"]),
 
         // what commands share
         library(
@@ -155,6 +157,7 @@ let package = Package(
             depending: [
                 "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
                 "FeatureEngine", "FraudModel", "PostgresOfflineStore", "PostgresClient", "JSON", "Compression", "Text",
+                "YAML",
             ]),
         library(
             "Retention", in: "pipelines/retention",

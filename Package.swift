@@ -193,7 +193,8 @@ let package = Package(
         unitTests(
             "PredictionAPI",
             [
-                "HTTPServer", "FeatureStore", "FeatureEngine", "FraudModel", "JSON", "RedisClient", "Observability",
+                "HTTPServer", "Pipeline", "FeatureStore", "FeatureEngine", "FraudModel", "JSON", "RedisClient",
+                "Observability",
                 "EventLoop", "ServiceRuntime", "ServingSupport",
             ]),
         unitTests("FraudModel", ["GradientBoosting", "FeatureEngine", "FeatureStore", "JSON"], fixtures: true),

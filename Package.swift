@@ -120,7 +120,7 @@ let package = Package(
             depending: [
                 "Pipeline", "PipelineRuntime", "ServiceRuntime", "Observability", "FeatureStore",
                 "FeatureEngine", "KafkaClient", "RedisOnlineStore", "PostgresOfflineStore", "PostgresClient", "JSON",
-                "Text",
+                "Text", "TransactionData", "Compression",
             ]),
         library(
             "PredictionAPI", in: "services/prediction-api",
@@ -224,7 +224,8 @@ let package = Package(
                 "FraudModel", "FeatureEngine", "FeatureStore", "PostgresOfflineStore", "ServiceRuntime",
                 "Observability", "JSON",
             ]),
-        unitTests("FeatureStoreCommands", ["FeatureEngine", "FeatureStore", "ServiceRuntime"]),
+        unitTests(
+            "FeatureStoreCommands", ["FeatureEngine", "FeatureStore", "ServiceRuntime", "TransactionData", "YAML"]),
         unitTests("PipelineRuntime", ["FeatureEngine", "FeatureStore", "KafkaClient", "ServiceRuntime"]),
         integrationTests(
             "StoreTests",

@@ -199,8 +199,8 @@ let package = Package(
         unitTests(
             "PredictionAPI",
             [
-                "HTTPServer", "FeatureStore", "FeatureEngine", "FraudModel", "JSON", "RedisClient", "Observability",
-                "EventLoop", "ServiceRuntime", "ServingSupport", "TransactionData",
+                "HTTPServer", "Pipeline", "FeatureStore", "FeatureEngine", "FraudModel", "JSON", "RedisClient",
+                "Observability", "EventLoop", "ServiceRuntime", "ServingSupport", "TransactionData",
             ]),
         unitTests("FraudModel", ["GradientBoosting", "FeatureEngine", "FeatureStore", "JSON"], fixtures: true),
         unitTests("ServiceRuntime", ["Observability"]),

@@ -230,7 +230,7 @@ public struct TransformCommand: Command {
     ) throws -> (records: Int, isAll: Bool) {
         var left = ends.filter { $0.value > 0 }
         var records = 0
-        let events = Set(plan.repository.sources.map(\.topic))
+        let events = Set(plan.repository.feeds.map(\.topic))
         let redis = try RedisOnlineStore(url: plan.redisURL)
         let connection = try PostgresOfflineStore(url: plan.databaseURL).connection
         for (position, base) in try PartitionLedger.nextOffsets(on: connection) {

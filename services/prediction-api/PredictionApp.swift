@@ -196,7 +196,7 @@ final class PredictionApp {
     /// Puts a model into service from the next request on; those under way end with theirs.
     func use(_ served: ServedModel) {
         let active = ActiveModel(served, limits: limits, micros: clocks.micros)
-        active.join.partitionCount = partitionCounts[served.service.source.topic]
+        for (topic, count) in partitionCounts { active.join.use(partitionCount: count, of: topic) }
         model = active
         metrics.modelLoads.add()
     }
@@ -207,10 +207,10 @@ final class PredictionApp {
         notReadyReason = reason
     }
 
-    /// The number of partitions of a topic. Until it is known for the model's source, answers are degraded.
+    /// The number of partitions of a topic. Until it is known for all that feed the model's views, answers are degraded.
     func use(partitionCount count: Int, of topic: String) {
         partitionCounts[topic] = count
-        if let model, model.served.service.source.topic == topic { model.join.partitionCount = count }
+        model?.join.use(partitionCount: count, of: topic)
     }
 
     /// Whether it can do its work, with the model that does and the one that the registry would have.

@@ -52,7 +52,7 @@ final class BatchPrediction {
             return app.refuse(request, Refusal(error))
         }
         rows.reserveCapacity(places.count)
-        decodeNext()
+        app.turns.take { [self] in decodeNext() }
     }
 
     // MARK: Reading
@@ -126,10 +126,13 @@ final class BatchPrediction {
                 }
             }
             next += 1
-            if next % 16 == 0, app.clocks.micros() > end { return app.yield { [self] in decodeNext() } }
+            if next % 16 == 0, app.clocks.micros() > end { return app.turns.pass { [self] in decodeNext() } }
         }
         places = []
-        guard refusal.isEmpty else { return app.refuse(request, refusal) }
+        guard refusal.isEmpty else {
+            app.turns.end()
+            return app.refuse(request, refusal)
+        }
         body.reserveCapacity(rows.count * (explanation.count > 0 ? 3_072 : 384) + 64)
         RowScoring(app, model).score(rows, each: { [self] in append($0) }, done: { [self] in finish() })
     }
@@ -142,6 +145,7 @@ final class BatchPrediction {
     }
 
     private func finish() {
+        app.turns.end()
         body.append("],\"count\":")
         JSONWriter.append(integer: Int64(rows.count), to: &body)
         body.append(0x7D)

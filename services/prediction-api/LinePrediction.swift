@@ -46,12 +46,12 @@ final class LinePrediction {
     /// Goes to work; the answer begins at once.
     func start() {
         stream = request.replyStreaming(Response(contentType: Self.mediaType, body: []))
-        goOn()
+        app.turns.take { [self] in goOn() }
     }
 
     /// Decodes the next lines, as many as share a read, and has their rows scored.
     private func goOn() {
-        guard let stream, !stream.isGone else { return }
+        guard let stream, !stream.isGone else { return app.turns.end() }
         let now = app.clocks.wallMillis()
         let end = app.clocks.micros() + RowScoring.sliceMicros
         var rows: [SourceRow] = []
@@ -85,8 +85,9 @@ final class LinePrediction {
                 refused.removeAll(keepingCapacity: true)
                 stream.write(piece)
                 piece.removeAll(keepingCapacity: true)
+                app.turns.end()
                 if isLast { return stream.finish() }
-                stream.whenRoom { [self] in app.yield { [self] in goOn() } }
+                stream.whenRoom { [self] in app.turns.take { [self] in goOn() } }
             })
     }
 

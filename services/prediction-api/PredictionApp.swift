@@ -52,8 +52,8 @@ final class PredictionApp {
 
     let reader: any OnlineReader
     let metrics: PredictionMetrics
-    /// Lets other requests of the loop have their turn, then calls back.
-    let yield: (@escaping () -> Void) -> Void
+    /// Which batch goes on.
+    let turns: Turns
     let clocks: Clocks
     private let log: (any PredictionLog)?
     private let gate: RequestGate
@@ -84,7 +84,7 @@ final class PredictionApp {
         self.expectedService = expectedService
         self.journal = journal ?? RequestJournal(events, slowMillis: 0)
         unauthorized = Complaints("requests without a valid key are refused", events)
-        self.yield = yield
+        turns = Turns(yield)
         metrics = PredictionMetrics(registry)
         idPrefix = Array((Padding.hexadecimal(UInt64.random(in: 0...UInt64.max), 16) + "-").utf8)
         makeRoutes(registry)

@@ -3,7 +3,8 @@ import Observability
 import RedisClient
 
 /// Joins and scores rows in their order, those that are near each other by one read of the online store, in slices of a few
-/// milliseconds with a turn for everybody else of the loop between them.
+/// milliseconds with a turn for everybody else of the loop between them. Its caller has the turn (see `Turns`), and has it again when
+/// all are scored.
 final class RowScoring {
     /// Most rows that share one read of the online store.
     static let rowsPerRead = 64
@@ -85,7 +86,7 @@ final class RowScoring {
             // Rows of many events are read a few at a time, for what was not scored is read once more.
             width = scored < count ? scored : min(Self.rowsPerRead, width * 2)
             next += scored
-            if let lookups { lookups.start() } else { app.yield { [self] in scoreNext() } }
+            if let lookups { lookups.start() } else { app.turns.pass { [self] in scoreNext() } }
         }
     }
 
@@ -95,7 +96,7 @@ final class RowScoring {
             model.take(row)
             score(heldFrom + place, row.degradation)
         }
-        app.yield { [self] in scoreNext() }
+        app.turns.pass { [self] in scoreNext() }
     }
 
     private func scoreWithoutStore() {
@@ -106,7 +107,7 @@ final class RowScoring {
             score(next, degradation)
             next += 1
         } while next < rows.count && app.clocks.micros() <= end
-        app.yield { [self] in scoreNext() }
+        app.turns.pass { [self] in scoreNext() }
     }
 
     private func score(_ place: Int, _ degradation: Degradation) {

@@ -29,7 +29,7 @@ import Testing
             columns: [
                 ("card__count_1h", .stream(view: 0, index: 0), .number),
                 ("shop__count_1h", .stream(view: 1, index: 0), .number),
-            ], order: [0, 1], definitionHash: "h")
+            ], order: [0, 1], requestOnly: [], definitionHash: "h")
         join = OnlineJoin(service, project: "p", hash8: "01234567", limits: ServingLimits(), micros: { 0 })
         row = try Self.row(atSeconds: 7_200)
         event = try Self.row(atSeconds: 7_000)

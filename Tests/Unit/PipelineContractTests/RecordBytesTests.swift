@@ -80,7 +80,7 @@ import Testing
         answer.positions = [nil]
         (answer.outcome.isFraud, answer.outcome.isDegraded, answer.outcome.probability) = (false, true, 1)
         let degraded = text(answer.bytes())
-        #expect(degraded.contains(#""probability":1.0,"is_fraud":false,"degraded":true,"latency_micros":812,"#))
+        #expect(degraded.contains(#""probability":1,"is_fraud":false,"degraded":true,"latency_micros":812,"#))
         #expect(degraded.hasSuffix(#""features_as_of":{}}"#))
     }
 

@@ -50,6 +50,7 @@ let package = Package(
         .target(
             name: "CSimdJSON", path: "packages/CSimdJSON", publicHeadersPath: "include",
             linkerSettings: [.linkedLibrary("simdjson")]),
+        .target(name: "CContributions", path: "packages/CContributions", publicHeadersPath: "include"),
         .target(name: "CCRC32C", path: "packages/CCRC32C", publicHeadersPath: "include"),
 
         // core
@@ -90,7 +91,7 @@ let package = Package(
         // model
         library(
             "FraudModel",
-            depending: ["GradientBoosting", "FeatureStore", "FeatureEngine", "JSON", "Text"]),
+            depending: ["CContributions", "GradientBoosting", "FeatureStore", "FeatureEngine", "JSON", "Text"]),
 
         // what commands share
         library(

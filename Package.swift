@@ -51,6 +51,7 @@ let package = Package(
         .target(
             name: "CSimdJSON", path: "packages/CSimdJSON", publicHeadersPath: "include",
             linkerSettings: [.linkedLibrary("simdjson")]),
+        .target(name: "CContributions", path: "packages/CContributions", publicHeadersPath: "include"),
         .target(name: "CCRC32C", path: "packages/CCRC32C", publicHeadersPath: "include"),
 
         // core
@@ -95,7 +96,9 @@ let package = Package(
         // model
         library(
             "FraudModel",
-            depending: ["GradientBoosting", "LBFGS", "FeatureStore", "FeatureEngine", "JSON", "Text"]),
+            depending: [
+                "CContributions", "GradientBoosting", "LBFGS", "FeatureStore", "FeatureEngine", "JSON", "Text",
+            ]),
 
         // what commands share
         library(

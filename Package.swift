@@ -57,7 +57,7 @@ let package = Package(
         library("FeatureEngine", depending: ["Text"]),
         library("Observability", depending: ["Text"]),
         library("ServiceRuntime", depending: ["Observability", "Text"]),
-        wrapper("TerminalUI", []),
+        wrapper("TerminalUI", ["Text"]),
 
         // wrappers
         wrapper("KafkaClient", ["CRdKafka"]),
@@ -131,7 +131,8 @@ let package = Package(
             "Dashboard", in: "services/dashboard",
             depending: [
                 "PipelineRuntime", "ServiceRuntime", "Observability", "TerminalUI", "KafkaClient", "PostgresClient",
-                "RedisClient", "FeatureStore", "FeatureEngine", "FraudModel", "PostgresOfflineStore", "JSON",
+                "RedisClient", "RedisOnlineStore", "FeatureStore", "FeatureEngine", "FraudModel", "PostgresOfflineStore",
+                "JSON", "Text",
             ]),
         library(
             "KafkaBrokerService", in: "services/kafka-broker",

@@ -61,7 +61,7 @@ struct DashboardProcessTests {
     }
 
     @Test func `NO_COLOR is obeyed, live and once`() throws {
-        let colour = /\u{1B}\[[0-9;]*;?(3[0-7]|9[0-7])m/
+        let colour = /\u{1B}\[[0-9;]*;38;5;[0-9]+m/
         let coloured = try Self.start()
         #expect(coloured.waits { coloured.text.firstMatch(of: colour) != nil })
         coloured.type("q")

@@ -22,7 +22,7 @@ final class PseudoTerminal {
         process.executableURL = URL(fileURLWithPath: "/usr/bin/setsid")
         process.arguments = ["--ctty", "--wait"] + arguments
         process.environment = ProcessInfo.processInfo.environment
-            .merging(["TERM": "xterm-256color"]) { $1 }.merging(environment) { $1 }
+            .merging(["TERM": "xterm-256color", "LC_ALL": "C.UTF-8"]) { $1 }.merging(environment) { $1 }
         process.currentDirectoryURL = URL(fileURLWithPath: TestEnvironment.packageRoot)
         let handle = FileHandle(fileDescriptor: slave)
         process.standardInput = handle

@@ -2,27 +2,33 @@ import FeatureEngine
 package import FeatureStore
 package import JSON
 
-/// A prediction that was called a fraud.
-package struct Alert: Hashable, Sendable {
+/// One answer of the API: a record of the predictions topic, or a row of its table.
+package struct Prediction: Hashable, Sendable {
+    /// The answer's own id; empty when the record does not say.
+    package let predictionID: String
     package let transactionID: String
     /// The key of the entity the features are kept for, masked unless the user asked to see it.
     package let entity: String
     /// Event time, ms UTC; nil when the record does not say.
     package let eventTimeMillis: Int64?
-    /// What the request said, in the order of `AlertColumns.texts`.
+    /// What the request said, in the order of `PredictionColumns.texts`.
     package let texts: [String]
     /// As the request wrote it, in major units.
     package let amount: String
     /// The model's probability of fraud, and the one from which on it is called so; NaN when the record does not say.
     package let probability: Double, threshold: Double
     package let modelVersion: String
+    /// Whether it was called a fraud.
+    package let isFraud: Bool
     /// Whether it was scored without all of its online features.
     package let isDegraded: Bool
 
     package init(
-        transactionID: String, entity: String, eventTimeMillis: Int64?, texts: [String], amount: String,
-        probability: Double, threshold: Double, modelVersion: String, isDegraded: Bool
+        predictionID: String = "", transactionID: String, entity: String, eventTimeMillis: Int64?, texts: [String],
+        amount: String, probability: Double, threshold: Double, modelVersion: String, isFraud: Bool = true,
+        isDegraded: Bool
     ) {
+        self.predictionID = predictionID
         self.transactionID = transactionID
         self.entity = entity
         self.eventTimeMillis = eventTimeMillis
@@ -31,19 +37,26 @@ package struct Alert: Hashable, Sendable {
         self.probability = probability
         self.threshold = threshold
         self.modelVersion = modelVersion
+        self.isFraud = isFraud
         self.isDegraded = isDegraded
     }
 
     /// Whether it lies in the upper half of what the model calls a fraud. Without a threshold nothing does.
     package var isStrong: Bool { probability >= threshold + (1 - threshold) / 2 }
+
+    /// The mark beside the score: it says without colours what the colours say.
+    package var mark: String { isDegraded ? "~" : isFraud && isStrong ? "!" : isFraud ? "·" : "" }
+
+    /// What is lost when it is a fraud and nobody stops it, weighted with how likely that is; NaN without an amount.
+    package var expectedLoss: Double { (Double(amount) ?? .nan) * probability }
 }
 
-/// Which fields of a source an alert shows, by the names that the definitions give them.
+/// Which fields of a source a prediction shows, by the names that the definitions give them.
 ///
 /// Nothing about a data set is compiled in. The key's caption is its entity's name. The amount is the first number that the
 /// service's views aggregate: whoever keeps windows of a column cares for it. Without one it is the first decimal, else the
 /// first integer that is neither key, id nor time. Beside it stand the first two texts that are none of those.
-package struct AlertColumns: Sendable {
+package struct PredictionColumns: Sendable {
     /// Longest text of one cell that is kept, in scalars: a row never shows more.
     private static let longestText = 300
 
@@ -76,25 +89,52 @@ package struct AlertColumns: Sendable {
         amount = chosen.map { schema.fields[$0].name }
     }
 
-    /// The alert of a record of the predictions topic; nil for a prediction that is none, or a record that is none of ours.
-    package func alert(_ record: JSONTree) -> Alert? {
-        guard record["is_fraud"] == .bool(true), let request = record["request"],
+    /// The prediction of a record of the topic; nil for a record that is none of ours.
+    package func prediction(_ record: JSONTree) -> Prediction? {
+        guard case .bool(let isFraud)? = record["is_fraud"], let request = record["request"],
             case .string(let id)? = record["transaction_id"], case .string(let version)? = record["model_version"]
         else { return nil }
-        let entity = Self.text(request[key])
-        return Alert(
-            transactionID: masked(Self.cut(id)), entity: reveals ? entity : Masking.key(entity),
-            eventTimeMillis: Self.number(record["event_timestamp"]).flatMap { Int64($0) },
-            texts: texts.map { masked(Self.text(request[$0])) }, amount: amount.map { Self.text(request[$0]) } ?? "",
+        return prediction(
+            predictionID: record["prediction_id"]?.string ?? "", transactionID: id,
+            eventTimeMillis: Self.number(record["event_timestamp"]).flatMap { Int64($0) }, request: request,
             probability: Self.share(record["probability"]), threshold: Self.share(record["threshold"]),
-            modelVersion: Self.cut(version), isDegraded: record["degraded"] == .bool(true))
+            modelVersion: version, isFraud: isFraud, isDegraded: record["degraded"] == .bool(true))
     }
+
+    /// The prediction of what the API logged, wherever it was read.
+    func prediction(
+        predictionID: String, transactionID: String, eventTimeMillis: Int64?, request: JSONTree, probability: Double,
+        threshold: Double, modelVersion: String, isFraud: Bool, isDegraded: Bool
+    ) -> Prediction {
+        Prediction(
+            predictionID: Self.cut(predictionID), transactionID: masked(Self.cut(transactionID)),
+            entity: shownKey(Self.text(request[key])), eventTimeMillis: eventTimeMillis,
+            texts: texts.map { masked(Self.text(request[$0])) }, amount: amount.map { Self.text(request[$0]) } ?? "",
+            probability: probability, threshold: threshold, modelVersion: Self.cut(modelVersion), isFraud: isFraud,
+            isDegraded: isDegraded)
+    }
+
+    /// A key as it may be shown.
+    func shownKey(_ key: String) -> String { reveals ? key : Masking.key(key) }
+
+    /// Every field of a request by name, in its order, as it may be shown.
+    func fields(of request: JSONTree) -> [(name: String, text: String)] {
+        (request.object ?? []).map { member in
+            let text = Self.text(member.value)
+            let isKey = ByteString(member.key) == ByteString(key)
+            return (Self.cut(member.key), isKey ? shownKey(text) : masked(text))
+        }
+    }
+
+    /// Any other text as it may be shown.
+    func shown(_ text: String) -> String { masked(Self.cut(text)) }
 
     private func masked(_ text: String) -> String { reveals ? text : Masking.digits(in: text) }
 
     private static func text(_ value: JSONTree?) -> String {
         switch value {
         case .string(let text)?, .number(let text)?: cut(text)
+        case .bool(let flag)?: flag ? "true" : "false"
         default: ""
         }
     }

@@ -5,16 +5,16 @@ import JSON
 import TestSupport
 import Testing
 
-@Suite struct AlertColumnsTests {
-    static func columns(_ files: [String: String], reveals: Bool = false) throws -> AlertColumns {
+@Suite struct PredictionColumnsTests {
+    static func columns(_ files: [String: String], reveals: Bool = false) throws -> PredictionColumns {
         let folder = try TestEnvironment.temporaryFolder("alert-columns")
         for (name, text) in files { try Data(text.utf8).write(to: URL(fileURLWithPath: "\(folder)/\(name).yaml")) }
-        return AlertColumns(try FeatureRepository.load(directory: folder, environment: [:]), reveals: reveals)
+        return PredictionColumns(try FeatureRepository.load(directory: folder, environment: [:]), reveals: reveals)
     }
 
     /// The definitions of the repository.
-    static func cards(reveals: Bool = false) throws -> AlertColumns {
-        AlertColumns(
+    static func cards(reveals: Bool = false) throws -> PredictionColumns {
+        PredictionColumns(
             try FeatureRepository.load(directory: TestEnvironment.packageRoot + "/feature_repo", environment: [:]),
             reveals: reveals)
     }
@@ -58,7 +58,7 @@ import Testing
     }
 
     @Test func `integer amounts are shown`() throws {
-        let alert = try Self.columns(Self.machines).alert(
+        let alert = try Self.columns(Self.machines).prediction(
             Self.record(#"{"slip":"x1","at":1577836800,"machine":7,"account":"AC-1","cents":12500,"branch":"north"}"#))
         #expect(alert?.amount == "12500" && alert?.texts == ["north"] && alert?.entity == "AC-1")
     }
@@ -66,9 +66,9 @@ import Testing
     @Test func `keys are masked unless they are asked for, wherever a card number stands`() throws {
         let request =
             #"{"cc_num":"4992346398065154184","merchant":"paid with 4111 1111 1111 1111","category":"a","amt":9.10}"#
-        let alert = try Self.cards().alert(Self.record(request))
+        let alert = try Self.cards().prediction(Self.record(request))
         #expect(alert?.entity == "499234…4184" && alert?.texts.first == "paid with 411111…1111")
-        let revealed = try Self.cards(reveals: true).alert(Self.record(request))
+        let revealed = try Self.cards(reveals: true).prediction(Self.record(request))
         #expect(revealed?.entity == "4992346398065154184" && revealed?.texts.first == "paid with 4111 1111 1111 1111")
     }
 
@@ -82,7 +82,7 @@ import Testing
         guard case .object(let members) = try Self.record("{}") else { return }
         let changed = try JSONTree.parse("{\(member)}")[name] ?? .null
         let record = JSONTree.object(members.map { $0.key == name ? .init(name, changed) : $0 })
-        let alert = try #require(try Self.cards().alert(record))
+        let alert = try #require(try Self.cards().prediction(record))
         switch name {
         case "event_timestamp": #expect(alert.eventTimeMillis == nil)
         case "probability": #expect(alert.probability.isNaN)
@@ -96,13 +96,13 @@ import Testing
         #"{"is_fraud":true,"request":{},"transaction_id":"a"}"#, #"{"is_fraud":"true","request":{}}"#,
     ])
     func `what is no alert is passed over`(text: String) throws {
-        #expect(try Self.cards().alert(JSONTree.parse(text)) == nil)
+        #expect(try Self.cards().prediction(JSONTree.parse(text)) == nil)
     }
 
     @Test func `a text of a megabyte costs a row, not the screen`() throws {
         let long = String(repeating: "x", count: 1 << 20)
         let zalgo = "z" + String(repeating: "\u{301}", count: 100_000)
-        let alert = try Self.cards().alert(
+        let alert = try Self.cards().prediction(
             Self.record(#"{"cc_num":"\#(long)","merchant":"\#(zalgo)","amt":"\#(long)"}"#))
         #expect(
             alert.map { $0.entity.utf8.count < 1_300 && $0.texts[0].utf8.count < 1_300 && $0.amount.utf8.count < 1_300 }

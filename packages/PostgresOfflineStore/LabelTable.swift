@@ -1,23 +1,6 @@
+import FeatureEngine
+public import Pipeline
 public import PostgresClient
-
-/// One label as it arrived.
-public struct Label: Hashable, Sendable {
-    /// The event it belongs to.
-    public var eventID: String
-    /// 0 or 1.
-    public var label: Int
-    /// The event's time, ms.
-    public var eventMillis: Int64
-    /// When it became known, in event time, ms.
-    public var availableMillis: Int64
-
-    /// Describes a label.
-    public init(eventID: String, label: Int, eventMillis: Int64, availableMillis: Int64) {
-        (self.eventID, self.label, self.eventMillis, self.availableMillis) = (
-            eventID, label, eventMillis, availableMillis
-        )
-    }
-}
 
 /// The table of labels.
 public enum LabelTable {
@@ -25,33 +8,45 @@ public enum LabelTable {
     public static let name = "labels"
     /// The columns of `add`, in order.
     public static let columns = [
-        "event_id", "available_at", "label", "event_timestamp", "_topic", "_partition", "_offset",
+        "event_id", "available_at", "label", "event_timestamp", "feedback_id", "retracts", "reviewer", "_topic",
+        "_partition", "_offset",
     ]
 
     /// Appends one label to a COPY of the table.
-    public static func add(_ label: Label, at position: LogPosition, to rows: PostgresCopyBuffer) {
-        rows.beginRow(columns: 7)
-        rows.add(label.eventID)
+    public static func add(_ label: LabelRecord, at position: LogPosition, to rows: PostgresCopyBuffer) {
+        rows.beginRow(columns: columns.count)
+        rows.add(bytes: label.eventID.bytes)
         rows.add(millis: label.availableMillis)
-        rows.add(Int16(label.label))
+        rows.add(Int16(label.isFraud ? 1 : 0))
         rows.add(millis: label.eventMillis)
+        rows.add(bytes: label.feedback?.id.bytes ?? [])
+        rows.add(bytes: label.feedback?.retracts?.bytes ?? [])
+        rows.add(label.feedback?.reviewer ?? "")
         rows.add(position.topic)
         rows.add(position.partition)
         rows.add(position.offset)
     }
 
     /// The stored labels of these events.
-    public static func labels(of eventIDs: [String], on connection: PostgresConnection) throws -> [Label] {
+    public static func labels(of eventIDs: [String], on connection: PostgresConnection) throws -> [LabelRecord] {
         guard !eventIDs.isEmpty else { return [] }
         let result = try connection.query(
             """
             SELECT event_id, label, (extract(epoch FROM event_timestamp) * 1000)::bigint,
-            (extract(epoch FROM available_at) * 1000)::bigint FROM labels WHERE event_id = ANY($1)
+            (extract(epoch FROM available_at) * 1000)::bigint, feedback_id, retracts, reviewer
+            FROM labels WHERE event_id = ANY($1)
             """, [.array(eventIDs)])
         return (0..<result.count).map { row in
-            Label(
-                eventID: result.text(row, 0) ?? "", label: Int(result.integer(row, 1) ?? 0),
+            var label = LabelRecord(
+                eventID: ByteString(result.text(row, 0) ?? ""), isFraud: result.integer(row, 1) == 1,
                 eventMillis: result.integer(row, 2) ?? 0, availableMillis: result.integer(row, 3) ?? 0)
+            let (id, retracts) = (ByteString(result.text(row, 4) ?? ""), ByteString(result.text(row, 5) ?? ""))
+            guard !id.bytes.isEmpty else { return label }
+            var feedback = LabelRecord.Feedback(id: id)
+            feedback.retracts = retracts.bytes.isEmpty ? nil : retracts
+            feedback.reviewer = result.text(row, 6) ?? ""
+            label.feedback = feedback
+            return label
         }
     }
 }

@@ -1,7 +1,7 @@
 import FeatureEngine
 package import FeatureStore
-import JSON
 import Observability
+import Pipeline
 package import PostgresClient
 
 /// Carries out what an analyst orders, each order in one transaction of Postgres: the case, the journal, and for a verdict the label
@@ -186,36 +186,15 @@ package struct CaseBook {
         _ subject: Subject, _ order: Order, isFraud: Bool, feedback: String, retracts: String?
     ) -> [UInt8] {
         let available = max(subject.eventMillis, subject.newestMillis, order.newestEventMillis ?? .min)
-        var json = JSONWriter()
-        json.beginObject()
-        json.key("event_id")
-        json.value(subject.eventID)
-        json.key("label")
-        json.value(isFraud ? 1 : 0)
-        json.key("event_timestamp")
-        json.value(subject.eventMillis)
-        json.key("available_at")
-        json.value(available)
-        json.key("feedback_id")
-        json.value(feedback)
-        if let retracts {
-            json.key("retracts")
-            json.value(retracts)
-        }
-        json.key("source")
-        json.value("analyst")
-        json.key("queue")
-        json.value(subject.isAlert ? "alerts" : "audit")
-        json.key("reviewer")
-        json.value(reviewer)
-        json.key("model_version")
-        json.value(subject.modelVersion)
-        json.key("score")
-        json.value(subject.score)
-        json.key("judged_at")
-        json.value(WallClock.nowMillis())
-        json.endObject()
-        return json.bytes
+        var verdict = LabelRecord.Feedback(id: ByteString(feedback))
+        verdict.retracts = retracts.map { ByteString($0) }
+        (verdict.source, verdict.queue) = ("analyst", subject.isAlert ? "alerts" : "audit")
+        (verdict.reviewer, verdict.modelVersion) = (reviewer, subject.modelVersion)
+        (verdict.score, verdict.judgedMillis) = (subject.score, WallClock.nowMillis())
+        return LabelRecord(
+            eventID: ByteString(subject.eventID), isFraud: isFraud, eventMillis: subject.eventMillis,
+            availableMillis: available, feedback: verdict
+        ).encoded()
     }
 
     private func send(

@@ -11,7 +11,7 @@ enum CaseQueries {
         p.prediction_id, p.transaction_id, (extract(epoch FROM p.event_timestamp) * 1000)::bigint, p.request::text,
         p.probability, p.threshold, p.model_version, p.is_alert, p.degraded,
         (extract(epoch FROM p.created_at) * 1000)::bigint, c.status, c.owner,
-        (extract(epoch FROM c.until) * 1000)::bigint
+        (extract(epoch FROM c.until) * 1000)::bigint, p.entity
         """
 
     /// The newest alerts and the random share of what is below the threshold, those that are judged left out. `auditShare` is of all
@@ -44,8 +44,9 @@ enum CaseQueries {
             let request = try? JSONTree.parse(rows.text(row, 3) ?? "")
         else { return nil }
         let prediction = columns.prediction(
-            predictionID: id, transactionID: rows.text(row, 1) ?? "", eventTimeMillis: rows.integer(row, 2),
-            request: request, probability: rows.double(row, 4) ?? .nan, threshold: rows.double(row, 5) ?? .nan,
+            predictionID: id, transactionID: rows.text(row, 1) ?? "", entity: rows.text(row, 13) ?? "",
+            eventTimeMillis: rows.integer(row, 2), request: request, probability: rows.double(row, 4) ?? .nan,
+            threshold: rows.double(row, 5) ?? .nan,
             modelVersion: rows.text(row, 6) ?? "", isFraud: rows.boolean(row, 7) ?? false,
             isDegraded: rows.boolean(row, 8) ?? false)
         let state = CaseState(
@@ -71,7 +72,7 @@ enum CaseQueries {
             }
         let rows = try connection.query(
             """
-            SELECT \(selection), p.entity, p.vector::text, p.service FROM predictions p
+            SELECT \(selection), p.vector::text, p.service FROM predictions p
             LEFT JOIN cases c USING (prediction_id) WHERE \(condition) ORDER BY p.created_at DESC LIMIT 1
             """, [.text(id)])
         guard rows.count == 1, let row = row(rows, 0, columns), let entity = rows.text(0, 13) else { return nil }

@@ -1,3 +1,4 @@
+import FeatureStore
 import KafkaClient
 import Observability
 package import PostgresClient
@@ -49,7 +50,7 @@ package final class LabelSender {
                 let value = Self.bytes(rows.text(row, 3)), let count = try partitionCount(of: topic)
             else { continue }
             _ = try producer.send(
-                topic: topic, partition: Murmur2.partition(key: key, partitionCount: count), key: key, value: value,
+                topic: topic, partition: EntityPlacement.partition(of: key, among: count), key: key, value: value,
                 timestampMillis: WallClock.nowMillis(), token: UInt64(row) + 1)
         }
         _ = producer.flush(timeoutMillis: Self.deliverMillis)

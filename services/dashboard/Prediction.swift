@@ -1,6 +1,7 @@
 import FeatureEngine
 package import FeatureStore
-package import JSON
+import JSON
+package import Pipeline
 
 /// One answer of the API: a record of the predictions topic, or a row of its table.
 package struct Prediction: Hashable, Sendable {
@@ -9,13 +10,13 @@ package struct Prediction: Hashable, Sendable {
     package let transactionID: String
     /// The key of the entity the features are kept for, masked unless the user asked to see it.
     package let entity: String
-    /// Event time, ms UTC; nil when the record does not say.
+    /// Event time, ms UTC; nil when it is not said.
     package let eventTimeMillis: Int64?
     /// What the request said, in the order of `PredictionColumns.texts`.
     package let texts: [String]
     /// As the request wrote it, in major units.
     package let amount: String
-    /// The model's probability of fraud, and the one from which on it is called so; NaN when the record does not say.
+    /// The model's probability of fraud, and the one from which on it is called so; NaN for one that is none.
     package let probability: Double, threshold: Double
     package let modelVersion: String
     /// Whether it was called a fraud.
@@ -89,28 +90,27 @@ package struct PredictionColumns: Sendable {
         amount = chosen.map { schema.fields[$0].name }
     }
 
-    /// The prediction of a record of the topic; nil for a record that is none of ours.
-    package func prediction(_ record: JSONTree) -> Prediction? {
-        guard case .bool(let isFraud)? = record["is_fraud"], let request = record["request"],
-            case .string(let id)? = record["transaction_id"], case .string(let version)? = record["model_version"]
-        else { return nil }
+    /// The prediction of a record of the topic; nil for one whose request cannot be read.
+    package func prediction(_ record: PredictionRecord) -> Prediction? {
+        guard let request = try? JSONTree.parse(record.request) else { return nil }
         return prediction(
-            predictionID: record["prediction_id"]?.string ?? "", transactionID: id,
-            eventTimeMillis: Self.number(record["event_timestamp"]).flatMap { Int64($0) }, request: request,
-            probability: Self.share(record["probability"]), threshold: Self.share(record["threshold"]),
-            modelVersion: version, isFraud: isFraud, isDegraded: record["degraded"] == .bool(true))
+            predictionID: record.predictionID.description, transactionID: record.transactionID.description,
+            entity: record.entity.description, eventTimeMillis: record.eventMillis, request: request,
+            probability: record.probability, threshold: record.threshold, modelVersion: record.modelVersion,
+            isFraud: record.isFraud, isDegraded: record.isDegraded)
     }
 
     /// The prediction of what the API logged, wherever it was read.
     func prediction(
-        predictionID: String, transactionID: String, eventTimeMillis: Int64?, request: JSONTree, probability: Double,
-        threshold: Double, modelVersion: String, isFraud: Bool, isDegraded: Bool
+        predictionID: String, transactionID: String, entity: String, eventTimeMillis: Int64?, request: JSONTree,
+        probability: Double, threshold: Double, modelVersion: String, isFraud: Bool, isDegraded: Bool
     ) -> Prediction {
         Prediction(
             predictionID: Self.cut(predictionID), transactionID: masked(Self.cut(transactionID)),
-            entity: shownKey(Self.text(request[key])), eventTimeMillis: eventTimeMillis,
+            entity: shownKey(Self.cut(entity)), eventTimeMillis: eventTimeMillis,
             texts: texts.map { masked(Self.text(request[$0])) }, amount: amount.map { Self.text(request[$0]) } ?? "",
-            probability: probability, threshold: threshold, modelVersion: Self.cut(modelVersion), isFraud: isFraud,
+            probability: Self.share(probability), threshold: Self.share(threshold),
+            modelVersion: Self.cut(modelVersion), isFraud: isFraud,
             isDegraded: isDegraded)
     }
 
@@ -139,15 +139,8 @@ package struct PredictionColumns: Sendable {
         }
     }
 
-    private static func number(_ value: JSONTree?) -> String? {
-        if case .number(let text)? = value { text } else { nil }
-    }
-
     /// A number from 0 to 1, else NaN.
-    private static func share(_ value: JSONTree?) -> Double {
-        guard let share = number(value).flatMap({ Double($0) }), (0...1).contains(share) else { return .nan }
-        return share
-    }
+    private static func share(_ value: Double) -> Double { (0...1).contains(value) ? value : .nan }
 
     private static func cut(_ text: String) -> String {
         guard text.utf8.count > longestText else { return text }

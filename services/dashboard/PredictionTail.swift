@@ -1,6 +1,5 @@
-import FeatureStore
-import JSON
 package import KafkaClient
+import Pipeline
 
 /// Follows the predictions topic from a little before its end. Confined to one thread; leaves no group on the broker, since it
 /// assigns its partitions itself and commits nothing. Reads a bounded number a round: watching must not become the work.
@@ -60,10 +59,10 @@ package final class PredictionTail {
             nextOffsets[run.partition] = batch.offset(at: last) &+ 1
         }
         for index in 0..<batch.count {
-            guard let record = try? JSONTree.parse(batch.value(at: index)), let new = columns.prediction(record) else {
-                continue
-            }
-            predictions.append(new)
+            let key = batch.key(at: index)
+            // What is no prediction is a dead letter of `transform`, and nothing to show.
+            let record = batch.withValue(at: index) { try? PredictionRecord(key: key, value: $0) }
+            if let new = record.flatMap(columns.prediction) { predictions.append(new) }
         }
     }
 

@@ -18,13 +18,15 @@ import Testing
         for number in numbers {
             let value =
                 """
-                {"transaction_id":"t\(number)","event_timestamp":\(1_577_836_800_000 + number),"model_version":"3",\
-                "threshold":0.5,"probability":0.9,"is_fraud":\(isFraud(number)),"degraded":false,\
-                "request":{"cc_num":"4111111111111111","merchant":"m","category":"c","amt":1.00}}
+                {"prediction_id":"p\(number)","transaction_id":"t\(number)","created_at":1700000000000,\
+                "event_timestamp":\(1_577_836_800_000 + number),"service":"s","model_version":"3","definition_hash":"h",\
+                "threshold":0.5,"probability":0.9,"is_fraud":\(isFraud(number)),"degraded":false,"latency_micros":1,\
+                "request":{"cc_num":"4111111111111111","merchant":"m","category":"c","amt":1.00},"vector":[],\
+                "features_as_of":{}}
                 """
             let bytes = number % 10 == 9 ? Array("{\"not a prediction\"".utf8) : Array(value.utf8)
             while try producer.send(
-                topic: "predictions", partition: Int32(number % 2), key: nil, value: bytes,
+                topic: "predictions", partition: Int32(number % 2), key: Array("4111111111111111".utf8), value: bytes,
                 timestampMillis: 1_700_000_000_000, token: 0) == .full
             { producer.poll(timeoutMillis: 50) }
         }
@@ -41,7 +43,8 @@ import Testing
     @Test func `predictions of all partitions come once, and nothing else`() throws {
         try cluster.createTopic("predictions", partitions: 2)
         try send(0..<100) { $0 % 7 == 0 }
-        let tail = try PredictionTail(bootstrapServers: cluster.bootstrapServers, columns: try PredictionColumnsTests.cards())
+        let tail = try PredictionTail(
+            bootstrapServers: cluster.bootstrapServers, columns: try PredictionColumnsTests.cards())
         let expected = (0..<100).filter { $0 % 10 != 9 }.map { "t\($0)" }
         let first = try take(tail, expected.count)
         #expect(Set(first.map(\.transactionID)) == Set(expected) && first.count == expected.count)
@@ -59,7 +62,8 @@ import Testing
     @Test func `more than can be read is passed over, and said`() throws {
         try cluster.createTopic("predictions", partitions: 2)
         try send(0..<2) { _ in false }
-        let tail = try PredictionTail(bootstrapServers: cluster.bootstrapServers, columns: try PredictionColumnsTests.cards())
+        let tail = try PredictionTail(
+            bootstrapServers: cluster.bootstrapServers, columns: try PredictionColumnsTests.cards())
         _ = try tail.next()
         try send(2..<40_002) { _ in true }
         var skipped: Int64 = 0

@@ -15,7 +15,9 @@ import Testing
 
     static func draw(_ random: inout SplitMix64, into screen: inout Screen) {
         for _ in 0..<Int.random(in: 0...8, using: &random) {
-            let text = (0..<Int.random(in: 0...12, using: &random)).map { _ in clusters.randomElement(using: &random) ?? "" }
+            let text = (0..<Int.random(in: 0...12, using: &random)).map { _ in
+                clusters.randomElement(using: &random) ?? ""
+            }
             let colors: [Color?] = [nil, .red, .cyan, .grey]
             let style = Style(
                 colors.randomElement(using: &random) ?? nil, bold: .random(using: &random),
@@ -48,7 +50,9 @@ import Testing
             for y in 0..<screen.size.height {
                 for x in 0..<screen.size.width {
                     let (cell, drawn) = (terminal[x, y], screen[x, y])
-                    let style = drawn.style.escape(palette).dropFirst(2).dropLast().split(separator: ";").drop { $0 == "0" }
+                    let style = drawn.style.escape(palette).dropFirst(2).dropLast().split(separator: ";").drop {
+                        $0 == "0"
+                    }
                     guard cell.text == drawn.text, cell.style == style.joined(separator: ";") else {
                         Issue.record("seed \(seed), round \(round), \(x),\(y): \(cell) is not \(drawn)")
                         return
@@ -73,11 +77,13 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        ([nil, nil, "C.UTF-8"], Glyphs.unicode), ([nil, nil, nil], .ascii), (["C", "de_DE.UTF-8", "de_DE.UTF-8"], .ascii),
-        (["", nil, "en_US.utf8"], .unicode), ([nil, "POSIX", "en_US.UTF-8"], .ascii),
-        ([nil, nil, "de_DE@euro"], .ascii), ([nil, nil, "de_DE.UTF-8@euro"], .unicode),
-    ] as [([String?], Glyphs)])
+    @Test(
+        arguments: [
+            ([nil, nil, "C.UTF-8"], Glyphs.unicode), ([nil, nil, nil], .ascii),
+            (["C", "de_DE.UTF-8", "de_DE.UTF-8"], .ascii),
+            (["", nil, "en_US.utf8"], .unicode), ([nil, "POSIX", "en_US.UTF-8"], .ascii),
+            ([nil, nil, "de_DE@euro"], .ascii), ([nil, nil, "de_DE.UTF-8@euro"], .unicode),
+        ] as [([String?], Glyphs)])
     func `the locale says which characters there are`(variables: [String?], glyphs: Glyphs) {
         #expect(Glyphs.of(locale: variables) == glyphs)
     }

@@ -232,7 +232,11 @@ let package = Package(
                 "FeatureEngine", "EventLoop", "FraudModel", "JSON",
             ]
         ),
-        integrationTests("TerminalTests", []),
+        integrationTests(
+            "TerminalTests",
+            ["Dashboard", "Pipeline", "PostgresOfflineStore", "PostgresClient", "KafkaClient", "FeatureStore",
+                "FeatureEngine",
+            ]),
         integrationTests("ProgramTests", ["needletail"]),
         integrationTests("BrokerTests", ["KafkaClient", "KafkaBroker", "KafkaProtocol", "CDiskJournal"]),
         integrationTests(

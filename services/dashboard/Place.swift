@@ -1,3 +1,4 @@
+import Observability
 import ServiceRuntime
 
 /// A screen, by the digit that opens it.
@@ -41,6 +42,6 @@ package struct Prompt: Sendable {
     mutating func add(_ more: String) {
         let scalars = more.unicodeScalars.map { $0 == "\n" || $0 == "\r" || $0 == "\t" ? " " : $0 }
         let room = max(0, Self.longest - text.unicodeScalars.count)
-        text.unicodeScalars.append(contentsOf: scalars.prefix(room).filter { $0.value >= 0x20 && $0.value != 0x7F })
+        text.unicodeScalars.append(contentsOf: scalars.prefix(room).filter { !TerminalText.isUnsafe($0) })
     }
 }

@@ -1,6 +1,7 @@
-import TerminalUI
-import Testing
 import TestSupport
+import Testing
+
+@testable import TerminalUI
 
 @Suite struct DisplayWidthTests {
     @Test(arguments: [

@@ -234,7 +234,8 @@ let package = Package(
         ),
         integrationTests(
             "TerminalTests",
-            ["Dashboard", "Pipeline", "PostgresOfflineStore", "PostgresClient", "KafkaClient", "FeatureStore",
+            [
+                "Dashboard", "Pipeline", "PostgresOfflineStore", "PostgresClient", "KafkaClient", "FeatureStore",
                 "FeatureEngine",
             ]),
         integrationTests("ProgramTests", ["needletail"]),

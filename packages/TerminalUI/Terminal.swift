@@ -59,6 +59,9 @@ public final class Terminal {
         depth(noColor: variable("NO_COLOR"), kind: variable("TERM") ?? "", colorTerm: variable("COLORTERM"))
     }
 
+    /// Whether the environment's terminal cannot move its cursor.
+    public static var isDumb: Bool { ["", "dumb"].contains(variable("TERM") ?? "") }
+
     private static func variable(_ name: String) -> String? { unsafe getenv(name).map { unsafe String(cString: $0) } }
 
     /// Takes the terminal over. Throws when stdin or stdout is none, or it cannot move its cursor.

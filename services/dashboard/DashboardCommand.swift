@@ -1,5 +1,6 @@
 import FeatureStore
 import Foundation
+import Observability
 public import ServiceRuntime
 import TerminalUI
 
@@ -31,8 +32,8 @@ public struct DashboardCommand: Command {
         ]
     }
     public static let details = """
-        Keys: 1-7 screens, ? help, / filter, s sort, Enter open, Esc back, q back and quit. Without a terminal, or in a pipe, use
-        --once, --json or --plain. NO_COLOR is obeyed. Keys and long numbers show their first six and last four characters;
+        Keys: 1-7 screens, ? help, / filter, s sort, Enter open, Esc back, q back and quit. In a pipe it prints one frame, on a
+        dumb terminal lines; see --once, --json and --plain. NO_COLOR is obeyed. Keys and long numbers show their first six and last four characters;
         --reveal shows them whole and is noted in the journal. In a case, F and L judge it; the verdict becomes a label.
         """
 
@@ -92,21 +93,21 @@ public struct DashboardCommand: Command {
     public func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {
         let session = try DashboardSession(settings)
         if settings[Self.reveal] { try await runtime.onThread("reveal") { try session.noteReveal() } }
-        switch (settings[Self.json], settings[Self.plain]) {
-        case (true, _):
+        // Where no frame can be drawn over the one before, what changes is said in lines, and a pipe gets one frame.
+        let isPiped = !Console.standardOutput.isTerminal
+        let isPlain = settings[Self.plain] || (!isPiped && Terminal.isDumb && !settings[Self.once])
+        if settings[Self.json] {
             try await session.print(runtime, isOnce: settings[Self.once]) { model, _ in [Report.json(model)] }
-        case (_, true):
+        } else if let file = settings[Self.svg] {
+            let frame = try await session.frame(runtime)
+            try Self.write(frame.svg(session.theme ?? Theme.all[0]), to: file)
+        } else if isPlain {
             try await session.print(runtime, isOnce: settings[Self.once]) { Report.lines($0, after: $1) }
-        default:
-            if let file = settings[Self.svg] {
-                let frame = try await session.frame(runtime)
-                try Self.write(frame.svg(session.theme ?? Theme.all[0]), to: file)
-            } else if settings[Self.once] {
-                let frame = try await session.frame(runtime).using(session.glyphs)
-                try runtime.print(frame.lines.joined(separator: "\n"))
-            } else {
-                try await LiveSession(session, recordsTo: settings[Self.record]).run(runtime)
-            }
+        } else if settings[Self.once] || isPiped {
+            let frame = try await session.frame(runtime).using(session.glyphs)
+            try runtime.print(frame.lines.joined(separator: "\n"))
+        } else {
+            try await LiveSession(session, recordsTo: settings[Self.record]).run(runtime)
         }
     }
 

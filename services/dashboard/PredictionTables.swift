@@ -52,12 +52,23 @@ extension DashboardModel {
         if case .value(let served)? = newest?.served, let threshold = served.threshold {
             title += ", fraud ≥ \(decimal(threshold, 3))"
         }
+        title += waitingCases
         let head = [TableColumn.time("event time"), TableColumn(columns.keyCaption, keyWidth)] + textColumns
         return Table(
             .newest, title + frozen,
             head + amountColumn + [TableColumn("fraud", 5, right: true), TableColumn("", 1)],
             alerts.map { row($0, [decimal($0.probability, 3), $0.mark]) }, remark: noPredictions,
             isStale: isDown("kafka"))
+    }
+
+    /// How many cases wait and for how long; at most as many as were asked for.
+    private var waitingCases: String {
+        guard let known = answers[.cases], case .cases(let cases) = known.answer else { return "" }
+        let now = newest?.timeMillis ?? known.timeMillis
+        let open = cases.filter { $0.prediction.isFraud && [.open, .claimed].contains($0.state.atMillis(now).status) }
+        guard let oldest = open.map(\.createdMillis).min() else { return "; no case waits" }
+        let more = open.count >= 200 ? "+" : ""
+        return "; \(open.count)\(more) cases wait, the oldest \(duration(Double(max(0, now &- oldest)) / 1_000))"
     }
 
     /// Every prediction as it comes.

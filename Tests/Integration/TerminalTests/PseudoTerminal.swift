@@ -79,6 +79,18 @@ final class PseudoTerminal {
 
     func type(_ text: String) { _ = Array(text.utf8).withUnsafeBytes { write(master, $0.baseAddress, $0.count) } }
 
+    /// Types a long text at the pace at which it is read; false when it is not read any more.
+    func typeAll(_ text: String) -> Bool {
+        var rest = Array(text.utf8)[...]
+        let deadline = Date(timeIntervalSinceNow: 20)
+        while !rest.isEmpty, Date() < deadline {
+            drain()
+            let count = rest.withUnsafeBytes { write(master, $0.baseAddress, min($0.count, 2_048)) }
+            if count > 0 { rest = rest.dropFirst(count) } else { usleep(500) }
+        }
+        return rest.isEmpty
+    }
+
     func signal(_ number: Int32) { _ = kill(pid, number) }
 
     func closeMaster() {

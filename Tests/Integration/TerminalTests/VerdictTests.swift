@@ -29,10 +29,14 @@ struct VerdictTests {
             record.predictionID = "p\(number)".bytes
             record.transactionID = "t\(number)".bytes
             record.entity = "card'\\\(number)\u{301}".bytes
-            (record.createdMillis, record.eventMillis) = (1_700_000_000_000 + number, 1_600_000_000_000 + number * 1_000)
+            (record.createdMillis, record.eventMillis) = (
+                1_700_000_000_000 + number, 1_600_000_000_000 + number * 1_000
+            )
             (record.service, record.modelVersion, record.probability) = ("fraud_v1", "3", 0.9)
             record.isFraud = number != 4
-            (record.request, record.vector, record.featuresAsOf) = (Array("{}".utf8), Array("[]".utf8), Array("{}".utf8))
+            (record.request, record.vector, record.featuresAsOf) = (
+                Array("{}".utf8), Array("[]".utf8), Array("{}".utf8)
+            )
             PredictionTable.add(record, at: LogPosition(topic: "predictions", partition: 0, offset: number), to: rows)
         }
         try connection.copyIn(table: PredictionTable.name, columns: PredictionTable.columns, rows: rows)
@@ -70,7 +74,8 @@ struct VerdictTests {
                     next = batch.offset(at: index) + 1
                     let label = try batch.withValue(at: index) { try LabelRecord($0) }
                     labels.append(label)
-                    #expect(batch.key(at: index) == Array("card'\\\(label.eventID.description.dropFirst())\u{301}".utf8))
+                    #expect(
+                        batch.key(at: index) == Array("card'\\\(label.eventID.description.dropFirst())\u{301}".utf8))
                     #expect(EntityPlacement.partition(of: batch.key(at: index), among: 2) == partition)
                 }
             }
@@ -87,7 +92,8 @@ struct VerdictTests {
         return broker
     }
 
-    @Test func `a verdict is a label once: sent after its time, by whoever comes, however often somebody dies`() throws {
+    @Test func `a verdict is a label once: sent after its time, by whoever comes, however often somebody dies`() throws
+    {
         let broker = try makeBroker()
         defer { broker.stop() }
         #expect(try book("ana").carryOut(order(.fraud)).isDone)
@@ -149,7 +155,8 @@ struct VerdictTests {
     }
 
     @Test func `the roles may do what they are for, and nobody changes the journal`() throws {
-        let roles = try texts("SELECT rolname FROM pg_roles WHERE rolname LIKE 'needletail_%st' OR rolname LIKE '%viewer'")
+        let roles = try texts(
+            "SELECT rolname FROM pg_roles WHERE rolname LIKE 'needletail_%st' OR rolname LIKE '%viewer'")
         guard roles.count >= 2 else { return }
         #expect(try book("ana").carryOut(order(.note("x"))).isDone)
         func refused(_ role: String, _ sql: String) -> Bool {

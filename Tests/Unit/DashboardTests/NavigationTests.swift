@@ -164,7 +164,9 @@ import Testing
         #expect(lines[2].message == "not a JSON line" && lines[2].service == "transform")
     }
 
-    @Test(arguments: ["{", "{}", "[]", "{\"message\":1}", "{\"message\":\"\\ud800\"}", "\u{0}", "{\"message\":\"a\",\"ts\":7}"])
+    @Test(arguments: [
+        "{", "{}", "[]", "{\"message\":1}", "{\"message\":\"\\ud800\"}", "\u{0}", "{\"message\":\"a\",\"ts\":7}",
+    ])
     func `a line that is none of ours is shown as it is`(text: String) {
         let lines = LogReader.parse(text, file: "x")
         #expect(lines.count == 1 && lines.allSatisfy { $0.service == "x" })

@@ -27,9 +27,13 @@ import Testing
 
     static var file: CaseFile {
         var file = CaseFile(
-            row: row(0, CaseState(status: .claimed, owner: "ana", untilMillis: now + 600_000)), entityKey: "4992346398065154184",
-            fields: [.init("trans_num", "t0"), .init("cc_num", "499234…5184"), .init("merchant", "fraud_Rippin, Kub and Mann"),
-                .init("amt", "843.10"), .init("zip", "")])
+            row: row(0, CaseState(status: .claimed, owner: "ana", untilMillis: now + 600_000)),
+            entityKey: "4992346398065154184",
+            fields: [
+                .init("trans_num", "t0"), .init("cc_num", "499234…5184"),
+                .init("merchant", "fraud_Rippin, Kub and Mann"),
+                .init("amt", "843.10"), .init("zip", ""),
+            ])
         file.contributions = [
             .init(feature: "request_features__amt_over_mean_30d", value: "9.113", effect: 3.2),
             .init(feature: "card_activity__amt_count_1h", value: "4", effect: 1.1),
@@ -60,8 +64,11 @@ import Testing
     static var registry: ModelFile {
         var file = ModelFile()
         file.versions = [
-            .init(version: "4", service: "fraud_v1", alias: "", registeredMillis: now - 1_000, metrics: [.init("AP", 0.91)]),
-            .init(version: "3", service: "fraud_v1", alias: "champion", registeredMillis: now - 90_000_000,
+            .init(
+                version: "4", service: "fraud_v1", alias: "", registeredMillis: now - 1_000,
+                metrics: [.init("AP", 0.91)]),
+            .init(
+                version: "3", service: "fraud_v1", alias: "champion", registeredMillis: now - 90_000_000,
                 metrics: [.init("AP", 0.98765), .init("ROC", 0.9998)]),
         ]
         file.drift = [
@@ -69,7 +76,9 @@ import Testing
             .init(name: "score", stability: 0.01, distance: nil, missing: nil, isDrifted: false),
         ]
         file.driftMillis = now - 3_600_000
-        file.promotions = [.init(timeMillis: now - 80_000_000, version: "3", previous: "2", reason: "AP 0.988 against 0.954")]
+        file.promotions = [
+            .init(timeMillis: now - 80_000_000, version: "3", previous: "2", reason: "AP 0.988 against 0.954")
+        ]
         file.verdicts = [9: (4, 1), 0: (0, 2)]
         return file
     }
@@ -82,7 +91,8 @@ import Testing
                 duplicates: Int64($0), gaps: 0, updatedMillis: now - 1_000)
         }
         file.letters = [
-            .init(topic: "transactions", partition: 2, offset: 99, createdMillis: now - 70_000, reason: "amt: is missing",
+            .init(
+                topic: "transactions", partition: 2, offset: 99, createdMillis: now - 70_000, reason: "amt: is missing",
                 value: "{\"cc_num\":\"4111111111111111\"}")
         ]
         file.waitingVerdicts = 2
@@ -122,7 +132,8 @@ import Testing
 
     /// The keys that lead to each picture.
     static let pictures: [(name: String, keys: String)] = [
-        ("overview", "1"), ("stream", "2"), ("alerts", "3"), ("case", "1G\n"), ("case-reasons", "1g\n\t"), ("entity", "4"),
+        ("overview", "1"), ("stream", "2"), ("alerts", "3"), ("case", "1G\n"), ("case-reasons", "1g\n\t"),
+        ("entity", "4"),
         ("model", "5"), ("model-drift", "5\t"), ("pipeline", "6"), ("logs", "7"), ("help", "?"), ("filter", "7/lev"),
         ("filtered", "2/score>0.4\nss"),
     ]

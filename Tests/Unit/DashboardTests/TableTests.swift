@@ -119,7 +119,9 @@ import Testing
 @Suite struct RetryTests {
     struct Away: Error {}
 
-    @Test func `a source that fails is left alone for longer each time, ten seconds at most, and then asked again`() throws {
+    @Test func `a source that fails is left alone for longer each time, ten seconds at most, and then asked again`()
+        throws
+    {
         var retry = Retry()
         var now: UInt64 = 0
         var asked: [UInt64] = []

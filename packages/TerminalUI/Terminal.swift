@@ -55,7 +55,7 @@ public final class Terminal {
     public static var localeGlyphs: Glyphs { Glyphs.of(locale: ["LC_ALL", "LC_CTYPE", "LANG"].map(variable)) }
 
     /// The colours that the environment allows.
-    public static var environmentDepth: ColourDepth {
+    static var environmentDepth: ColourDepth {
         depth(noColor: variable("NO_COLOR"), kind: variable("TERM") ?? "", colorTerm: variable("COLORTERM"))
     }
 

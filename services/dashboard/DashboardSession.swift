@@ -54,7 +54,7 @@ struct DashboardSession: Sendable {
             try DetailWorker(worker).noteReveal()
         } catch {
             throw CommandError(
-                .noPermission, "--reveal is noted in the journal of cases, and that cannot be done now: \(error).")
+                .unavailable, "--reveal is noted in the journal of cases, and that cannot be done now: \(error).")
         }
     }
 

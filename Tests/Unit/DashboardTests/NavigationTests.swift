@@ -86,7 +86,7 @@ import Testing
         var model = try model()
         press("5", &model)
         update(&model, .answered(.model, .failed("refused"), timeMillis: 1))
-        #expect(model.tables.filter { $0.id != .scores }.allSatisfy(\.isStale))
+        #expect(model.tables.filter { $0.id != .scores }.allSatisfy { $0.isStale })
         #expect(model.tables.first?.rows.isEmpty == false)
         var empty = DashboardModel(project: "p", columns: try PredictionColumnsTests.cards(), screen: .model)
         #expect(empty.tables.first?.remark == "asking …")

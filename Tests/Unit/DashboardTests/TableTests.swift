@@ -24,9 +24,10 @@ import Testing
         ("/S.UTH/", ["1"]), ("caf\u{E9}", ["2"]), ("south amount>3", ["1"]), ("south !amount>3", []), ("!", []),
         ("time:10:02", ["2"]), ("a>b", []), (">", []), ("/", []),
     ])
-    func `a filter leaves what it says`(text: String, left: [String]) throws {
+    func `a filter leaves what it says`(text: String, left: [String]) {
         var state = TableState()
-        state.filter = try #require(Filter(text))
+        state.filter = Filter(text)
+        #expect(state.filter?.text == text)
         #expect(Self.rows.shown(state).map(\.id.description) == left)
     }
 
@@ -136,9 +137,10 @@ import Testing
         }
         #expect(asked == [0, 1, 3, 7, 15, 31, 51, 71, 91, 111])
         now += 10_000_000_000
-        #expect(try retry.run(nowNanos: { now }) { 7 } == 7)
+        let seven = try retry.run(nowNanos: { now }) { 7 }
         #expect(throws: Away.self) { try retry.run(nowNanos: { now }) { throw Away() } }
         now += 500_000_000
-        #expect(try retry.run(nowNanos: { now }) { 8 } == 8)
+        let eight = try retry.run(nowNanos: { now }) { 8 }
+        #expect(seven == 7 && eight == 8)
     }
 }

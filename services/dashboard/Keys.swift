@@ -168,9 +168,9 @@ private func openEntity(_ model: inout DashboardModel) {
     guard let file = model.caseFile else { return }
     model.entityKey = file.entityKey.description
     model.entityMillis = nil
-    let here = model.place
+    let trail = model.trail + [model.place]
     open(.screen(.entity), &model)
-    model.trail = [here]
+    model.trail = trail
 }
 
 private func copy(_ model: inout DashboardModel) {

@@ -23,10 +23,11 @@ enum SystemQueries {
                 metrics: DashboardQueries.figures(metrics))
         }
         for service in Set(models.map(\.service)).sorted() {
-            file.promotions += try registry.history(of: service).suffix(50).map {
+            file.promotions += try registry.history(of: service).suffix(50).map { change in
                 PromotionLine(
-                    timeMillis: $0.changedMillis, version: String($0.version),
-                    previous: $0.previous.map(String.init) ?? "", reason: $0.reason)
+                    timeMillis: change.changedMillis, version: change.version.map(String.init) ?? "",
+                    previous: change.previous.map(String.init) ?? "",
+                    reason: "\(change.action.rawValue): \(change.note.reason)")
             }
         }
         file.promotions.sort { $0.timeMillis > $1.timeMillis }

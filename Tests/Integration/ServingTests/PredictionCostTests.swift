@@ -30,7 +30,8 @@ private final class OneLoop {
         loop = try PredictionLoop(
             listener: Listener(host: "127.0.0.1", port: 0), address: RedisAddress(url: redis.url),
             redisLimits: redisLimits, httpLimits: HTTPLimits(), predictionLog: log, metrics: registry,
-            gate: RequestGate(), limits: limits, log: .silent, onRedisChange: { _ in })
+            gate: RequestGate(), limits: limits, log: .silent, journal: RequestJournal(.silent, slowMillis: 0),
+            expectedService: nil, onRedisChange: { _ in })
         let served = try ServedModel(ServingFixture.model(), ServingFixture.repository)
         loop.prepare { app in
             app.use(served)

@@ -59,8 +59,7 @@ import Testing
 
         init() throws {
             let service = try #require(ServingFixture.service)
-            writer = PredictionRecordWriter(
-                service, feeds: service.views.map { ViewFeed($0) }, modelVersion: "7", threshold: 0.5)
+            writer = PredictionRecordWriter(service, modelVersion: "7", threshold: 0.5)
             row = SourceRow(service.source)
             for (name, text) in [
                 ("id", "p\"1"), ("at", "2024-03-01 12:00:00"), ("card", ServingFixture.card), ("merchant", "Kiosk Ä"),

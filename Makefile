@@ -9,7 +9,7 @@ INTEGRATION := 'BrokerTests|PipelineTests|ProgramTests|ServingTests|StoreTests|T
 ON_KAFKA := 'PipelineTests|LibrdkafkaTests|ServingTests'
 
 .PHONY: help packages build test test-apache test-unit test-integration bench profile format lint check docs up down status logs dashboard \
-	clean-data clean hooks conformance bench-broker fuzz settings test-up
+	pictures clean-data clean hooks conformance bench-broker bench-dashboard fuzz settings test-up
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
@@ -87,6 +87,9 @@ logs:  ## follow the logs
 dashboard:  ## watch it live
 	@scripts/dashboard $(ARGS)
 
+pictures:  ## take the pictures of images/ from what runs
+	@scripts/pictures
+
 clean-data:  ## stop everything and forget data and models
 	@scripts/clean-data
 
@@ -101,6 +104,9 @@ conformance:  ## other people's Kafka clients against the broker
 	@[ -x .build/tests/release/needletail ] || $(MAKE) --no-print-directory build
 	@Tests/Conformance/run --needletail \
 		"$$(ls -t .build/tests/release/needletail .build/release/needletail 2>/dev/null | head -n 1)" $(ARGS)
+
+bench-dashboard:  ## what the dashboard costs, on what runs; ARGS=--down without any server
+	@Tests/Benchmarks/dashboard/run $(ARGS)
 
 bench-broker: build  ## the embedded broker beside Apache Kafka: ARGS="--rounds 3"
 	@Tests/Benchmarks/broker/run $(ARGS)

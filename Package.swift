@@ -59,7 +59,7 @@ let package = Package(
         library("FeatureEngine", depending: ["Text"]),
         library("Observability", depending: ["Text"]),
         library("ServiceRuntime", depending: ["Observability", "Text"]),
-        wrapper("TerminalUI", []),
+        wrapper("TerminalUI", ["Text"]),
 
         // wrappers
         wrapper("KafkaClient", ["CRdKafka"]),
@@ -139,8 +139,8 @@ let package = Package(
             "Dashboard", in: "services/dashboard",
             depending: [
                 "Pipeline", "PipelineRuntime", "ServiceRuntime", "Observability", "TerminalUI", "KafkaClient",
-                "PostgresClient",
-                "RedisClient", "FeatureStore", "FeatureEngine", "FraudModel", "PostgresOfflineStore", "JSON",
+                "PostgresClient", "RedisClient", "RedisOnlineStore", "FeatureStore", "FeatureEngine", "FraudModel",
+                "PostgresOfflineStore", "JSON", "Text",
             ]),
         library(
             "KafkaBrokerService", in: "services/kafka-broker",
@@ -208,7 +208,7 @@ let package = Package(
         unitTests("FraudModel", ["GradientBoosting", "FeatureEngine", "FeatureStore", "JSON"], fixtures: true),
         unitTests("ServiceRuntime", ["Observability"]),
         unitTests("TerminalUI"),
-        unitTests("Dashboard", ["TerminalUI", "FeatureStore", "Pipeline", "JSON", "KafkaClient"]),
+        unitTests("Dashboard", ["TerminalUI", "FeatureStore", "FeatureEngine", "Pipeline", "JSON", "KafkaClient"]),
         unitTests("KafkaProtocol"),
         unitTests("KafkaBroker", ["KafkaProtocol"]),
         unitTests("Scheduler", ["ServiceRuntime", "Observability"]),
@@ -242,7 +242,12 @@ let package = Package(
                 "FeatureEngine", "EventLoop", "FraudModel", "JSON",
             ]
         ),
-        integrationTests("TerminalTests", []),
+        integrationTests(
+            "TerminalTests",
+            [
+                "Dashboard", "Pipeline", "PostgresOfflineStore", "PostgresClient", "KafkaClient", "FeatureStore",
+                "FeatureEngine",
+            ]),
         integrationTests("ProgramTests", ["needletail"]),
         integrationTests("BrokerTests", ["KafkaClient", "KafkaBroker", "KafkaProtocol", "CDiskJournal"]),
         integrationTests(

@@ -8,16 +8,20 @@ public enum LabelTable {
     public static let name = "labels"
     /// The columns of `add`, in order.
     public static let columns = [
-        "event_id", "available_at", "label", "event_timestamp", "_topic", "_partition", "_offset",
+        "event_id", "available_at", "label", "event_timestamp", "feedback_id", "retracts", "reviewer", "_topic",
+        "_partition", "_offset",
     ]
 
     /// Appends one label to a COPY of the table.
     public static func add(_ label: LabelRecord, at position: LogPosition, to rows: PostgresCopyBuffer) {
-        rows.beginRow(columns: 7)
+        rows.beginRow(columns: columns.count)
         rows.add(bytes: label.eventID.bytes)
         rows.add(millis: label.availableMillis)
         rows.add(Int16(label.isFraud ? 1 : 0))
         rows.add(millis: label.eventMillis)
+        rows.add(bytes: label.feedback?.id.bytes ?? [])
+        rows.add(bytes: label.feedback?.retracts?.bytes ?? [])
+        rows.add(label.feedback?.reviewer ?? "")
         rows.add(position.topic)
         rows.add(position.partition)
         rows.add(position.offset)
@@ -29,12 +33,20 @@ public enum LabelTable {
         let result = try connection.query(
             """
             SELECT event_id, label, (extract(epoch FROM event_timestamp) * 1000)::bigint,
-            (extract(epoch FROM available_at) * 1000)::bigint FROM labels WHERE event_id = ANY($1)
+            (extract(epoch FROM available_at) * 1000)::bigint, feedback_id, retracts, reviewer
+            FROM labels WHERE event_id = ANY($1)
             """, [.array(eventIDs)])
         return (0..<result.count).map { row in
-            LabelRecord(
+            var label = LabelRecord(
                 eventID: ByteString(result.text(row, 0) ?? ""), isFraud: result.integer(row, 1) == 1,
                 eventMillis: result.integer(row, 2) ?? 0, availableMillis: result.integer(row, 3) ?? 0)
+            let (id, retracts) = (ByteString(result.text(row, 4) ?? ""), ByteString(result.text(row, 5) ?? ""))
+            guard !id.bytes.isEmpty else { return label }
+            var feedback = LabelRecord.Feedback(id: id)
+            feedback.retracts = retracts.bytes.isEmpty ? nil : retracts
+            feedback.reviewer = result.text(row, 6) ?? ""
+            label.feedback = feedback
+            return label
         }
     }
 }

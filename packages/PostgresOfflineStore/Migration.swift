@@ -12,6 +12,7 @@ struct Migration {
         Migration(version: 2, name: "models", sql: PackageResources._02_models_sql),
         Migration(version: 3, name: "retention", sql: PackageResources._03_retention_sql),
         Migration(version: 10, name: "model_changes", sql: PackageResources._10_model_changes_sql),
+        Migration(version: 11, name: "cases", sql: PackageResources._11_cases_sql),
     ]
 
     /// Serialises whoever migrates or makes tables at the same moment.

@@ -120,8 +120,11 @@ extension PostgresOfflineStore {
         let from = fromMillis.map { " WHERE e.event_timestamp >= to_timestamp(\($0) / 1000.0)" } ?? ""
         let sql = """
             SELECT \(selection), l.label FROM \(quoted(source.name)) e\(joins)
-            LEFT JOIN (SELECT DISTINCT ON (event_id) event_id, label FROM labels
-                       WHERE available_at <= \(newestEvent(of: source)) ORDER BY event_id, available_at DESC) l
+            LEFT JOIN (SELECT DISTINCT ON (event_id) event_id, label FROM labels g
+                       WHERE available_at <= \(newestEvent(of: source)) AND retracts = ''
+                       AND NOT (feedback_id <> '' AND EXISTS (SELECT FROM labels r WHERE r.retracts = g.feedback_id
+                                                               AND r.retracts <> ''))
+                       ORDER BY event_id, available_at DESC, _offset DESC) l
             ON l.event_id = e.\(events.idColumn)\(from)
             ORDER BY e.event_timestamp, e._topic, e._partition, e._offset
             """

@@ -15,6 +15,26 @@ extension Screen {
             columns: columns)
     }
 
+    /// Draws the newest `columns` values as columns of bars `rows` high, scaled to the largest of them; missing values stay blank.
+    public mutating func drawPlot(
+        _ values: [Double], x: Int, y: Int, columns: Int, rows: Int, style: Style = .plain
+    ) {
+        guard columns > 0, rows > 0 else { return }
+        let shown = Array(values.suffix(columns))
+        let largest = shown.filter(\.isFinite).max() ?? 0
+        for row in 0..<rows {
+            // Eighths of this row that are filled, counted from the bottom.
+            let below = (rows - 1 - row) * 8
+            let glyphs = shown.map { value -> Character in
+                guard value.isFinite else { return " " }
+                let height = largest > 0 && value > 0 ? max(1, Int((value / largest * Double(rows * 8)).rounded())) : 0
+                let filled = min(8, max(0, height - below))
+                return row == rows - 1 && filled == 0 ? "▁" : Self.eighths[filled]
+            }
+            draw(String(glyphs), x: x + columns - shown.count, y: y + row, style: style, columns: shown.count)
+        }
+    }
+
     /// Draws a horizontal bar of `fraction` (0…1) of `columns`.
     public mutating func drawBar(_ fraction: Double, x: Int, y: Int, columns: Int, style: Style = .plain) {
         guard columns > 0, fraction.isFinite else { return }

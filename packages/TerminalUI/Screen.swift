@@ -22,7 +22,7 @@ public struct Size: Hashable, Sendable {
 public struct Screen: Hashable, Sendable {
     /// The frame's size.
     public let size: Size
-    private(set) var cells: [Cell]
+    var cells: [Cell]
 
     /// A blank frame.
     public init(_ size: Size) {
@@ -74,8 +74,8 @@ public struct Screen: Hashable, Sendable {
     }
 
     /// What to write to a terminal that shows `previous` (nil: unknown contents) so that it shows this frame; empty when they are
-    /// equal. Without colours bold and reversed stay.
-    public func escapes(after previous: Screen?, usesColour: Bool = true) -> String {
+    /// equal.
+    public func escapes(after previous: Screen?, palette: Palette = Palette()) -> String {
         var output = ""
         var style: Style?
         let isRepaint = previous?.size != size
@@ -96,7 +96,7 @@ public struct Screen: Hashable, Sendable {
                 if !isSame {
                     if cursor != x { output += "\u{1B}[\(y + 1);\(x + 1)H" }
                     if style != cell.style {
-                        output += cell.style.escape(usesColour: usesColour)
+                        output += cell.style.escape(palette)
                         style = cell.style
                     }
                     // Terminals disagree on the width of rarer clusters: blank both cells of one first, and place the cursor anew

@@ -1,4 +1,4 @@
-/// A colour of the terminal's own palette, so that the user's theme holds.
+/// A colour by what it is called; a `Theme` says what it looks like.
 public enum Color: UInt8, Hashable, Sendable {
     /// The palette's names.
     case red = 1, green, yellow, blue, magenta, cyan, white
@@ -26,11 +26,11 @@ public struct Style: Hashable, Sendable {
     public static let plain = Style()
 
     /// The escape sequence that selects this style and nothing else.
-    func escape(usesColour: Bool) -> String {
+    func escape(_ palette: Palette) -> String {
         var codes = "0"
         if isBold { codes += ";1" }
         if isReversed { codes += ";7" }
-        if usesColour, let color { codes += ";\(30 + color.rawValue)" }
+        if let color { codes += palette.theme.parameters(color, depth: palette.depth) }
         return "\u{1B}[\(codes)m"
     }
 }

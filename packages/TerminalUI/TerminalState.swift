@@ -11,11 +11,15 @@ enum TerminalState {
     private static let wantsEnd = Atomic(false)
     private static let wantsRepaint = Atomic(false)
 
-    // Alternate screen, cursor hidden, no wrapping; and back.
-    private static let enterSequence: [UInt8] = Array("\u{1B}[?1049h\u{1B}[?25l\u{1B}[?7l\u{1B}[2J".utf8)
-    private static let leaveSequence: [UInt8] = Array("\u{1B}[0m\u{1B}[?7h\u{1B}[?25h\u{1B}[?1049l".utf8)
+    // Alternate screen, cursor hidden, no wrapping.
+    // Bracketed paste; a wheel that sends arrows; and back, the mouse off.
+    private static let enterSequence: [UInt8] = Array(
+        "\u{1B}[?1049h\u{1B}[?25l\u{1B}[?7l\u{1B}[?2004h\u{1B}[?1007h\u{1B}[2J".utf8)
+    private static let leaveSequence: [UInt8] = Array(
+        "\u{1B}[?2026l\u{1B}[0m\u{1B}[?1006l\u{1B}[?1000l\u{1B}[?1007l\u{1B}[?2004l\u{1B}[?7h\u{1B}[?25h\u{1B}[?1049l"
+            .utf8)
     // The handler must not run a lazy initialiser or touch a Swift array: a copy in plain memory.
-    nonisolated(unsafe) private static var leave: UnsafeMutablePointer<UInt8> = .allocate(capacity: 64)
+    nonisolated(unsafe) private static var leave: UnsafeMutablePointer<UInt8> = .allocate(capacity: 128)
     nonisolated(unsafe) private static var leaveCount = 0
 
     static var wakeDescriptor: Int32 { unsafe pipeEnds.read }
@@ -36,6 +40,7 @@ enum TerminalState {
             let own = unsafe open("/dev/tty", O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
             if own >= 0 { unsafe output = own }
             unsafe guardian = TerminalGuard(modes: original, leave: leaveSequence)
+            ErrorCapture.prepare()
         }
         guard enterRaw() else { return false }
         for signal in [SIGTERM, SIGHUP, SIGINT, SIGQUIT] { install(signal) { _ in TerminalState.signalled(end: true) } }
@@ -60,6 +65,7 @@ enum TerminalState {
         unsafe guardian.watch(true)
         guard unsafe tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0 else { return false }
         isRaw.store(true, ordering: .sequentiallyConsistent)
+        ErrorCapture.begin()
         write(enterSequence)
         return true
     }
@@ -76,6 +82,7 @@ enum TerminalState {
         // Not TCSADRAIN, which waits forever where nobody reads the terminal any more.
         _ = unsafe tcsetattr(STDIN_FILENO, TCSANOW, &original)
         unsafe guardian.watch(false)
+        ErrorCapture.end()
     }
 
     private static func reenter() {
@@ -110,22 +117,30 @@ enum TerminalState {
         while unsafe read(pipeEnds.read, &buffer, buffer.count) > 0 {}
     }
 
-    /// Writes everything, or gives up when the terminal is gone or a signal asks to end: a terminal that nobody reads takes
-    /// nothing, and waiting for it must not hold the end up.
-    static func write(_ bytes: [UInt8]) {
-        var start = 0
-        while start < bytes.count {
+    /// Writes what the terminal takes now; the count, negative when it is gone.
+    static func writeSome(_ bytes: ArraySlice<UInt8>) -> Int {
+        var done = 0
+        while done < bytes.count {
             let count = unsafe bytes.withUnsafeBytes { buffer in
-                unsafe Glibc.write(output, buffer.baseAddress.map { unsafe $0 + start }, bytes.count - start)
+                unsafe Glibc.write(output, buffer.baseAddress.map { unsafe $0 + done }, bytes.count - done)
             }
-            if count > 0 {
-                start += count
-                continue
-            }
-            guard errno == EINTR || errno == EAGAIN, !takeEnd() else { return }
+            if count > 0 { done += count } else if errno != EINTR { return errno == EAGAIN ? done : -1 }
+        }
+        return done
+    }
+
+    static var outputDescriptor: Int32 { unsafe output }
+
+    /// Writes a short sequence, waiting a moment for a terminal that is slow; one that nobody reads loses it.
+    static func write(_ bytes: [UInt8]) {
+        var rest = bytes[...]
+        for _ in 0..<10 where !rest.isEmpty {
+            let count = writeSome(rest)
+            guard count >= 0, !takeEnd() else { return }
+            rest = rest.dropFirst(count)
+            if rest.isEmpty { return }
             var descriptor = pollfd(fd: unsafe output, events: Int16(POLLOUT), revents: 0)
-            _ = unsafe poll(&descriptor, 1, 100)
-            if descriptor.revents & Int16(POLLHUP | POLLERR | POLLNVAL) != 0 { return }
+            _ = unsafe poll(&descriptor, 1, 50)
         }
     }
 

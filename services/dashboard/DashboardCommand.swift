@@ -1,26 +1,40 @@
 import FeatureStore
 import Foundation
 import Observability
-import PipelineRuntime
 public import ServiceRuntime
 import TerminalUI
 
-/// `needletail dashboard`: the terminal front. It reads and never writes: a dashboard too many costs a little work, nothing else.
+/// How many colours, or `auto`.
+enum ColorChoice: String, SettingChoice {
+    case auto, never
+    case sixteen = "16", indexed = "256", full = "24bit"
+}
+
+/// Which characters, or `auto`.
+enum GlyphChoice: String, SettingChoice { case auto, utf8, ascii }
+
+/// Which theme, or `auto`.
+enum ThemeChoice: String, SettingChoice { case auto, dark, light, contrast, mono }
+
+/// `needletail dashboard`: the terminal front. It reads, and writes only what an analyst judges: a dashboard too many costs a little
+/// work, nothing else.
 public struct DashboardCommand: Command {
     public static let name = "dashboard"
-    public static let summary = "Watch the stream live: rates, lag, latency, alerts, the model and its drift."
-    /// It writes nothing.
+    public static let summary = "Watch the stream live, work the alerts, see the model, the pipeline and the logs."
+    /// It writes nothing but what somebody judges at a key.
     public static let isReadOnly = true
-    public static let example = "needletail dashboard --once"
+    public static let example = "needletail dashboard --screen alerts --reviewer ana"
     public static var settings: [any SettingProtocol] {
         [
-            Setting.kafkaBootstrapServers, Setting.databaseURL, Setting.redisURL, Setting.featureRepo, apiURL,
-            transformURL, produceURL, once, reveal, columns, rows, refreshMillis,
+            Setting.kafkaBootstrapServers, Setting.databaseURL, Setting.redisURL, Setting.featureRepo,
+            Setting<String>.modelDirectory, apiURL, transformURL, produceURL, logs, screen, once, json, plain, svg,
+            record, reveal, readOnly, reviewer, auditShare, color, glyphs, theme, columns, rows, refreshMillis,
         ]
     }
     public static let details = """
-        Keys: q quit, p pause the alerts, arrows choose an alert, Esc back, ? help. Without a terminal, or in a pipe, use --once.
-        NO_COLOR is obeyed. Keys and long numbers show their first six and last four characters; --reveal shows them whole.
+        Keys: 1-7 screens, ? help, / filter, s sort, Enter open, Esc back, q back and quit. In a pipe it prints one frame, on a
+        dumb terminal lines; see --once, --json and --plain. NO_COLOR is obeyed. Keys and long numbers show their first six and last four characters;
+        --reveal shows them whole and is noted in the journal. In a case, F and L judge it; the verdict becomes a label.
         """
 
     static let apiURL = Setting<String>(
@@ -32,14 +46,42 @@ public struct DashboardCommand: Command {
     static let produceURL = Setting<String>(
         "produce-url", default: "http://127.0.0.1:9102", help: "Where `produce` answers /metrics."
     ).following(.produce)
+    static let logs = Setting<String>(
+        "logs", default: "var/log", help: "The folder of the services' logs.", environment: "LOG_DIRECTORY",
+        placeholder: "DIR")
+    static let screen = Setting<ScreenName>(
+        "screen", default: .overview, help: "The first screen.", flagOnly: true)
     static let once = Setting<Bool>(
         "once", default: false, help: "Print one frame as text and leave: for pipes.", flagOnly: true)
+    static let json = Setting<Bool>(
+        "json", default: false, help: "Print one JSON object a round; with --once one.", flagOnly: true)
+    static let plain = Setting<Bool>(
+        "plain", default: false, help: "Print changes as lines: for screen readers and dumb terminals.", flagOnly: true)
+    static let svg = Setting<String?>(
+        "svg", help: "Write one frame as an SVG picture and leave.", flagOnly: true, placeholder: "FILE")
+    static let record = Setting<String?>(
+        "record", help: "Record the session as an asciicast (version 2).", flagOnly: true, placeholder: "FILE")
     static let reveal = Setting<Bool>(
-        "reveal", default: false, help: "Show keys and card numbers whole, not their first six and last four.",
+        "reveal", default: false, help: "Show keys and card numbers whole, not their first six and last four; noted.",
         flagOnly: true)
-    static let columns = Setting<Int?>("columns", in: 1...1000, help: "Width of the frame of --once.")
+    static let readOnly = Setting<Bool>(
+        "read-only", default: false, help: "Judge nothing and send nothing.", flagOnly: true)
+    static let reviewer = Setting<String>(
+        "reviewer", default: "", help: "Who judges, where the database's role does not say.", flagOnly: true,
+        placeholder: "NAME")
+    static let auditShare = Setting<Double>(
+        "audit-share", default: 0.02, in: 0...0.05,
+        help: "Which share of the answers below the threshold waits among the cases.")
+    static let color = Setting<ColorChoice>(
+        "color", default: .auto, help: "How many colours; auto asks the terminal's kind.", flagOnly: true)
+    static let glyphs = Setting<GlyphChoice>(
+        "glyphs", default: .auto, help: "Which characters; auto is ASCII where the locale is not UTF-8.",
+        flagOnly: true)
+    static let theme = Setting<ThemeChoice>(
+        "theme", default: .auto, help: "The colours; auto asks the terminal for its background.", flagOnly: true)
+    static let columns = Setting<Int?>("columns", in: 1...1000, help: "Width of the frame of --once and --svg.")
     static let rows = Setting<Int>(
-        "rows", default: 30, in: 1...1000, help: "Height of the frame of --once.", flagOnly: true)
+        "rows", default: 30, in: 1...1000, help: "Height of the frame of --once and --svg.", flagOnly: true)
     static let refreshMillis = Setting<Int>(
         "refresh-millis", default: 1_000, in: 100...60_000, help: "Time between two rounds of asking, in milliseconds.")
 
@@ -49,94 +91,31 @@ public struct DashboardCommand: Command {
     public init() {}
 
     public func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {
-        let pipeline = try PipelineContext(settings)
-        let columns = AlertColumns(pipeline.repository, reveals: settings[Self.reveal])
-        let sampler = DashboardSampler(
-            project: pipeline.repository.project,
-            sources: LiveSources(
-                columns: columns, kafka: pipeline.kafkaBootstrapServers, database: pipeline.databaseURL,
-                redis: pipeline.redisURL),
-            services: [
-                ("transform", settings[Self.transformURL]), ("api", settings[Self.apiURL]),
-                ("produce", settings[Self.produceURL]),
-            ])
-        let model = DashboardModel(project: pipeline.repository.project, columns: columns)
-        if settings[Self.once] {
-            let size = Size(settings[Self.columns] ?? Console.standardOutput.columns, settings[Self.rows])
-            try await once(sampler, model, size, runtime)
+        let session = try DashboardSession(settings)
+        if settings[Self.reveal] { try await runtime.onThread("reveal") { try session.noteReveal() } }
+        // Where no frame can be drawn over the one before, what changes is said in lines, and a pipe gets one frame.
+        let isPiped = !Console.standardOutput.isTerminal
+        let isPlain = settings[Self.plain] || (!isPiped && Terminal.isDumb && !settings[Self.once])
+        if settings[Self.json] {
+            try await session.print(runtime, isOnce: settings[Self.once]) { model, _ in [Report.json(model)] }
+        } else if let file = settings[Self.svg] {
+            let frame = try await session.frame(runtime)
+            try Self.write(frame.svg(session.theme ?? Theme.all[0]), to: file)
+        } else if isPlain {
+            try await session.print(runtime, isOnce: settings[Self.once]) { Report.lines($0, after: $1) }
+        } else if settings[Self.once] || isPiped {
+            let frame = try await session.frame(runtime).using(session.glyphs)
+            try runtime.print(frame.lines.joined(separator: "\n"))
         } else {
-            try await live(sampler, model, refreshMillis: settings[Self.refreshMillis], runtime)
+            try await LiveSession(session, recordsTo: settings[Self.record]).run(runtime)
         }
     }
 
-    /// Two rounds a second apart, because a rate needs two; then one frame.
-    private func once(
-        _ sampler: DashboardSampler, _ start: DashboardModel, _ size: Size, _ runtime: ServiceRuntime
-    ) async throws {
-        var model = start
-        for round in 0..<2 {
-            let observation = try await runtime.onThread("sampler") { Self.observe(sampler) }
-            update(&model, .observed(observation))
-            if round == 0 { _ = await runtime.sleep(millis: 1_000) }
-        }
-        try runtime.print(view(model, size).lines.joined(separator: "\n"))
-    }
-
-    private static func observe(_ sampler: DashboardSampler) -> Observation {
-        sampler.observe(
-            timeMillis: WallClock.nowMillis(), clockMillis: Int64(WallClock.monotonicNanos() / 1_000_000))
-    }
-
-    private func live(
-        _ sampler: DashboardSampler, _ model: DashboardModel, refreshMillis: Int, _ runtime: ServiceRuntime
-    ) async throws {
-        let terminal: Terminal
+    private static func write(_ text: String, to file: String) throws {
         do {
-            terminal = try Terminal()
+            try Data(text.utf8).write(to: URL(fileURLWithPath: file))
         } catch {
-            throw CommandError(.usage, "\(error)")
-        }
-        defer { terminal.restore() }
-        let mailbox = Mailbox()
-        // Not waited for at the end: it may be in the middle of asking a server that does not answer.
-        let sampling = Thread {
-            while !runtime.isStopping {
-                let started = WallClock.monotonicNanos()
-                mailbox.put(Self.observe(sampler))
-                let spent = Int((WallClock.monotonicNanos() - started) / 1_000_000)
-                usleep(UInt32(max(50, refreshMillis - spent) * 1_000))
-            }
-        }
-        sampling.start()
-        let box = Confined(terminal)
-        try await runtime.onThread("terminal") { Self.draw(box.value, mailbox, model) }
-    }
-
-    private static func draw(_ terminal: Terminal, _ mailbox: Mailbox, _ start: DashboardModel) {
-        var model = start
-        var isChanged = true
-        while !model.isDone {
-            // A frame is made when there is something new to show: waiting costs nothing but the wait.
-            if isChanged { terminal.show(view(model, terminal.size)) }
-            isChanged = false
-            switch terminal.wait(timeoutMillis: 100) {
-            case .keys(let keys):
-                for key in keys { update(&model, .key(key)) }
-                isChanged = true
-            case .end: return
-            case .repaint: isChanged = true
-            case .timeout: break
-            }
-            for observation in mailbox.take() {
-                update(&model, .observed(observation))
-                isChanged = true
-            }
+            throw CommandError(.cannotCreate, "\(file) cannot be written: \(error.localizedDescription)")
         }
     }
-}
-
-/// Hands a value to the one thread that uses it from then on.
-private struct Confined<Value>: @unchecked Sendable {  // Used on one thread only, after being handed over.
-    let value: Value
-    init(_ value: Value) { self.value = value }
 }

@@ -34,14 +34,17 @@ package enum DashboardQueries {
     /// The champion of a service with its newest drift report, or nil without one. Without a service the one that changed last.
     static func champion(of service: String?, _ connection: PostgresConnection) throws -> Champion? {
         guard let model = try ModelRegistry(connection, modelsFolder: "").champion(of: service) else { return nil }
-        let metrics = ModelMetrics(try JSONTree.parse(model.metrics))
+        return Champion(
+            version: model.name, createdMillis: model.registeredMillis,
+            metrics: figures(ModelMetrics(try JSONTree.parse(model.metrics))), drift: try drift(of: model, connection))
+    }
+
+    /// Metrics by their short names, in the order to show them.
+    static func figures(_ metrics: ModelMetrics) -> [Figure] {
         let figures: [(String, Double?)] = [
             ("AP", metrics.averagePrecision), ("ROC", metrics.rocAUC), ("P", metrics.precision), ("R", metrics.recall),
         ]
-        return Champion(
-            version: model.name, createdMillis: model.registeredMillis,
-            metrics: figures.compactMap { name, value in value.map { Figure(name, $0) } },
-            drift: try drift(of: model, connection))
+        return figures.compactMap { name, value in value.map { Figure(name, $0) } }
     }
 
     private static func drift(of model: RegisteredModel, _ connection: PostgresConnection) throws -> DriftSummary? {

@@ -14,8 +14,8 @@ package protocol DashboardSources: AnyObject {
     func pages(_ urls: [String]) -> [PageAnswer?]
     /// Throws when the online store does not answer.
     func pingOnlineStore() throws
-    /// The predictions called fraud since the call before, oldest first, and how many predictions were passed over.
-    func newAlerts() throws -> (alerts: [Alert], skipped: Int64)
+    /// The predictions since the call before, oldest first, and how many predictions were passed over.
+    func newPredictions() throws -> (predictions: [Prediction], skipped: Int64)
     /// The end of a partition's log, nil when the broker does not say.
     func logEnd(topic: String, partition: Int32) -> Int64?
     /// How far the tables are, and the champion of a service (nil: of the one that changed last). Throws when Postgres does not
@@ -86,8 +86,8 @@ package final class DashboardSampler: @unchecked Sendable {  // See above: never
     }
 
     private func observeKafka(_ observation: inout Observation) throws {
-        let new = try sources.newAlerts()
-        observation.alerts = new.alerts
+        let new = try sources.newPredictions()
+        observation.predictions = new.predictions
         observation.skippedPredictions = new.skipped
     }
 

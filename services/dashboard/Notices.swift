@@ -22,7 +22,9 @@ extension DashboardModel {
         var wrong: [String] = []
         var notes: [String] = []
         for part in newest.parts {
-            if case .down(let reason) = part.state { wrong.append("\(part.name): \(reason)") }
+            guard case .down(let reason) = part.state else { continue }
+            let last = lastUp[part.name].map { ", answered last at \(clock($0).suffix(8))" } ?? ""
+            wrong.append("\(part.name): \(reason)\(last)")
         }
         let transformReason = newest.notReady.first { $0.name == "transform" }?.reason
         if let stalled = newest.stalledPartitions, stalled > 0 {
@@ -43,6 +45,9 @@ extension DashboardModel {
         }
         if let dropped = window.growth(of: .logDropped), dropped.count > 0 {
             notes.append("\(count(dropped.count)) predictions not logged in \(duration(dropped.seconds))")
+        }
+        if case .pipeline(let file)? = answers[.pipeline]?.answer, file.waitingVerdicts > 0 {
+            notes.append("\(count(Double(file.waitingVerdicts))) verdicts wait for Kafka")
         }
         if newest.skippedPredictions > 0 {
             notes.append(

@@ -136,8 +136,8 @@ package struct Observation: Sendable {
     package var lags: Known<[PartitionLag]> = .unknown
     package var champion: Known<Champion> = .unknown
     package var served: Known<ServedModel> = .unknown
-    /// Alerts since the round before, oldest first.
-    package var alerts: [Alert] = []
+    /// Predictions since the round before, oldest first.
+    package var predictions: [Prediction] = []
     /// Predictions that were passed over because more came than can be read beside everything else.
     package var skippedPredictions: Int64 = 0
 

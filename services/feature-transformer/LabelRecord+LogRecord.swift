@@ -4,23 +4,26 @@ import PostgresClient
 import PostgresOfflineStore
 
 /// Labels: kept as they arrive. The same label again is a repeat; another value for the same moment is refused.
+/// People's verdicts are told apart by their own ids: two may be of one moment, and the later one counts.
 extension LabelRecord: LogRecord {
     struct ID: Hashable {
         let eventID: ByteString
         let availableMillis: Int64
+        let feedbackID: ByteString
     }
 
     static var table: String { LabelTable.name }
     static var columns: [String] { LabelTable.columns }
-    static var idColumns: [String] { ["event_id", "available_at"] }
+    static var idColumns: [String] { ["event_id", "available_at", "feedback_id"] }
 
     init(key: [UInt8], value: Span<UInt8>) throws(RecordError) { try self.init(value) }
 
-    var id: ID { ID(eventID: eventID, availableMillis: availableMillis) }
+    private var feedbackID: ByteString { feedback?.id ?? "" }
+    var id: ID { ID(eventID: eventID, availableMillis: availableMillis, feedbackID: feedbackID) }
     var fact: Bool { isFraud }
-    var idHash: UInt64 { Self.hash(eventID.bytes, availableMillis) }
+    var idHash: UInt64 { Self.hash(eventID.bytes, availableMillis, feedbackID.bytes) }
 
-    static func idHash(of row: PostgresCopyRow) -> UInt64 { hash(row.bytes(0), row.millis(1)) }
+    static func idHash(of row: PostgresCopyRow) -> UInt64 { hash(row.bytes(0), row.millis(1), row.bytes(2)) }
 
     static func stored(_ records: [LabelRecord], in store: PostgresOfflineStore) throws -> [ID: Bool] {
         let ids = Set(records.map(\.eventID))
@@ -37,12 +40,15 @@ extension LabelRecord: LogRecord {
 
     func add(at position: LogPosition, to rows: PostgresCopyBuffer) { LabelTable.add(self, at: position, to: rows) }
 
-    private static func hash(_ id: some Sequence<UInt8>, _ availableMillis: Int64) -> UInt64 {
+    private static func hash(
+        _ id: some Sequence<UInt8>, _ availableMillis: Int64, _ feedback: some Sequence<UInt8>
+    ) -> UInt64 {
         var hash = FNV1a64()
         hash.combine(id)
         for shift in stride(from: Int64(0), to: 64, by: 8) {
             hash.combine(UInt8(truncatingIfNeeded: availableMillis >> shift))
         }
+        hash.combine(feedback)
         return hash.value
     }
 }

@@ -116,6 +116,15 @@ import Testing
                     eventID: ByteString(label.0), isFraud: label.1 == 1, eventMillis: 0, availableMillis: label.2),
                 at: LogPosition(topic: "labels", partition: 0, offset: Int64(offset)), to: labels)
         }
+        // b: two verdicts of one moment, the later offset counts; then one that is taken back again.
+        for (offset, verdict) in [("v1", 0, nil), ("v2", 1, nil), ("v3", 0, nil), ("v4", 0, "v3")].enumerated() {
+            var feedback = LabelRecord.Feedback(id: ByteString(verdict.0))
+            feedback.retracts = (verdict.2 as String?).map { ByteString($0) }
+            LabelTable.add(
+                LabelRecord(
+                    eventID: "b", isFraud: verdict.1 == 1, eventMillis: 0, availableMillis: 40, feedback: feedback),
+                at: LogPosition(topic: "labels", partition: 0, offset: Int64(100 + offset)), to: labels)
+        }
         try store.connection.copyIn(table: Self.source.name, columns: eventTable.columns, rows: events)
         try store.connection.copyIn(table: Self.view.name, columns: viewTable.columns, rows: features)
         try store.connection.copyIn(table: LabelTable.name, columns: LabelTable.columns, rows: labels)
@@ -127,7 +136,7 @@ import Testing
             #expect(vectors[0].numbers[1].isNaN)
             #expect(position.offset >= 0)
         }
-        #expect(seen == ["c 2.1 - -", "b 1.1 n 0", "a 0.1 - 1"])
+        #expect(seen == ["c 2.1 - -", "b 1.1 n 1", "a 0.1 - 1"])
         #expect(try store.newestEventMillis(of: Self.source) == 1_699_999_998_000)
         #expect(try store.eventCount(of: Self.source) == 4)
     }

@@ -11,18 +11,19 @@ struct DashboardProcessTests {
     static let leave = "\u{1B}[?25h\u{1B}[?1049l"
 
     static func start(
-        columns: UInt16 = 100, rows: UInt16 = 30, _ more: [String: String] = [:], once: Bool = false
+        columns: UInt16 = 100, rows: UInt16 = 30, _ variables: [String: String] = [:], once: Bool = false,
+        more options: [String] = [], waits: Bool = true
     ) throws -> PseudoTerminal {
         let nowhere = "127.0.0.1:1"
         let terminal = try PseudoTerminal(
             [TestEnvironment.needletail ?? "", "dashboard", "--api-url", "http://\(nowhere)"]
-                + (once ? ["--once"] : []),
+                + (once ? ["--once"] : []) + options,
             columns: columns, rows: rows,
             environment: [
                 "KAFKA_BOOTSTRAP_SERVERS": nowhere, "REDIS_URL": "redis://\(nowhere)",
                 "DATABASE_URL": "postgresql://needletail@\(nowhere)/needletail", "NO_COLOR": "",
-            ].merging(more) { $1 })
-        if once { return terminal }
+            ].merging(variables) { $1 })
+        if once || !waits { return terminal }
         #expect(terminal.waits { terminal.text.contains("[?1049h") }, "it drew nothing: \(terminal.text)")
         return terminal
     }
@@ -61,7 +62,7 @@ struct DashboardProcessTests {
     }
 
     @Test func `NO_COLOR is obeyed, live and once`() throws {
-        let colour = /\u{1B}\[[0-9;]*;?(3[0-7]|9[0-7])m/
+        let colour = /\u{1B}\[[0-9;]*;38;5;[0-9]+m/
         let coloured = try Self.start()
         #expect(coloured.waits { coloured.text.firstMatch(of: colour) != nil })
         coloured.type("q")
@@ -181,11 +182,46 @@ struct DashboardProcessTests {
         #expect(terminal.waits { !terminal.isRunning })
     }
 
-    @Test func `without a terminal, or on a dumb one, it points to --once`() throws {
-        let dumb = try PseudoTerminal([TestEnvironment.needletail ?? "", "dashboard"], environment: ["TERM": "dumb"])
+    @Test func `on a dumb terminal it says what changes, in lines, and a pipe gets one frame`() throws {
+        let dumb = try Self.start(["TERM": "dumb"], waits: false)
+        #expect(dumb.waits(seconds: 20) { dumb.text.contains("kafka is down") })
+        #expect(dumb.isCooked && !dumb.text.contains("\u{1B}"))
+        dumb.signal(SIGTERM)
         #expect(dumb.waits { !dumb.isRunning })
-        dumb.drain()
-        #expect(dumb.text.contains("--once"))
-        #expect(dumb.isCooked)
+    }
+
+    @Test func `without UTF-8 every character is ASCII`() throws {
+        let terminal = try Self.start(["LC_ALL": "C"])
+        #expect(terminal.waits { terminal.text.contains("+") && terminal.text.contains("Kafka does not answer") })
+        terminal.type("q")
+        #expect(terminal.waits { !terminal.isRunning })
+        #expect(terminal.output.allSatisfy { $0 < 0x80 })
+    }
+
+    @Test func `a paste of a megabyte with an end inside opens and judges nothing, and keys work after it`() throws {
+        let terminal = try Self.start()
+        let paste = "abc\u{1B}[201~q\rq" + String(repeating: "qF\r", count: 340_000)
+        #expect(terminal.typeAll("/\u{1B}[200~\(paste)\u{1B}[201~"))
+        usleep(300_000)
+        #expect(terminal.isRunning)
+        terminal.type("\u{1B}")
+        usleep(100_000)
+        terminal.type("7")
+        terminal.resize(101, 30)
+        terminal.signal(SIGWINCH)
+        #expect(terminal.waits { terminal.text.contains("logs, newest first") })
+        terminal.type("q")
+        #expect(terminal.waits { !terminal.isRunning })
+        #expect(terminal.isCooked && terminal.text.contains("\u{1B}[?2004l"))
+    }
+
+    @Test(arguments: [
+        "overview", "stream", "alerts", "entity", "model", "pipeline", "logs",
+    ]) func `every screen is drawn with all servers down, and says so`(screen: String) throws {
+        let terminal = try Self.start(more: ["--screen", screen])
+        #expect(terminal.waits(seconds: 10) { terminal.text.contains("○") || screen == "logs" })
+        terminal.type("q")
+        #expect(terminal.waits { !terminal.isRunning })
+        #expect(terminal.isCooked)
     }
 }

@@ -22,7 +22,7 @@ final class PseudoTerminal {
         process.executableURL = URL(fileURLWithPath: "/usr/bin/setsid")
         process.arguments = ["--ctty", "--wait"] + arguments
         process.environment = ProcessInfo.processInfo.environment
-            .merging(["TERM": "xterm-256color"]) { $1 }.merging(environment) { $1 }
+            .merging(["TERM": "xterm-256color", "LC_ALL": "C.UTF-8"]) { $1 }.merging(environment) { $1 }
         process.currentDirectoryURL = URL(fileURLWithPath: TestEnvironment.packageRoot)
         let handle = FileHandle(fileDescriptor: slave)
         process.standardInput = handle
@@ -78,6 +78,18 @@ final class PseudoTerminal {
     }
 
     func type(_ text: String) { _ = Array(text.utf8).withUnsafeBytes { write(master, $0.baseAddress, $0.count) } }
+
+    /// Types a long text at the pace at which it is read; false when it is not read any more.
+    func typeAll(_ text: String) -> Bool {
+        var rest = Array(text.utf8)[...]
+        let deadline = Date(timeIntervalSinceNow: 20)
+        while !rest.isEmpty, Date() < deadline {
+            drain()
+            let count = rest.withUnsafeBytes { write(master, $0.baseAddress, min($0.count, 2_048)) }
+            if count > 0 { rest = rest.dropFirst(count) } else { usleep(500) }
+        }
+        return rest.isEmpty
+    }
 
     func signal(_ number: Int32) { _ = kill(pid, number) }
 

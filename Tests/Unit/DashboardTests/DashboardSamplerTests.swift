@@ -19,7 +19,7 @@ private final class RecordedSources: DashboardSources {
         return urls.map { answers[$0] }
     }
     func pingOnlineStore() throws { if !isRedisUp { throw Away() } }
-    func newAlerts() throws -> (alerts: [Alert], skipped: Int64) {
+    func newPredictions() throws -> (predictions: [Prediction], skipped: Int64) {
         guard isKafkaUp else { throw Away() }
         return ([DashboardViewTests.alert()], 7)
     }
@@ -88,7 +88,7 @@ private final class RecordedSources: DashboardSources {
         #expect(seen.freshnessSeconds == 0.0123 && seen.featureAgeSeconds == 95 && seen.stalledPartitions == 1)
         #expect(seen.notReady.map(\.name) == ["transform"])
         #expect(seen.notReady.map(\.reason) == ["transactions/2 stands: card 411111…1111"])
-        #expect(seen.alerts.count == 1 && seen.skippedPredictions == 7)
+        #expect(seen.predictions.count == 1 && seen.skippedPredictions == 7)
         guard case .value(let lags) = seen.lags, case .value(let champion) = seen.champion,
             case .value(let served) = seen.served
         else { return #expect(Bool(false), "something is not known") }
@@ -133,7 +133,7 @@ private final class RecordedSources: DashboardSources {
         #expect(
             seen.state(of: "api") == .down("no answer at a") && seen.state(of: "produce") == .down("answers 500 at p"))
         #expect(seen.state(of: "transform") == .up && seen.counters[.transformed] == 738_073)
-        #expect(seen.counters[.predictions] == nil && seen.latency.isEmpty && seen.alerts.isEmpty)
+        #expect(seen.counters[.predictions] == nil && seen.latency.isEmpty && seen.predictions.isEmpty)
         if case .unknown = seen.champion, case .unknown = seen.lags, case .unknown = seen.served {
         } else {
             Issue.record("something is known that nobody said")

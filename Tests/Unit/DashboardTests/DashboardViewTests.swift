@@ -6,8 +6,8 @@ import Testing
     static func alert(
         _ number: Int = 0, merchant: String = "fraud_Rippin, Kub and Mann", probability: Double = 0.973,
         isDegraded: Bool = false
-    ) -> Alert {
-        Alert(
+    ) -> Prediction {
+        Prediction(
             transactionID: "t\(number)", entity: "499234…5184", eventTimeMillis: 1_577_836_800_000,
             texts: [merchant, "misc_net"], amount: "843.10", probability: probability, threshold: 0.019,
             modelVersion: "3", isDegraded: isDegraded)
@@ -45,13 +45,13 @@ import Testing
     }
 
     /// A dashboard after two observations, 2 s apart.
-    static func model(merchants: [String] = ["fraud_Rippin, Kub and Mann"], columns: AlertColumns? = nil) throws
+    static func model(merchants: [String] = ["fraud_Rippin, Kub and Mann"], columns: PredictionColumns? = nil) throws
         -> DashboardModel
     {
-        var model = DashboardModel(project: "fraud", columns: try columns ?? AlertColumnsTests.cards())
+        var model = DashboardModel(project: "fraud", columns: try columns ?? PredictionColumnsTests.cards())
         update(&model, .observed(observation(0)))
         var second = observation(1)
-        second.alerts = merchants.enumerated().map { alert($0, merchant: $1) }
+        second.predictions = merchants.enumerated().map { alert($0, merchant: $1) }
         update(&model, .observed(second))
         return model
     }
@@ -112,11 +112,11 @@ import Testing
     }
 
     @Test func `a key that was asked for is shown whole`() throws {
-        var model = DashboardModel(project: "fraud", columns: try AlertColumnsTests.cards(reveals: true))
+        var model = DashboardModel(project: "fraud", columns: try PredictionColumnsTests.cards(reveals: true))
         var observation = Self.observation(0)
-        let record = try AlertColumnsTests.record(
+        let record = try PredictionColumnsTests.record(
             entity: "4992346398065154184", #"{"merchant":"m","amt":9.10}"#)
-        observation.alerts = [try #require(model.columns.alert(record))]
+        observation.predictions = [try #require(model.columns.prediction(record))]
         update(&model, .observed(observation))
         #expect(Self.text(model, 80, 24).contains("4992346398065154184"))
     }
@@ -128,7 +128,7 @@ import Testing
     }
 
     @Test func `what nobody said is not shown as none`() throws {
-        var model = DashboardModel(project: "fraud", columns: try AlertColumnsTests.cards())
+        var model = DashboardModel(project: "fraud", columns: try PredictionColumnsTests.cards())
         var observation = Self.observation(0)
         observation.parts = [("postgres", .down("refused")), ("kafka", .down("refused")), ("api", .down("refused"))]
         observation.champion = .unknown
@@ -173,7 +173,7 @@ import Testing
     }
 
     @Test func `what happened long ago does not look like now`() throws {
-        var model = DashboardModel(project: "fraud", columns: try AlertColumnsTests.cards())
+        var model = DashboardModel(project: "fraud", columns: try PredictionColumnsTests.cards())
         for round in 0..<4 {
             var observation = Self.observation(0)
             observation.clockMillis = Int64(round) * 200_000
@@ -200,8 +200,8 @@ import Testing
 
     @Test(arguments: [0.5, 0.9, 0.019])
     func `the mark of an alert follows the threshold`(threshold: Double) {
-        func alert(_ probability: Double) -> Alert {
-            Alert(
+        func alert(_ probability: Double) -> Prediction {
+            Prediction(
                 transactionID: "t", entity: "c", eventTimeMillis: 0, texts: [], amount: "", probability: probability,
                 threshold: threshold, modelVersion: "1", isDegraded: false)
         }
@@ -241,7 +241,7 @@ import Testing
         update(&model, .key(.up))
         #expect(model.selected == 0)
         update(&model, .key(.character("?")))
-        #expect(DashboardViewTests.text(model, 80, 24).contains("any key goes back"))
+        #expect(DashboardViewTests.text(model, 80, 24).contains("keys and figures"))
         update(&model, .key(.character("q")))
         #expect(!model.showsHelp && !model.isDone)
         update(&model, .key(.character("q")))
@@ -269,7 +269,7 @@ import Testing
         update(&model, .key(.character("p")))
         for round in 2..<4 {
             var observation = DashboardViewTests.observation(round)
-            observation.alerts = [DashboardViewTests.alert(round, merchant: "new")]
+            observation.predictions = [DashboardViewTests.alert(round, merchant: "new")]
             update(&model, .observed(observation))
         }
         #expect(model.alerts.count == 3 && model.selected == 2)
@@ -285,10 +285,10 @@ import Testing
         update(&model, .key(.character("p")))
         for round in 2..<6 {
             var observation = DashboardViewTests.observation(round)
-            observation.alerts = (0..<150).map { DashboardViewTests.alert($0) }
+            observation.predictions = (0..<150).map { DashboardViewTests.alert($0) }
             update(&model, .observed(observation))
         }
-        #expect(model.waiting.count == DashboardModel.keptAlerts && model.waitingBeyond == 400)
+        #expect(model.waiting.count == DashboardModel.keptPredictions && model.waitingBeyond == 100)
         update(&model, .key(.character("p")))
         #expect(model.alerts.count == DashboardModel.keptAlerts)
     }

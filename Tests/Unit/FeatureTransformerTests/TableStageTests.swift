@@ -25,6 +25,17 @@ import Testing
         #expect(prepared.refused.first?.reason == "label: 1 contradicts the 0 that arrived before")
     }
 
+    @Test func `a verdict counts once by its own id, and two of one moment are two`() {
+        func verdict(_ value: Int, _ id: String) -> LabelRecord {
+            var label = label("a", value)
+            label.feedback = LabelRecord.Feedback(id: ByteString(id))
+            return label
+        }
+        let prepared = stage([label("a", 0), verdict(1, "f1"), verdict(1, "f1"), verdict(0, "f2"), verdict(0, "f1")])
+            .sort(knowing: [verdict(0, "f2").id: false])
+        #expect(prepared.rows == 2 && prepared.duplicates == 2 && prepared.refused.map(\.taken) == [4])
+    }
+
     @Test func `what is stored decides, whether the filter knew of it or not`() {
         let known = [label("a", 1).id: true]
         #expect(stage([label("a", 1), label("b", 0)], isCareful: true).sort(knowing: known).duplicates == 1)

@@ -27,6 +27,23 @@ import Testing
         #expect(try LabelRecord(label.encoded().span) == label)
     }
 
+    @Test func `a verdict's bytes, and back`() throws {
+        var label = LabelRecord(eventID: "x1", isFraud: false, eventMillis: 5, availableMillis: 604_800_005)
+        var feedback = LabelRecord.Feedback(id: "f2")
+        feedback.retracts = "f1"
+        (feedback.source, feedback.queue, feedback.reviewer) = ("analyst", "alerts", "ana \"a\"")
+        (feedback.modelVersion, feedback.score, feedback.judgedMillis) = ("3", 0.25, 1_709_899_201_234)
+        label.feedback = feedback
+        #expect(
+            text(label.encoded())
+                == #"{"event_id":"x1","label":0,"event_timestamp":5,"available_at":604800005,"feedback_id":"f2","#
+                + #""retracts":"f1","source":"analyst","queue":"alerts","reviewer":"ana \"a\"","model_version":"3","#
+                + #""score":0.25,"judged_at":1709899201234}"#)
+        #expect(try LabelRecord(label.encoded().span) == label)
+        label.feedback?.retracts = nil
+        #expect(try LabelRecord(label.encoded().span) == label)
+    }
+
     // MARK: Predictions
 
     private struct Answer {

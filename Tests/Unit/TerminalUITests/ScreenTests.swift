@@ -1,6 +1,7 @@
-import TerminalUI
-import Testing
 import TestSupport
+import Testing
+
+@testable import TerminalUI
 
 @Suite struct DisplayWidthTests {
     @Test(arguments: [
@@ -54,9 +55,9 @@ import TestSupport
             for width in 1...9 {
                 var screen = Screen(Size(20, 1))
                 screen.draw(DisplayWidth.fit(text, to: width) + "|", x: 0, y: 0)
-                var terminal = FakeTerminal(width: 20, height: 1)
+                var terminal = TerminalEmulator(width: 20, height: 1, columns: DisplayWidth.of)
                 terminal.feed(screen.escapes(after: nil))
-                #expect(terminal.rows[0][width] == "|", "\(Array(text.unicodeScalars).prefix(4)) in \(width) columns")
+                #expect(terminal[width, 0].text == "|", "\(Array(text.unicodeScalars).prefix(4)) in \(width) columns")
                 #expect(screen.escapes(after: nil).utf8.count < 300)
             }
         }
@@ -67,18 +68,21 @@ import TestSupport
         screen.draw("ab", x: 0, y: 0, style: Style(.red, bold: true))
         screen.draw("cd", x: 2, y: 0, style: Style(.cyan, reversed: true))
         #expect(screen.escapes(after: nil).contains("\u{1B}[0;1;31mab"))
-        let plain = screen.escapes(after: nil, usesColour: false)
+        let plain = screen.escapes(after: nil, palette: Palette(depth: .none))
         #expect(plain.contains("\u{1B}[0;1mab") && plain.contains("\u{1B}[0;7mcd"))
         #expect(plain.wholeMatch(of: /.*;3[0-9]m.*/) == nil)
     }
 
     @Test(
         arguments: [
-            (nil, "xterm-256color", true), ("", "xterm", true), ("1", "xterm", false), ("0", "xterm", false),
-            (nil, "vt100", false), (nil, "vt220", false), (nil, "xterm-mono", false), (nil, "screen", true),
-        ] as [(String?, String, Bool)])
-    func `colours depend on NO_COLOR and the kind of terminal`(noColor: String?, kind: String, uses: Bool) {
-        #expect(Terminal.usesColour(noColor: noColor, kind: kind) == uses)
+            (nil, "xterm-256color", .indexed), ("", "xterm", .sixteen), ("1", "xterm", .none), ("0", "xterm", .none),
+            (nil, "vt100", .none), (nil, "vt220", .none), (nil, "xterm-mono", .none), (nil, "screen", .sixteen),
+            (nil, "xterm-direct", .full),
+        ] as [(String?, String, ColourDepth)])
+    func `colours depend on NO_COLOR and the kind of terminal`(noColor: String?, kind: String, depth: ColourDepth) {
+        #expect(Terminal.depth(noColor: noColor, kind: kind) == depth)
+        let full: ColourDepth = depth == .none ? .none : .full
+        #expect(Terminal.depth(noColor: noColor, kind: kind, colorTerm: "truecolor") == full)
     }
 
     @Test(arguments: [(0, 0), (1, 1), (2, 1), (3, 2), (20, 5), (500, 200)])
@@ -89,6 +93,7 @@ import TestSupport
             screen.drawBox("title", x: x, y: y, width: width + 3, height: height + 3)
             screen.drawSparkline([1, 2, .nan, .infinity, 0], x: x, y: y, columns: width)
             screen.drawBar(2, x: x, y: y, columns: width)
+            screen.drawPlot([1, 2, .nan, .infinity, -1, 0], x: x, y: y, columns: width, rows: height)
         }
         #expect(screen.lines.count == height)
         #expect(screen.lines.allSatisfy { DisplayWidth.of($0) <= width })
@@ -97,7 +102,7 @@ import TestSupport
     @Test(arguments: [UInt64(1), 2, 3, 4])
     func `changes applied to the frame before give the next frame`(seed: UInt64) {
         var random = SplitMix64(seed)
-        var terminal = FakeTerminal(width: 24, height: 6)
+        var terminal = TerminalEmulator(width: 24, height: 6, columns: DisplayWidth.of)
         var previous: Screen?
         for _ in 0..<60 {
             var screen = Screen(Size(24, 6))
@@ -133,54 +138,51 @@ import TestSupport
         #expect(keys == Self.keys)
     }
 
+    /// Whatever is in a paste, and however its bytes come, no key comes of it.
+    @Test(arguments: [1, 2, 3, 7, 64, 100_000], ["q", "a\r\u{1B}[Aq", String(repeating: "F", count: 20_000)])
+    func `a paste is text only, in any pieces, and capped`(chunk: Int, text: String) {
+        var decoder = KeyDecoder()
+        let bytes = Array("\u{1B}[200~\(text)\u{1B}[201~".utf8)
+        var keys: [Key] = []
+        for start in stride(from: 0, to: bytes.count, by: chunk) {
+            keys += decoder.decode(bytes[start..<min(start + chunk, bytes.count)])
+        }
+        #expect(keys == [.pasted(String(text.prefix(KeyDecoder.longestPaste)))])
+        #expect(decoder.flush().isEmpty)
+        #expect(decoder.decode("x".utf8) == [.character("x")])
+    }
+
+    @Test func `what stands behind the end of a paste in one piece was pasted, too`() {
+        var decoder = KeyDecoder()
+        #expect(decoder.decode("\u{1B}[200~a\u{1B}[201~F\rq\u{1B}[201~".utf8) == [.pasted("a")])
+    }
+
+    @Test(arguments: 1...30)
+    func `the terminal says whether it is light, in any pieces`(chunk: Int) {
+        for (answer, isLight) in [
+            ("\u{1B}]11;rgb:ffff/ffff/eeee\u{07}", true), ("\u{1B}]11;rgb:1010/0000/2020\u{1B}\\", false),
+        ] {
+            var decoder = KeyDecoder()
+            let bytes = Array((answer + "\u{1B}[?62;22cx").utf8)
+            var keys: [Key] = []
+            for start in stride(from: 0, to: bytes.count, by: chunk) {
+                keys += decoder.decode(bytes[start..<min(start + chunk, bytes.count)])
+            }
+            #expect(keys == [.background(isLight: isLight), .character("x")])
+        }
+    }
+
+    @Test func `ESC and a key in one piece are Esc, then the key`() {
+        var decoder = KeyDecoder()
+        #expect(decoder.decode("\u{1B}x".utf8) == [.escape, .character("x")])
+        #expect(decoder.decode("\u{1B}]x".utf8) == [.escape, .character("]"), .character("x")])
+        #expect(decoder.decode("\u{1B}[<64;10;5M\u{1B}[<65;10;5M\u{1B}[<0;1;1M".utf8) == [.up, .down])
+    }
+
     @Test func `a lone escape is a key once nothing follows`() {
         var decoder = KeyDecoder()
         #expect(decoder.decode([0x1B]).isEmpty)
         #expect(decoder.flush() == [.escape])
         #expect(decoder.decode([0xFF, 0x61]) == [.character("a")])
-    }
-}
-
-/// Understands what `Screen.escapes` writes: cursor moves, clearing, styles ignored.
-private struct FakeTerminal {
-    let width: Int
-    var rows: [[Character?]]
-    var x = 0, y = 0
-
-    init(width: Int, height: Int) {
-        self.width = width
-        rows = Array(repeating: Array(repeating: " ", count: width), count: height)
-    }
-
-    var lines: [String] {
-        rows.map { row in
-            var line = String(row.compactMap { $0 })
-            while line.last == " " { line.removeLast() }
-            return line
-        }
-    }
-
-    mutating func feed(_ text: String) {
-        var rest = Substring(text)
-        while let character = rest.popFirst() {
-            guard character == "\u{1B}" else {
-                precondition(
-                    character.unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7F..<0xA0).contains($0.value) })
-                if x < width { rows[y][x] = character }
-                let columns = DisplayWidth.of(character)
-                if columns == 2, x + 1 < width { rows[y][x + 1] = nil }
-                x += columns
-                continue
-            }
-            rest = rest.dropFirst()
-            let end = rest.firstIndex { $0.isLetter } ?? rest.startIndex
-            let numbers = rest[..<end].split(separator: ";").compactMap { Int($0) }
-            switch rest[end] {
-            case "H": (y, x) = (numbers[0] - 1, numbers[1] - 1)
-            case "J": rows = rows.map { _ in Array(repeating: " ", count: width) }
-            default: break
-            }
-            rest = rest[rest.index(after: end)...]
-        }
     }
 }

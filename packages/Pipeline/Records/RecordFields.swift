@@ -14,6 +14,9 @@ struct RecordFields {
         guard tree.object != nil else { throw RecordError("is not a JSON object") }
     }
 
+    /// Whether the record has the member at all.
+    func has(_ name: String) -> Bool { tree[name] != nil }
+
     /// Text without NUL, which Postgres cannot hold.
     func text(_ name: String, mayBeEmpty: Bool = false) throws(RecordError) -> String {
         guard let text = tree[name]?.string else { throw RecordError("\(name): is missing or not a string") }

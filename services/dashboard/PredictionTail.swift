@@ -1,24 +1,23 @@
 package import KafkaClient
 import Pipeline
 
-/// Follows the predictions topic from a little before its end and picks out the frauds. Confined to one thread; leaves no group
-/// on the broker, since it assigns its partitions itself and commits nothing.
-package final class AlertTail {
+/// Follows the predictions topic from a little before its end. Confined to one thread; leaves no group on the broker, since it
+/// assigns its partitions itself and commits nothing. Reads a bounded number a round: watching must not become the work.
+package final class PredictionTail {
     private static let topic = PipelineTopics.predictions
     /// How far before the end it begins, records per partition: so that a new dashboard is not empty.
-    private static let history: Int64 = 5_000
-    private static let batchRecords = 2_000
-    /// Most batches of one round: watching must not become the work.
-    private static let roundBatches = 4
+    private static let history: Int64 = 2_000
+    /// Most records that are decoded in a round, which is a second.
+    private static let roundRecords = 2_000
     /// Rounds between two looks for partitions that were added.
     private static let roundsBetweenLooks = 30
 
     private let consumer: KafkaConsumer
-    private let columns: AlertColumns
+    private let columns: PredictionColumns
     private var nextOffsets: [KafkaPartition: Int64] = [:]
     private var round = 0
 
-    package init(bootstrapServers: String, columns: AlertColumns) throws {
+    package init(bootstrapServers: String, columns: PredictionColumns) throws {
         var configuration = KafkaConsumerConfiguration(
             bootstrapServers: bootstrapServers, group: "needletail-dashboard")
         configuration.offsetReset = .latest
@@ -30,19 +29,23 @@ package final class AlertTail {
 
     deinit { consumer.close() }
 
-    /// The alerts that have arrived since the call before, oldest first by event time, and how many predictions were passed over
-    /// because there were too many to read.
-    package func next() throws -> (alerts: [Alert], skipped: Int64) {
+    /// The predictions that have arrived since the call before, oldest first by event time, and how many were passed over because
+    /// there were too many to read.
+    package func next() throws -> (predictions: [Prediction], skipped: Int64) {
         if nextOffsets.isEmpty || round % Self.roundsBetweenLooks == 0 { try assignNewPartitions() }
         round &+= 1
         guard !nextOffsets.isEmpty else { return ([], 0) }
-        var alerts: [Alert] = []
-        for index in 0..<Self.roundBatches {
-            let batch = try consumer.nextBatch(max: Self.batchRecords, timeoutMillis: index == 0 ? 50 : 0)
-            take(batch, &alerts)
-            if batch.count < Self.batchRecords { return (newest(alerts), 0) }
+        var predictions: [Prediction] = []
+        var left = Self.roundRecords
+        // A batch ends with what has arrived: a few more calls take what came meanwhile.
+        for index in 0..<8 where left > 0 {
+            let batch = try consumer.nextBatch(max: left, timeoutMillis: index == 0 ? 50 : 0)
+            if batch.count == 0 { break }
+            take(batch, &predictions)
+            left -= batch.count
         }
-        return (newest(alerts), try catchUp())
+        predictions.sort { ($0.eventTimeMillis ?? .min) < ($1.eventTimeMillis ?? .min) }
+        return (predictions, left > 0 ? 0 : try catchUp())
     }
 
     /// The end of a partition's log, or nil when the broker does not say.
@@ -50,22 +53,17 @@ package final class AlertTail {
         (try? consumer.watermarks(of: partition, timeoutMillis: 1_000))?.high
     }
 
-    private func take(_ batch: KafkaBatch, _ alerts: inout [Alert]) {
+    private func take(_ batch: KafkaBatch, _ predictions: inout [Prediction]) {
         for run in batch.runs {
             guard let last = run.records.last else { continue }
             nextOffsets[run.partition] = batch.offset(at: last) &+ 1
         }
         for index in 0..<batch.count {
             let key = batch.key(at: index)
-            // What is no prediction is a dead letter of `transform`, and no alert.
+            // What is no prediction is a dead letter of `transform`, and nothing to show.
             let record = batch.withValue(at: index) { try? PredictionRecord(key: key, value: $0) }
-            if let alert = record.flatMap(columns.alert) { alerts.append(alert) }
+            if let new = record.flatMap(columns.prediction) { predictions.append(new) }
         }
-    }
-
-    private func newest(_ alerts: [Alert]) -> [Alert] {
-        let sorted = alerts.sorted { $0.eventTimeMillis < $1.eventTimeMillis }
-        return Array(sorted.suffix(DashboardModel.keptAlerts))
     }
 
     /// Goes near the end where it is too far away to read everything up to it.

@@ -3,7 +3,7 @@ import KafkaClient
 import Testing
 
 /// Against the cluster that librdkafka pretends to be.
-@Suite struct AlertTailTests {
+@Suite struct PredictionTailTests {
     private let producer: KafkaProducer
     private let cluster: MockKafkaCluster
 
@@ -33,45 +33,48 @@ import Testing
         #expect(producer.flush(timeoutMillis: 20_000))
     }
 
-    /// What comes until `count` alerts are there or twenty rounds have passed.
-    private func take(_ tail: AlertTail, _ count: Int) throws -> [Alert] {
-        var alerts: [Alert] = []
-        for _ in 0..<100 where alerts.count < count { alerts += try tail.next().alerts }
-        return alerts
+    /// What comes until `count` predictions are there or a hundred rounds have passed.
+    private func take(_ tail: PredictionTail, _ count: Int) throws -> [Prediction] {
+        var taken: [Prediction] = []
+        for _ in 0..<100 where taken.count < count { taken += try tail.next().predictions }
+        return taken
     }
 
-    @Test func `frauds of all partitions come once, by event time, and nothing else`() throws {
+    @Test func `predictions of all partitions come once, and nothing else`() throws {
         try cluster.createTopic("predictions", partitions: 2)
         try send(0..<100) { $0 % 7 == 0 }
-        let tail = try AlertTail(bootstrapServers: cluster.bootstrapServers, columns: try AlertColumnsTests.cards())
-        let expected = (0..<100).filter { $0 % 7 == 0 && $0 % 10 != 9 }.map { "t\($0)" }
+        let tail = try PredictionTail(
+            bootstrapServers: cluster.bootstrapServers, columns: try PredictionColumnsTests.cards())
+        let expected = (0..<100).filter { $0 % 10 != 9 }.map { "t\($0)" }
         let first = try take(tail, expected.count)
         #expect(Set(first.map(\.transactionID)) == Set(expected) && first.count == expected.count)
         #expect(first.allSatisfy { $0.entity == "411111…1111" })
+        #expect(first.filter(\.isFraud).count == (0..<100).filter { $0 % 7 == 0 && $0 % 10 != 9 }.count)
         try send(100..<110) { $0 == 103 }
-        #expect(try take(tail, 1).map(\.transactionID) == ["t103"])
+        #expect(try take(tail, 9).filter(\.isFraud).map(\.transactionID) == ["t103"])
     }
 
     @Test func `nobody there is an error, not silence`() throws {
-        let tail = try AlertTail(bootstrapServers: "127.0.0.1:1", columns: try AlertColumnsTests.cards())
+        let tail = try PredictionTail(bootstrapServers: "127.0.0.1:1", columns: try PredictionColumnsTests.cards())
         #expect(throws: (any Error).self) { _ = try tail.next() }
     }
 
     @Test func `more than can be read is passed over, and said`() throws {
         try cluster.createTopic("predictions", partitions: 2)
         try send(0..<2) { _ in false }
-        let tail = try AlertTail(bootstrapServers: cluster.bootstrapServers, columns: try AlertColumnsTests.cards())
+        let tail = try PredictionTail(
+            bootstrapServers: cluster.bootstrapServers, columns: try PredictionColumnsTests.cards())
         _ = try tail.next()
         try send(2..<40_002) { _ in true }
         var skipped: Int64 = 0
-        var alerts: [Alert] = []
-        for _ in 0..<40 where alerts.last?.transactionID != "t40000" {
+        var read: [Prediction] = []
+        for _ in 0..<60 where !read.suffix(2_000).contains(where: { $0.transactionID == "t40000" }) {
             let new = try tail.next()
-            #expect(new.alerts.count <= DashboardModel.keptAlerts)
+            #expect(new.predictions.count <= 2_000)
             skipped += new.skipped
-            alerts += new.alerts
+            read += new.predictions
         }
         #expect(skipped > 5_000 && skipped < 40_000)
-        #expect(alerts.map(\.transactionID).contains("t40000"))
+        #expect(read.map(\.transactionID).contains("t40000"))
     }
 }

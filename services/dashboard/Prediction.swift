@@ -3,27 +3,33 @@ package import FeatureStore
 import JSON
 package import Pipeline
 
-/// A prediction that was called a fraud.
-package struct Alert: Hashable, Sendable {
+/// One answer of the API: a record of the predictions topic, or a row of its table.
+package struct Prediction: Hashable, Sendable {
+    /// The answer's own id; empty when the record does not say.
+    package let predictionID: String
     package let transactionID: String
     /// The key of the entity the features are kept for, masked unless the user asked to see it.
     package let entity: String
-    /// Event time, ms UTC.
-    package let eventTimeMillis: Int64
-    /// What the request said, in the order of `AlertColumns.texts`.
+    /// Event time, ms UTC; nil when it is not said.
+    package let eventTimeMillis: Int64?
+    /// What the request said, in the order of `PredictionColumns.texts`.
     package let texts: [String]
     /// As the request wrote it, in major units.
     package let amount: String
     /// The model's probability of fraud, and the one from which on it is called so; NaN for one that is none.
     package let probability: Double, threshold: Double
     package let modelVersion: String
+    /// Whether it was called a fraud.
+    package let isFraud: Bool
     /// Whether it was scored without all of its online features.
     package let isDegraded: Bool
 
     package init(
-        transactionID: String, entity: String, eventTimeMillis: Int64, texts: [String], amount: String,
-        probability: Double, threshold: Double, modelVersion: String, isDegraded: Bool
+        predictionID: String = "", transactionID: String, entity: String, eventTimeMillis: Int64?, texts: [String],
+        amount: String, probability: Double, threshold: Double, modelVersion: String, isFraud: Bool = true,
+        isDegraded: Bool
     ) {
+        self.predictionID = predictionID
         self.transactionID = transactionID
         self.entity = entity
         self.eventTimeMillis = eventTimeMillis
@@ -32,25 +38,33 @@ package struct Alert: Hashable, Sendable {
         self.probability = probability
         self.threshold = threshold
         self.modelVersion = modelVersion
+        self.isFraud = isFraud
         self.isDegraded = isDegraded
     }
 
     /// Whether it lies in the upper half of what the model calls a fraud. Without a threshold nothing does.
     package var isStrong: Bool { probability >= threshold + (1 - threshold) / 2 }
+
+    /// The mark beside the score: it says without colours what the colours say.
+    package var mark: String { isDegraded ? "~" : isFraud && isStrong ? "!" : isFraud ? "·" : "" }
+
+    /// What is lost when it is a fraud and nobody stops it, weighted with how likely that is; NaN without an amount.
+    package var expectedLoss: Double { (Double(amount) ?? .nan) * probability }
 }
 
-/// Which fields of a source an alert shows, by the names that the definitions give them.
+/// Which fields of a source a prediction shows, by the names that the definitions give them.
 ///
 /// Nothing about a data set is compiled in. The key's caption is its entity's name. The amount is the first number that the
 /// service's views aggregate: whoever keeps windows of a column cares for it. Without one it is the first decimal, else the
 /// first integer that is neither key, id nor time. Beside it stand the first two texts that are none of those.
-package struct AlertColumns: Sendable {
+package struct PredictionColumns: Sendable {
     /// Longest text of one cell that is kept, in scalars: a row never shows more.
     private static let longestText = 300
 
     package let keyCaption: String
     package let texts: [String]
     package let amount: String?
+    private let key: String
     /// Whether keys are shown whole.
     package let reveals: Bool
 
@@ -58,11 +72,12 @@ package struct AlertColumns: Sendable {
         self.reveals = reveals
         let service = repository.services.first
         guard let schema = service?.source ?? repository.sources.first else {
-            (keyCaption, texts, amount) = ("key", [], nil)
+            (key, keyCaption, texts, amount) = ("", "key", [], nil)
             return
         }
         let views = service?.views ?? repository.views(of: schema)
         let key = schema.fields[schema.keyIndex].name
+        self.key = key
         keyCaption = views.first { $0.source === schema && $0.joinKeyIndex == schema.keyIndex }?.entityName ?? key
         let taken = [schema.keyIndex, schema.eventIDIndex, schema.eventTimeIndex]
         let others = schema.fields.indices.filter { !taken.contains($0) }
@@ -75,23 +90,51 @@ package struct AlertColumns: Sendable {
         amount = chosen.map { schema.fields[$0].name }
     }
 
-    /// The alert of a prediction; nil for one that is none.
-    package func alert(_ record: PredictionRecord) -> Alert? {
-        guard record.isFraud, let request = try? JSONTree.parse(record.request) else { return nil }
-        let entity = Self.cut(record.entity.description)
-        return Alert(
-            transactionID: masked(Self.cut(record.transactionID.description)),
-            entity: reveals ? entity : Masking.key(entity), eventTimeMillis: record.eventMillis,
-            texts: texts.map { masked(Self.text(request[$0])) }, amount: amount.map { Self.text(request[$0]) } ?? "",
-            probability: Self.share(record.probability), threshold: Self.share(record.threshold),
-            modelVersion: Self.cut(record.modelVersion), isDegraded: record.isDegraded)
+    /// The prediction of a record of the topic; nil for one whose request cannot be read.
+    package func prediction(_ record: PredictionRecord) -> Prediction? {
+        guard let request = try? JSONTree.parse(record.request) else { return nil }
+        return prediction(
+            predictionID: record.predictionID.description, transactionID: record.transactionID.description,
+            entity: record.entity.description, eventTimeMillis: record.eventMillis, request: request,
+            probability: record.probability, threshold: record.threshold, modelVersion: record.modelVersion,
+            isFraud: record.isFraud, isDegraded: record.isDegraded)
     }
+
+    /// The prediction of what the API logged, wherever it was read.
+    func prediction(
+        predictionID: String, transactionID: String, entity: String, eventTimeMillis: Int64?, request: JSONTree,
+        probability: Double, threshold: Double, modelVersion: String, isFraud: Bool, isDegraded: Bool
+    ) -> Prediction {
+        Prediction(
+            predictionID: Self.cut(predictionID), transactionID: masked(Self.cut(transactionID)),
+            entity: shownKey(Self.cut(entity)), eventTimeMillis: eventTimeMillis,
+            texts: texts.map { masked(Self.text(request[$0])) }, amount: amount.map { Self.text(request[$0]) } ?? "",
+            probability: Self.share(probability), threshold: Self.share(threshold),
+            modelVersion: Self.cut(modelVersion), isFraud: isFraud,
+            isDegraded: isDegraded)
+    }
+
+    /// A key as it may be shown.
+    func shownKey(_ key: String) -> String { reveals ? key : Masking.key(key) }
+
+    /// Every field of a request by name, in its order, as it may be shown.
+    func fields(of request: JSONTree) -> [(name: String, text: String)] {
+        (request.object ?? []).map { member in
+            let text = Self.text(member.value)
+            let isKey = ByteString(member.key) == ByteString(key)
+            return (Self.cut(member.key), isKey ? shownKey(text) : masked(text))
+        }
+    }
+
+    /// Any other text as it may be shown.
+    func shown(_ text: String) -> String { masked(Self.cut(text)) }
 
     private func masked(_ text: String) -> String { reveals ? text : Masking.digits(in: text) }
 
     private static func text(_ value: JSONTree?) -> String {
         switch value {
         case .string(let text)?, .number(let text)?: cut(text)
+        case .bool(let flag)?: flag ? "true" : "false"
         default: ""
         }
     }

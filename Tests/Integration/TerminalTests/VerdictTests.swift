@@ -1,0 +1,186 @@
+import Dashboard
+import FeatureEngine
+import FeatureStore
+import KafkaClient
+import Pipeline
+import PostgresClient
+import PostgresOfflineStore
+import TestSupport
+import Testing
+
+/// What analysts do, on a Postgres and a broker of their own.
+@Suite(
+    .enabled(if: KafkaServer.isAvailable, "\(KafkaServer.absence)"), .serialized, .timeLimit(.minutes(2)))
+struct VerdictTests {
+    private let url: String
+    private let connection: PostgresConnection
+    private let repository: FeatureRepository
+
+    init() throws {
+        url = try TestServers.postgres().makeDatabase("verdicts")
+        let store = try PostgresOfflineStore(url: url)
+        try store.migrate()
+        connection = store.connection
+        repository = try FeatureRepository.load(
+            directory: TestEnvironment.packageRoot + "/feature_repo", environment: [:])
+        let rows = PostgresCopyBuffer()
+        for number in Int64(0)..<5 {
+            var record = PredictionRecord()
+            record.predictionID = "p\(number)".bytes
+            record.transactionID = "t\(number)".bytes
+            record.entity = "card'\\\(number)\u{301}".bytes
+            (record.createdMillis, record.eventMillis) = (
+                1_700_000_000_000 + number, 1_600_000_000_000 + number * 1_000
+            )
+            (record.service, record.modelVersion, record.probability) = ("fraud_v1", "3", 0.9)
+            record.isFraud = number != 4
+            (record.request, record.vector, record.featuresAsOf) = (
+                Array("{}".utf8), Array("[]".utf8), Array("{}".utf8)
+            )
+            PredictionTable.add(record, at: LogPosition(topic: "predictions", partition: 0, offset: number), to: rows)
+        }
+        try connection.copyIn(table: PredictionTable.name, columns: PredictionTable.columns, rows: rows)
+    }
+
+    private func book(_ reviewer: String, _ connection: PostgresConnection? = nil) -> CaseBook {
+        CaseBook(connection ?? self.connection, reviewer: reviewer, repository: repository) {
+            "\(reviewer)-\(UInt64.random(in: 0 ... .max))"
+        }
+    }
+
+    private func order(_ action: Order.Action, _ id: String = "p0") -> Order {
+        Order(action, predictionID: id, newestEventMillis: nil)
+    }
+
+    private func texts(_ sql: String) throws -> [String] {
+        let rows = try connection.execute(sql)
+        return (0..<rows.count).map { rows.text($0, 0) ?? "" }
+    }
+
+    /// Every label on the topic, in the order of its partition.
+    private func sent(_ broker: KafkaServer) throws -> [LabelRecord] {
+        let consumer = try KafkaConsumer(
+            KafkaConsumerConfiguration(bootstrapServers: broker.bootstrapServers, group: "verdict-test"))
+        defer { consumer.close() }
+        var labels: [LabelRecord] = []
+        for partition in Int32(0)..<2 {
+            let place = KafkaPartition("labels", partition)
+            let end = try consumer.watermarks(of: place, timeoutMillis: 5_000).high
+            try consumer.assign(place, offset: 0)
+            var next: Int64 = 0
+            for _ in 0..<100 where next < end {
+                let batch = try consumer.nextBatch(max: 100, timeoutMillis: 100)
+                for index in 0..<batch.count {
+                    next = batch.offset(at: index) + 1
+                    let label = try batch.withValue(at: index) { try LabelRecord($0) }
+                    labels.append(label)
+                    #expect(
+                        batch.key(at: index) == Array("card'\\\(label.eventID.description.dropFirst())\u{301}".utf8))
+                    #expect(EntityPlacement.partition(of: batch.key(at: index), among: 2) == partition)
+                }
+            }
+            try consumer.unassign(place)
+        }
+        return labels
+    }
+
+    private func makeBroker() throws -> KafkaServer {
+        let broker = try KafkaServer()
+        try broker.start()
+        let admin = try KafkaAdmin(bootstrapServers: broker.bootstrapServers)
+        _ = try admin.createTopics([KafkaTopicDefinition("labels", partitions: 2)], timeoutMillis: 10_000)
+        return broker
+    }
+
+    @Test func `a verdict is a label once: sent after its time, by whoever comes, however often somebody dies`() throws
+    {
+        let broker = try makeBroker()
+        defer { broker.stop() }
+        #expect(try book("ana").carryOut(order(.fraud)).isDone)
+        #expect(try book("ana").carryOut(order(.legitimate, "p4")).isDone)
+        let makeSender = { LabelSender(bootstrapServers: broker.bootstrapServers) { try PostgresConnection(url: url) } }
+        #expect(try makeSender().send() == 0, "not yet: it may be taken back")
+        try connection.execute("UPDATE label_outbox SET due_at = now()")
+        // One that dies between the broker's answer and its note: the row is as it was.
+        #expect(try makeSender().send() == 2)
+        try connection.execute("UPDATE label_outbox SET sent_at = NULL WHERE feedback_id LIKE 'ana%'")
+        #expect(try makeSender().send() == 2)
+        #expect(try makeSender().send() == 0)
+        let labels = try sent(broker)
+        #expect(labels.count == 4 && Set(labels.compactMap(\.feedback?.id)).count == 2)
+        let fraud = try #require(labels.first { $0.isFraud })
+        #expect(fraud.eventID == "t0" && fraud.eventMillis == 1_600_000_000_000)
+        #expect(fraud.availableMillis == 1_600_000_004_000, "the newest event time seen")
+        #expect(fraud.feedback?.reviewer == "ana" && fraud.feedback?.queue == "alerts" && fraud.feedback?.score == 0.9)
+        #expect(labels.first { !$0.isFraud }?.feedback?.queue == "audit")
+    }
+
+    @Test func `what is taken back in time is never sent, and later it is retracted`() throws {
+        let broker = try makeBroker()
+        defer { broker.stop() }
+        let sender = LabelSender(bootstrapServers: broker.bootstrapServers) { try PostgresConnection(url: url) }
+        #expect(try book("ana").carryOut(order(.fraud)).isDone)
+        #expect(try !book("ben").carryOut(order(.undo)).isDone, "another's verdict")
+        #expect(try book("ana").carryOut(order(.undo)).isDone)
+        #expect(try sender.send(isLast: true) == 0)
+        #expect(try !book("ana").carryOut(order(.undo)).isDone, "there is nothing left to take back")
+        #expect(try book("ana").carryOut(order(.legitimate)).isDone)
+        #expect(try sender.send(isLast: true) == 1)
+        #expect(try book("ana").carryOut(order(.undo)).isDone)
+        #expect(try sender.send() == 1)
+        let labels = try sent(broker)
+        #expect(labels.count == 2 && labels.map(\.isFraud) == [false, false])
+        #expect(labels[1].feedback?.retracts == labels[0].feedback?.id && labels[0].feedback?.retracts == nil)
+        #expect(
+            try texts("SELECT action FROM case_journal ORDER BY id") == ["fraud", "undo", "legitimate", "retract"])
+        #expect(try texts("SELECT status FROM cases") == ["open"])
+    }
+
+    @Test func `of two analysts at one case one wins, and the other is told`() async throws {
+        let (one, two) = (try PostgresConnection(url: url), try PostgresConnection(url: url))
+        try one.execute("BEGIN")
+        #expect(try one.query("SELECT 1").count == 1)
+        try one.execute("COMMIT")
+        #expect(try book("ana", one).carryOut(order(.claim)).isDone)
+        let told = try book("ben", two).carryOut(order(.fraud))
+        #expect(!told.isDone && told.text.hasPrefix("claimed by ana until"))
+        #expect(try texts("SELECT count(*) FROM label_outbox") == ["0"])
+        // A claim that ran out is none.
+        try connection.execute("UPDATE cases SET until = now() - interval '1 second'")
+        #expect(try book("ben", two).carryOut(order(.fraud)).isDone)
+        #expect(try !book("ana", one).carryOut(order(.legitimate)).isDone)
+        #expect(try book("ana", one).carryOut(order(.note("seen \u{0} it"))).isDone)
+        #expect(try texts("SELECT note FROM case_journal ORDER BY id DESC LIMIT 1") == ["seen  it"])
+        #expect(try !book("ana").carryOut(order(.claim, "nowhere")).isDone)
+    }
+
+    @Test func `the roles may do what they are for, and nobody changes the journal`() throws {
+        let roles = try texts(
+            "SELECT rolname FROM pg_roles WHERE rolname LIKE 'needletail_%st' OR rolname LIKE '%viewer'")
+        guard roles.count >= 2 else { return }
+        #expect(try book("ana").carryOut(order(.note("x"))).isDone)
+        func refused(_ role: String, _ sql: String) -> Bool {
+            do {
+                try connection.transaction {
+                    try connection.execute("SET LOCAL ROLE \(role)")
+                    try connection.execute(sql)
+                }
+                return false
+            } catch { return (error as? PostgresError)?.sqlState == "42501" }
+        }
+        for table in ["case_journal", "cases", "label_outbox", "labels", "predictions"] {
+            #expect(!refused("needletail_viewer", "SELECT * FROM \(table)"))
+            #expect(refused("needletail_analyst", "DELETE FROM \(table)"))
+        }
+        #expect(refused("needletail_analyst", "UPDATE case_journal SET note = 'y'"))
+        #expect(refused("needletail_viewer", "INSERT INTO case_journal (action, reviewer) VALUES ('a', 'b')"))
+        try connection.execute("SET ROLE needletail_analyst")
+        #expect(try book("ana").carryOut(order(.fraud)).isDone)
+        #expect(try book("ana").carryOut(order(.undo)).isDone)
+        try connection.execute("RESET ROLE")
+    }
+}
+
+extension String {
+    fileprivate var bytes: ByteString { ByteString(self) }
+}

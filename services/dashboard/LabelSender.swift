@@ -1,0 +1,97 @@
+import FeatureStore
+import KafkaClient
+import Observability
+package import PostgresClient
+
+/// Sends verdicts whose time has come, its own and those of a dashboard that is gone. Confined to one thread.
+///
+/// A row is locked while its record is on its way and marked when the broker has acknowledged it. Between the two a process may die:
+/// then the record is sent again with the same feedback id, which consumers apply once.
+package final class LabelSender {
+    private static let batch = 50
+    private static let deliverMillis: Int32 = 3_000
+
+    private let connect: () throws -> PostgresConnection
+    private let bootstrapServers: String
+    private var connection: PostgresConnection?
+    private var producer: KafkaProducer?
+    private var partitions: [String: Int] = [:]
+
+    package init(bootstrapServers: String, connect: @escaping () throws -> PostgresConnection) {
+        self.bootstrapServers = bootstrapServers
+        self.connect = connect
+    }
+
+    deinit { _ = producer?.close(timeoutMillis: 0) }
+
+    /// Sends what is due, or with `isLast` what waits at all; returns how many records the broker has acknowledged.
+    package func send(isLast: Bool = false) throws -> Int {
+        let connection = try connection ?? connect()
+        self.connection = connection
+        do {
+            return try connection.transaction { try send(connection, isLast: isLast) }
+        } catch {
+            self.connection = nil
+            throw error
+        }
+    }
+
+    private func send(_ connection: PostgresConnection, isLast: Bool) throws -> Int {
+        let rows = try connection.query(
+            """
+            SELECT feedback_id, topic, encode(key, 'hex'), encode(value, 'hex') FROM label_outbox
+            WHERE sent_at IS NULL AND cancelled_at IS NULL\(isLast ? "" : " AND due_at <= now()")
+            ORDER BY due_at, number LIMIT \(Self.batch) FOR UPDATE SKIP LOCKED
+            """)
+        guard rows.count > 0 else { return 0 }
+        let producer = try makeProducer()
+        for row in 0..<rows.count {
+            guard let topic = rows.text(row, 1), let key = Self.bytes(rows.text(row, 2)),
+                let value = Self.bytes(rows.text(row, 3)), let count = try partitionCount(of: topic)
+            else { continue }
+            _ = try producer.send(
+                topic: topic, partition: EntityPlacement.partition(of: key, among: count), key: key, value: value,
+                timestampMillis: WallClock.nowMillis(), token: UInt64(row) + 1)
+        }
+        _ = producer.flush(timeoutMillis: Self.deliverMillis)
+        let sent = producer.deliveries(waitingMillis: 0).filter(\.isAcknowledged)
+            .compactMap { rows.text(Int($0.token) - 1, 0) }
+        // What was not acknowledged yet must not be sent behind our back while the row is free again.
+        if sent.count < rows.count {
+            producer.purge()
+            _ = producer.close(timeoutMillis: 1_000)
+            self.producer = nil
+        }
+        guard !sent.isEmpty else { return 0 }
+        try connection.query(
+            "UPDATE label_outbox SET sent_at = now() WHERE feedback_id = ANY($1)", [.array(sent)])
+        return sent.count
+    }
+
+    private func makeProducer() throws -> KafkaProducer {
+        if let producer { return producer }
+        var configuration = KafkaProducerConfiguration(bootstrapServers: bootstrapServers)
+        configuration.clientID = "needletail-dashboard"
+        configuration.deliveryTimeoutMillis = Int(Self.deliverMillis)
+        configuration.queueKibibytes = 1_024
+        let made = try KafkaProducer(configuration)
+        producer = made
+        return made
+    }
+
+    private func partitionCount(of topic: String) throws -> Int? {
+        if let known = partitions[topic] { return known }
+        let count = try KafkaAdmin(bootstrapServers: bootstrapServers).partitionCount(
+            topic: topic, timeoutMillis: 2_000)
+        partitions[topic] = count
+        return count
+    }
+
+    /// The bytes of hexadecimal digits.
+    private static func bytes(_ text: String?) -> [UInt8]? {
+        guard let digits = text.map({ Array($0.utf8) }), digits.count % 2 == 0 else { return nil }
+        return stride(from: 0, to: digits.count, by: 2).map {
+            UInt8(String(decoding: digits[$0..<($0 + 2)], as: UTF8.self), radix: 16) ?? 0
+        }
+    }
+}

@@ -1,0 +1,58 @@
+import Observability
+import PostgresClient
+
+/// The source of positions and of the champion: one connection to Postgres. Confined to one thread.
+final class TableSource {
+    /// The registry changes a few times a day, and a drift report is long: it is not read each second.
+    private static let registryNanos: UInt64 = 5_000_000_000
+
+    private let url: String
+    private var connection: PostgresConnection?
+    private var retry = Retry()
+    private var registry: (service: String?, champion: Champion?, nanos: UInt64)?
+
+    init(url: String) { self.url = url }
+
+    /// A connection for reading to a screen: better no answer than a late one, and no statement that would be felt by others.
+    static func connect(_ url: String) throws -> PostgresConnection {
+        var limits = PostgresLimits()
+        (limits.connectSeconds, limits.silenceMillis) = (2, 2_000)
+        let connection = try PostgresConnection(url: url, applicationName: "needletail-dashboard", limits: limits)
+        try connection.execute("SET statement_timeout = '500ms'; SET lock_timeout = '400ms'")
+        return connection
+    }
+
+    func stored(service: String?) throws -> (positions: [StoredPosition], champion: Champion?) {
+        do {
+            return try retry.run(nowNanos: WallClock.monotonicNanos) {
+                let connection = try connection ?? Self.connect(url)
+                self.connection = connection
+                return try read(connection, service)
+            }
+        } catch {
+            connection = nil
+            registry = nil
+            throw error
+        }
+    }
+
+    private func read(_ connection: PostgresConnection, _ service: String?) throws -> (
+        positions: [StoredPosition], champion: Champion?
+    ) {
+        do {
+            return (try DashboardQueries.positions(connection), try champion(of: service, connection))
+        } catch let error as PostgresError where error.sqlState == "42P01" {
+            return ([], nil)  // A database without our tables answers, and what it says is that there is nothing yet.
+        }
+    }
+
+    private func champion(of service: String?, _ connection: PostgresConnection) throws -> Champion? {
+        let now = WallClock.monotonicNanos()
+        if let registry, registry.service == service, now - registry.nanos < Self.registryNanos {
+            return registry.champion
+        }
+        let champion = try DashboardQueries.champion(of: service, connection)
+        registry = (service, champion, now)
+        return champion
+    }
+}

@@ -207,7 +207,8 @@ let package = Package(
         unitTests(
             "FeatureTransformer",
             [
-                "FeatureEngine", "FeatureStore", "Pipeline", "PostgresOfflineStore", "PostgresClient",
+                "FeatureEngine", "FeatureStore", "TransactionData", "Pipeline", "PostgresOfflineStore",
+                "PostgresClient",
                 "RedisClient", "KafkaClient", "StreamRecovery", "HTTPServer", "Observability",
             ]),
         unitTests(
@@ -246,6 +247,7 @@ let package = Package(
         integrationTests(
             "PipelineTests",
             [
+                "FeatureTransformer", "StreamRecovery", "ServiceRuntime", "Observability",
                 "KafkaClient", "RedisClient", "PostgresClient", "RedisOnlineStore", "PostgresOfflineStore", "Pipeline",
                 "FeatureStore", "FeatureEngine", "TransactionData", "Compression", "JSON",
             ]),

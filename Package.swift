@@ -215,8 +215,8 @@ let package = Package(
         unitTests(
             "FeatureTransformer",
             [
-                "FeatureEngine", "FeatureStore", "Pipeline", "PostgresOfflineStore", "PostgresClient",
-                "RedisClient", "KafkaClient", "StreamRecovery", "AdminServer", "Observability",
+                "FeatureEngine", "FeatureStore", "TransactionData", "Pipeline", "PostgresOfflineStore",
+                "PostgresClient", "RedisClient", "KafkaClient", "StreamRecovery", "AdminServer", "Observability",
             ]),
         unitTests(
             "KafkaProducerService",
@@ -259,6 +259,7 @@ let package = Package(
         integrationTests(
             "PipelineTests",
             [
+                "FeatureTransformer", "StreamRecovery", "ServiceRuntime", "Observability",
                 "KafkaClient", "RedisClient", "PostgresClient", "RedisOnlineStore", "PostgresOfflineStore", "Pipeline",
                 "FeatureStore", "FeatureEngine", "TransactionData", "Compression", "JSON",
             ]),

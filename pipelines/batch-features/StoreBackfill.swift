@@ -45,7 +45,7 @@ struct StoreBackfill: Sendable {
             try sink.write(FeatureLine.header(columns.source, features: columns.names))
             let replay = FeatureReplay(columns, threads: threads) { lines in try sink.write(lines) }
             var summary = BackfillSummary()
-            try scan(columns.source, store) { row, position in
+            try scan(columns.source, keyedBy: columns.source.keyIndex, store) { row, position in
                 replay.withNextRow { $0 = row }
                 try replay.commit(position: position.offset)
                 summary.rows += 1
@@ -70,10 +70,7 @@ struct StoreBackfill: Sendable {
         let writer = try PostgresConnection(url: databaseURL, limits: .bulk)
         var summary = BackfillSummary()
         try writer.transaction {
-            for source in repository.sources {
-                let fed = views.filter { $0.source === source }
-                if !fed.isEmpty { try rewrite(fed, of: source, reader, writer, &summary) }
-            }
+            for feed in ViewFeed.feeds(of: views) { try rewrite(feed, reader, writer, &summary) }
         }
         runtime.log.info(
             "backfill done",
@@ -82,9 +79,10 @@ struct StoreBackfill: Sendable {
     }
 
     private func rewrite(
-        _ views: [StreamView], of source: SourceSchema, _ reader: PostgresOfflineStore, _ writer: PostgresConnection,
+        _ feed: ViewFeed, _ reader: PostgresOfflineStore, _ writer: PostgresConnection,
         _ summary: inout BackfillSummary
     ) throws {
+        let views = feed.views
         let tables = views.map { FeatureTable($0) }
         let buffers = views.map { _ in PostgresCopyBuffer(capacity: 1 << 20) }
         let definitionHash = Array(repository.streamHash.utf8)
@@ -94,7 +92,7 @@ struct StoreBackfill: Sendable {
         for view in views { try makeStaging(view, writer) }
         let progress = runtime.progress("backfill")
         var counts = summary
-        try scan(source, reader) { row, position in
+        try scan(feed.source, keyedBy: feed.keyIndex, reader) { row, position in
             let topic = Array(position.topic.utf8)
             replay.next(row, position: position.offset, into: &vectors)
             for (index, table) in tables.enumerated() {
@@ -140,7 +138,8 @@ struct StoreBackfill: Sendable {
 
     /// Every stored event in log order. All of a key must lie in one partition, or their order is lost.
     private func scan(
-        _ source: SourceSchema, _ store: PostgresOfflineStore, _ body: (SourceRow, LogPosition) throws -> Void
+        _ source: SourceSchema, keyedBy keyIndex: Int, _ store: PostgresOfflineStore,
+        _ body: (SourceRow, LogPosition) throws -> Void
     ) throws {
         var keys = ByteTable()
         var partitions: [(topic: String, partition: Int32)] = []
@@ -148,14 +147,14 @@ struct StoreBackfill: Sendable {
             guard !runtime.isStopping else {
                 throw CommandError(.temporaryFailure, "stopped before the end; nothing was changed.")
             }
-            let entity = row.withKeyBytes { keys.insert($0) }.number
+            let entity = row.withCanonicalBytes(keyIndex) { keys.insert($0) }.number
             let place = (position.topic, position.partition)
             if entity == partitions.count {
                 partitions.append(place)
             } else if partitions[entity] != place {
                 throw CommandError(
                     .dataError,
-                    "\(source.fields[source.keyIndex].name) \(keys[entity]) has events in two partitions, \(partitions[entity].topic)/\(partitions[entity].partition) and \(place.0)/\(place.1): the topic's partition count was changed, and their order is lost."
+                    "\(source.fields[keyIndex].name) \(keys[entity]) has events in two partitions, \(partitions[entity].topic)/\(partitions[entity].partition) and \(place.0)/\(place.1): the topic's partition count was changed, and their order is lost."
                 )
             }
             try body(row, position)

@@ -12,9 +12,12 @@ final class Stores {
     private let applicationName: String
     private var openPostgres: PostgresOfflineStore?
     private var openRedis: RedisOnlineStore?
+    private let given: (any OnlineStore)?
 
-    init(databaseURL: String, redisURL: String, applicationName: String) {
+    /// `online` stands in for Redis, in tests.
+    init(databaseURL: String, redisURL: String, applicationName: String, online: (any OnlineStore)? = nil) {
         (self.databaseURL, self.redisURL, self.applicationName) = (databaseURL, redisURL, applicationName)
+        given = online
     }
 
     func postgres() throws -> PostgresOfflineStore {
@@ -24,15 +27,14 @@ final class Stores {
         return made
     }
 
-    func redis() throws -> RedisOnlineStore {
+    /// Where the online state lies: asked once a step, not once an entity.
+    func online() throws -> any OnlineStore {
+        if let given { return given }
         if let openRedis, openRedis.isOpen { return openRedis }
         let made = try RedisOnlineStore(url: redisURL)
         openRedis = made
         return made
     }
-
-    /// Where the online state lies.
-    func online() throws -> any OnlineStore { try redis() }
 
     /// Ends connections: nothing read through them before may be relied on after.
     func close(_ servers: Set<StreamServer> = Set(StreamServer.allCases)) {

@@ -143,6 +143,14 @@ import Testing
     }
 
     @Test(arguments: Kind.allCases)
+    func `the moment a partition was alive is eight bytes, the newest`(kind: Kind) throws {
+        let place = try Place(kind)
+        let key = OnlineKeys.alive(watermarkKey: place.name)
+        for millis in [Int64(7), 0x0102_0304_0506_0708] { try place.store.noteAlive(key, millis: millis) }
+        #expect(try place.stored(key) == [1, 2, 3, 4, 5, 6, 7, 8])
+    }
+
+    @Test(arguments: Kind.allCases)
     func `which entities there are is kept by their owner and asked by anybody`(kind: Kind) throws {
         let place = try Place(kind)
         let (mark, key, store) = ("\(place.name) wm", OnlineKeys.known(watermarkKey: "\(place.name) wm"), place.store)

@@ -45,6 +45,9 @@ final class SimulatedOwner {
         step = machine.next(.resume)
     }
 
+    /// Whatever it knew of being done is not known any more.
+    func wake() { (isIdle, quietPolls) = (false, 0) }
+
     private var claim: PartitionClaim { machine.claim }
     private var isConnected: Bool {
         redisConnection == world.redisConnection && postgresConnection == world.postgresConnection

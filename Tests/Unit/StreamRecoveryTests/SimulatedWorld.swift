@@ -215,33 +215,76 @@ final class SimulatedWorld {
     func fail(owned: [Int]) {
         let isAlone = owned.filter { $0 == 0 }.count < 2 && owned.filter { $0 == 1 }.count < 2
         switch random.below(11) {
-        case 0:  // emptied behind our back, connections stay
-            redis = SimulatedRedis()
-        case 1:
+        case 0: inflict(.emptied)
+        case 1: inflict(.restarted)
+        case 2: inflict(.setBack)
+        case 3: inflict(.disconnected)
+        case 4: inflict(.restored)
+        case 5: inflict(.tailLost, on: random.below(Self.partitionCount))
+        case 6: if random.below(4) == 0 { inflict(.recreated, on: random.below(Self.partitionCount)) }
+        case 7, 8: if isAlone { inflict(.blobDamaged) }
+        case 9: inflict(.markDamaged)
+        default: if isAlone { inflict(.blobLost) }
+        }
+    }
+
+    /// What can happen to the servers.
+    enum Fault: CaseIterable {
+        /// Redis is emptied behind our back, connections stay.
+        case emptied
+        /// Redis comes back empty.
+        case restarted
+        /// Redis comes back from an older copy.
+        case setBack
+        /// The connection to Redis or to Postgres breaks.
+        case disconnected
+        /// Postgres comes back from a backup.
+        case restored
+        /// The broker comes back without the records it had not synced.
+        case tailLost
+        /// The topic was made anew.
+        case recreated
+        /// Bytes of a blob are others.
+        case blobDamaged
+        /// Bytes of a watermark are others.
+        case markDamaged
+        /// One key of Redis is gone.
+        case blobLost
+    }
+
+    /// Lets something happen, to what belongs to a partition where one is named.
+    func inflict(_ fault: Fault, on partition: Int? = nil) {
+        switch fault {
+        case .emptied: redis = SimulatedRedis()
+        case .restarted:
             redis = SimulatedRedis()
             redisConnection += 1
-        case 2:  // restarted from an older copy
+        case .setBack:
             guard let (old, foreign) = oldRedis.randomElement(using: &random) else { return }
             foreignMarks = foreign
             redis = old
             redisConnection += 1
-        case 3:  // a connection breaks
-            if random.below(2) == 0 { redisConnection += 1 } else { postgresConnection += 1 }
-        case 4:  // restored from a backup
+        case .disconnected: if random.below(2) == 0 { redisConnection += 1 } else { postgresConnection += 1 }
+        case .restored:
             guard let old = oldPostgres.randomElement(using: &random) else { return }
             postgres = old
             isRestored = true
             oldRedis = []  // A generation means the same state only while Postgres does not forget it.
             postgresConnection += 1
-        case 5: loseTail(random.below(Self.partitionCount))
-        case 6: if random.below(4) == 0 { recreate(random.below(Self.partitionCount)) }
-        case 7, 8: if isAlone { damageBlob() }
-        case 9: damageMark()
-        default:  // one key is gone
-            guard isAlone, let key = redis.blobs.keys.sorted().randomElement(using: &random) else { return }
+        case .tailLost: loseTail(partition ?? 0)
+        case .recreated: recreate(partition ?? 0)
+        case .blobDamaged: damageBlob(of: partition)
+        case .markDamaged: damageMark(of: partition ?? random.below(2))
+        case .blobLost:
+            guard let key = blob(of: partition) else { return }
             redis.blobs[key] = nil
             lostKeys.insert(key)
         }
+    }
+
+    private func blob(of partition: Int?) -> Int? {
+        redis.blobs.keys.filter { partition == nil || Self.home(of: $0) == partition }.sorted().randomElement(
+            using: &random)
     }
 
     /// The broker comes back without the records it had not synced. Not together with a Postgres that was set back, which would
@@ -263,8 +306,8 @@ final class SimulatedWorld {
         disturbances += 1
     }
 
-    private func damageBlob() {
-        guard let key = redis.blobs.keys.sorted().randomElement(using: &random) else { return }
+    private func damageBlob(of partition: Int?) {
+        guard let key = blob(of: partition) else { return }
         lostKeys.insert(key)
         guard var blob = redis.blobs[key]?.value, random.below(4) > 0 else {
             redis.blobs[key] = .garbage
@@ -281,8 +324,7 @@ final class SimulatedWorld {
 
     /// Any byte of it: by its checksum it is no watermark then, and without one it may be another possible one. Or it is whole and
     /// of a store that was rebuilt more often than Postgres, which was set back, knows.
-    private func damageMark() {
-        let partition = random.below(2)
+    private func damageMark(of partition: Int) {
         guard var mark = redis.marks[partition]?.value else { return }
         let kind = random.below(4)
         switch kind {

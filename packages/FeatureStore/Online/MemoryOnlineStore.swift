@@ -82,6 +82,11 @@ public final class MemoryOnlineStore: OnlineStore {
     }
 
     /// See `OnlineStore`.
+    public func noteAlive(_ key: String, millis: Int64) {
+        self[key] = (0..<8).map { UInt8(truncatingIfNeeded: millis >> Int64(56 - 8 * $0)) }
+    }
+
+    /// See `OnlineStore`.
     public func evictionWarning() -> String? { warning }
 
     private subscript(key: String) -> [UInt8]? {

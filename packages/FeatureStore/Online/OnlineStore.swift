@@ -40,6 +40,9 @@ public protocol OnlineStore {
     /// What a partition's filter says of an entity without a blob.
     func known(_ entity: Span<UInt8>, key: String) throws(Failure) -> KnownEntities.Answer
 
+    /// Notes when a partition was last seen at its log's end with everything applied, ms since 1970.
+    func noteAlive(_ key: String, millis: Int64) throws(Failure)
+
     /// Why this store may lose state by itself at this moment, or nil.
     func evictionWarning() throws(Failure) -> String?
 }

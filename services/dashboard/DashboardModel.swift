@@ -60,6 +60,8 @@ package struct DashboardModel: Sendable {
 
     // What the user may do and did.
     package internal(set) var rights = Rights()
+    /// The case that was judged last, by its answer's id: what `u` takes back when the next one is open.
+    var lastJudged: String?
     /// What is to be done, the first first; taken by the loop.
     package var orders: [Order] = []
     /// Whether the user asked to leave.

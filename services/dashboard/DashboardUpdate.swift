@@ -8,7 +8,9 @@ package func update(_ model: inout DashboardModel, _ event: DashboardEvent) {
     case .answered(let question, let answer, let timeMillis): take(answer, to: question, timeMillis, &model)
     case .done(let order, let outcome):
         model.remark = outcome.text
-        if outcome.isDone, order.action == .fraud || order.action == .legitimate { openNext(after: order, &model) }
+        guard outcome.isDone, order.action == .fraud || order.action == .legitimate else { return }
+        model.lastJudged = order.predictionID
+        openNext(after: order, &model)
     case .allowed(let rights): model.rights = rights
     }
 }

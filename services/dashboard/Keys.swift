@@ -251,7 +251,7 @@ private func judges(_ key: Key, _ model: inout DashboardModel) -> Bool {
     case .character("L"): model.order(.legitimate)
     case .character("a"): model.order(.claim)
     case .character("z"): model.order(.snooze)
-    case .character("u"): model.order(.undo)
+    case .character("u"): model.undo()
     case .character("c"):
         if let refusal = model.rights.refusal { model.remark = refusal } else { model.prompt = Prompt(.note) }
     default: return false
@@ -285,6 +285,15 @@ extension DashboardModel {
     /// Another case opens: nothing of the one before may look like its own.
     mutating func forgetFile() {
         for id in [TableID.transaction, .reasons, .history, .journal] { states[id] = nil }
+    }
+
+    /// Takes back what the user did to the open case. Where that is nothing it is the verdict before, which opened this case.
+    mutating func undo() {
+        let state = caseFile?.row.state
+        let isOurs = state.map { $0.status != .open && $0.owner.utf8.elementsEqual(rights.reviewer.utf8) } ?? false
+        guard rights.refusal == nil, !isOurs, let lastJudged else { return order(.undo) }
+        orders.append(Order(.undo, predictionID: lastJudged, newestEventMillis: newestEventMillis))
+        self.lastJudged = nil
     }
 
     mutating func order(_ action: Order.Action) {

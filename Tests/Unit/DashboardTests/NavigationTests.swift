@@ -71,6 +71,9 @@ import Testing
         model.orders = []
         press("F", &model)
         #expect(model.orders.isEmpty && model.remark == "the case is not there yet")
+        // The verdict is taken back from the case that it opened.
+        press("u", &model)
+        #expect(model.orders.map(\.action) == [.undo] && model.orders.map(\.predictionID) == ["p0"])
     }
 
     @Test func `who may not judge is told why`() throws {

@@ -56,7 +56,7 @@ lint:  ## complain about the layout of Swift files
 check: packages lint  ## what CI runs: lint, build without warnings, all tests
 	@CI=1 $(MAKE) --no-print-directory test
 
-settings: build  ## write .env.example and the README's table anew
+settings: build  ## write .env.example, the README's table and docs/definitions.md anew
 	@scripts/write-settings
 
 docs: packages  ## the libraries' pages, into var/docs

@@ -118,7 +118,7 @@ let package = Package(
             depending: [
                 "PipelineRuntime", "ServiceRuntime", "Observability", "FeatureStore",
                 "FeatureEngine", "KafkaClient", "RedisOnlineStore", "PostgresOfflineStore", "PostgresClient", "JSON",
-                "Text",
+                "Text", "TransactionData", "Compression",
             ]),
         library(
             "PredictionAPI", in: "services/prediction-api",
@@ -216,7 +216,8 @@ let package = Package(
                 "FraudModel", "FeatureEngine", "FeatureStore", "PostgresOfflineStore", "ServiceRuntime",
                 "Observability", "JSON",
             ]),
-        unitTests("FeatureStoreCommands", ["FeatureEngine", "FeatureStore", "ServiceRuntime"]),
+        unitTests(
+            "FeatureStoreCommands", ["FeatureEngine", "FeatureStore", "ServiceRuntime", "TransactionData", "YAML"]),
         unitTests("PipelineRuntime", ["FeatureEngine", "FeatureStore", "KafkaClient", "ServiceRuntime"]),
         integrationTests(
             "StoreTests",

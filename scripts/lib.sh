@@ -178,6 +178,7 @@ input_file() {
     "") suffix=transactions.csv.zst ;;
     *.zst) suffix=own.csv.zst ;;
     *.gz) suffix=own.csv.gz ;;
+    *.zip) suffix=own.zip ;;
     *) suffix=own.csv ;;
     esac
     echo "var/data/$suffix"

@@ -125,11 +125,19 @@ extension CivilTime {
             return nil
         }
         cursor += 1
-        guard let day = digits(text, at: &cursor, count: 2), year > 0 else { return nil }
-        // The Gregorian calendar repeats every 400 years: check the date in a year that `millis` accepts.
-        var sameDate = CivilTime()
-        (sameDate.year, sameDate.month, sameDate.day) = (year + 2_000, month, day)
-        guard sameDate.millis != nil else { return nil }
+        guard let day = digits(text, at: &cursor, count: 2) else { return nil }
+        var date = CivilTime()
+        (date.year, date.month, date.day) = (year, month, day)
+        guard isDate(date) else { return nil }
         return Int64(days(year: year, month: month, day: day)) * 86_400_000
+    }
+
+    /// Whether the fields are those of a date and time after the year 0, also before 1970.
+    static func isDate(_ time: CivilTime) -> Bool {
+        guard time.year > 0 else { return false }
+        // The Gregorian calendar repeats every 400 years: look in a year that `millis` accepts.
+        var same = time
+        same.year += 2_000
+        return same.millis != nil
     }
 }

@@ -54,6 +54,15 @@ public enum EventTimeFormat: Hashable, Sendable {
         }
     }
 
+    /// Whether a text is a date or a time of this form; other than of an event's time, its year may be any after 0.
+    func isForm(of text: Span<UInt8>) -> Bool {
+        switch self {
+        case .unixSeconds, .unixMillis: millis(text) != nil
+        case .iso8601: CivilTime.parseDate(text) != nil
+        case .pattern(let pattern): pattern.civilTime(text).map(CivilTime.isDate) ?? false
+        }
+    }
+
     private static func millis(_ value: Int64, scale: Int64) -> Int64? {
         let (millis, overflow) = value.multipliedReportingOverflow(by: scale)
         return overflow || millis < 0 || millis > latestMillis ? nil : millis
@@ -105,7 +114,10 @@ public struct TimePattern: Hashable, Sendable {
         self.parts = parts
     }
 
-    func millis(_ text: Span<UInt8>) -> Int64? {
+    func millis(_ text: Span<UInt8>) -> Int64? { civilTime(text)?.millis }
+
+    /// The fields of a text of this form, whatever they are; nil when it is of another.
+    func civilTime(_ text: Span<UInt8>) -> CivilTime? {
         var time = CivilTime()
         var cursor = 0
         for part in parts {
@@ -136,7 +148,7 @@ public struct TimePattern: Hashable, Sendable {
                 time.milli = value
             }
         }
-        return cursor == text.count ? time.millis : nil
+        return cursor == text.count ? time : nil
     }
 
     func text(_ millis: Int64) -> String {

@@ -59,13 +59,18 @@ public struct Field: Hashable, Sendable {
     /// Whether a decimal with more places than declared, or with an exponent, is rounded half to even. Otherwise such a row is
     /// refused.
     public let rounds: Bool
+    /// What its values are held to where an event enters.
+    public let rule: FieldRule?
 
     /// Declares a field.
-    public init(_ name: String, _ type: FieldType, isOptional: Bool = false, rounds: Bool = false) {
+    public init(
+        _ name: String, _ type: FieldType, isOptional: Bool = false, rounds: Bool = false, rule: FieldRule? = nil
+    ) {
         self.name = name
         self.type = type
         self.isOptional = isOptional
         self.rounds = rounds
+        self.rule = rule
     }
 
     /// Type, rounding and whether it may be missing as YAML declares them: `decimal(2, round)?`.

@@ -33,6 +33,10 @@ public final class SourceSchema: Sendable {
     public let keyIndex: Int
     /// The label, when the source has one.
     public let label: LabelDefinition?
+    /// Whether an event with a field that is not declared is refused; otherwise such a field is ignored.
+    public let refusesUnknownFields: Bool
+    /// Indexes of the fields that have a rule.
+    public let ruledFields: [Int]
 
     /// The types of `fields`, apart from their names: reading them copies nothing that is counted.
     let types: [FieldType]
@@ -42,7 +46,7 @@ public final class SourceSchema: Sendable {
     /// Declares a source. The caller has validated the names; a duplicate is a mistake of ours.
     public init(
         name: String, topic: String, fields: [Field], eventIDIndex: Int, eventTimeIndex: Int,
-        eventTimeFormat: EventTimeFormat, keyIndex: Int, label: LabelDefinition?
+        eventTimeFormat: EventTimeFormat, keyIndex: Int, label: LabelDefinition?, refusesUnknownFields: Bool = false
     ) {
         self.name = name
         self.topic = topic
@@ -54,6 +58,8 @@ public final class SourceSchema: Sendable {
         self.eventTimeFormat = eventTimeFormat
         self.keyIndex = keyIndex
         self.label = label
+        self.refusesUnknownFields = refusesUnknownFields
+        ruledFields = fields.indices.filter { fields[$0].rule != nil }
         indexes = Dictionary(uniqueKeysWithValues: fields.enumerated().map { ($1.name, $0) })
     }
 

@@ -13,6 +13,7 @@ struct SourceDefinition {
     let eventTimeFormat: EventTimeFormat
     let declaredKey: (name: String, node: YAMLNode)?
     let label: LabelDefinition?
+    let refusesUnknownFields: Bool
 
     /// Names of tables that exist whatever a feature_repo says, and words with a meaning of their own.
     static let reservedNames: Set<String> = [
@@ -23,13 +24,16 @@ struct SourceDefinition {
     /// Columns that every table has beside the declared ones.
     static let reservedColumns: Set<String> = ["event_timestamp", "_topic", "_partition", "_offset"]
 
+    /// What `unknown_fields` may say, and whether that refuses them.
+    static let unknownFields = [("ignore", false), ("refuse", true)]
+    /// The formats of times that have a name.
+    static let timeFormatNames = ["unix_seconds", "unix_millis", "iso8601"]
+
     func index(of field: String) -> Int? { fields.firstIndex { $0.name == field } }
 
     init?(_ definition: Definition) {
         var definition = definition
-        definition.check(keys: [
-            "kind", "name", "description", "topic", "event_id", "event_timestamp", "key", "fields", "label",
-        ])
+        definition.check(keys: DefinitionKind.source.keys)
         guard let nameNode = definition.required("name", fix: "Add `name: transactions`"),
             let name = definition.identifier(nameNode, "the source's name", reserved: Self.reservedNames)
         else { return nil }
@@ -41,10 +45,14 @@ struct SourceDefinition {
         }
         let labelNode = definition.node["label"]
         let labelField = labelNode?["field"]?.text
-        let fields = Self.fields(definition, labelField: labelField)
+        let fields = FieldDefinition.fields(definition, labelField: labelField)
         let id = Self.eventID(definition, fields)
         let time = Self.eventTime(definition, fields)
         label = labelNode.flatMap { Self.label(definition, $0, topic) }
+        refusesUnknownFields =
+            definition.node["unknown_fields"].flatMap {
+                definition.choice($0, "`unknown_fields` of \(definition.title)", Self.unknownFields)
+            } ?? false
         if let node = definition.node["key"], let key = definition.text(node, "the key") {
             declaredKey = (key, node)
         } else {
@@ -57,68 +65,6 @@ struct SourceDefinition {
         eventIDIndex = id
         eventTimeIndex = time.index
         eventTimeFormat = time.format
-    }
-
-    private static func fields(_ definition: Definition, labelField: String?) -> [Field]? {
-        let example = "fields: {trans_num: string, amt: decimal(2), lat: double, city: string?}"
-        guard let node = definition.required("fields", fix: "Add `\(example)`"),
-            let pairs = definition.mapping(node, "fields of \(definition.title)", like: "`\(example)`")
-        else { return nil }
-        var fields: [Field] = []
-        var isGood = !pairs.isEmpty
-        for pair in pairs {
-            let what = "the type of `\(pair.name)`"
-            guard !pair.name.isEmpty, !pair.name.unicodeScalars.contains(where: { $0.value < 0x20 || $0 == "`" }) else {
-                definition.fail(
-                    pair.key, "a field of \(definition.title) has no usable name",
-                    fix: "Use the column's name in the CSV, without control characters and backquotes")
-                isGood = false
-                continue
-            }
-            guard pair.name.utf8.count <= Definition.longestName else {
-                _ = definition.tooLong(pair.key, "the field", pair.name)
-                isGood = false
-                continue
-            }
-            guard !reservedColumns.contains(pair.name) else {
-                definition.fail(
-                    pair.key,
-                    "the field `\(pair.name)` of \(definition.title) has the name of a column that every table has",
-                    fix: "Rename the column in the data and here")
-                isGood = false
-                continue
-            }
-            guard pair.name != labelField else {
-                definition.fail(
-                    pair.key, "`\(pair.name)` of \(definition.title) is the label, which is never part of the event",
-                    fix: "Remove it from `fields`; `label` declares it")
-                isGood = false
-                continue
-            }
-            guard let text = definition.text(pair.value, what) else {
-                isGood = false
-                continue
-            }
-            let isOptional = text.hasSuffix("?")
-            guard let (type, rounds) = FieldType.declaration(isOptional ? String(text.dropLast()) : text) else {
-                let names = ["string", "integer", "double", "decimal(2)", "decimal(2, round)", "boolean"]
-                // In braces the comma of decimal(2, round) ends the value.
-                let isCut = text.hasPrefix("decimal(") && !text.contains(")")
-                definition.fail(
-                    pair.value, "\(what) is `\(text)`, which is unknown",
-                    fix: isCut
-                        ? "Within braces put it in quotes: \"\(text), round)\""
-                        : text.hasPrefix("decimal(")
-                            ? "A decimal has 0 to 9 places, like decimal(2), or decimal(2, round) to round what has more"
-                            : Suggestion.nearest(to: text, among: names).map { "Did you mean `\($0)`?" }
-                                ?? "Write \(names.joined(separator: ", ")); with a ? behind it where a row may lack it")
-                isGood = false
-                continue
-            }
-            fields.append(Field(pair.name, type, isOptional: isOptional, rounds: rounds))
-        }
-        if pairs.isEmpty { definition.fail(node, "\(definition.title) has no fields", fix: "Add `\(example)`") }
-        return isGood ? fields : nil
     }
 
     /// The index of a field named by another key of the source.
@@ -164,7 +110,8 @@ struct SourceDefinition {
         var format = EventTimeFormat.iso8601
         var fieldNode = node
         if node.pairs != nil {
-            definition.check(keys: ["field", "format"], in: node, of: "event_timestamp of \(definition.title)")
+            definition.check(
+                keys: DefinitionKind.eventTimestamp, in: node, of: "event_timestamp of \(definition.title)")
             guard let inner = definition.required("field", in: node, of: "event_timestamp", fix: "Write `\(example)`")
             else {
                 return nil
@@ -173,7 +120,7 @@ struct SourceDefinition {
             if let formatNode = node["format"] {
                 guard let text = definition.text(formatNode, "the time's format") else { return nil }
                 guard let known = EventTimeFormat(text) else {
-                    let names = ["unix_seconds", "unix_millis", "iso8601"]
+                    let names = timeFormatNames
                     definition.fail(
                         formatNode, "the time's format is `\(text)`, which is unknown",
                         fix: Suggestion.nearest(to: text, among: names).map { "Did you mean `\($0)`?" }
@@ -194,6 +141,12 @@ struct SourceDefinition {
                 fix: "Declare `\(fields[index].name): \(type)`, or change the format")
             return nil
         }
+        guard fields[index].rule?.format == nil else {
+            definition.fail(
+                fieldNode, "`\(fields[index].name)` is the event time and has a `format` of its own",
+                fix: "Keep the one of `event_timestamp`")
+            return nil
+        }
         return (index, format)
     }
 
@@ -201,7 +154,7 @@ struct SourceDefinition {
         let example = "label: {field: is_fraud, topic: labels, delay: 7d}"
         guard definition.mapping(node, "label of \(definition.title)", like: "`\(example)`") != nil else { return nil }
         let what = "label of \(definition.title)"
-        definition.check(keys: ["field", "topic", "delay"], in: node, of: what)
+        definition.check(keys: DefinitionKind.label, in: node, of: what)
         guard let fieldNode = definition.required("field", in: node, of: what, fix: "Write `\(example)`"),
             let field = definition.text(fieldNode, "the label's field")
         else { return nil }
@@ -229,6 +182,7 @@ struct SourceDefinition {
         guard let keyIndex = index(of: key) else { return nil }
         return SourceSchema(
             name: name, topic: topic, fields: fields, eventIDIndex: eventIDIndex, eventTimeIndex: eventTimeIndex,
-            eventTimeFormat: eventTimeFormat, keyIndex: keyIndex, label: label)
+            eventTimeFormat: eventTimeFormat, keyIndex: keyIndex, label: label,
+            refusesUnknownFields: refusesUnknownFields)
     }
 }

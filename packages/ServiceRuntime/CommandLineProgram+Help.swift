@@ -1,3 +1,5 @@
+import Text
+
 extension CommandLineProgram {
     /// The list of commands.
     package func help() -> String {
@@ -16,12 +18,10 @@ extension CommandLineProgram {
         return text + "\nSettings come from flags, then variables, then .env, then defaults."
     }
 
-    func help(of family: [any Command.Type], called first: String) -> String {
+    func help(of family: [(name: String, command: any Command.Type)], called first: String) -> String {
         var text = "Usage: \(name) \(first) COMMAND [options]\n"
         let width = (family.map { $0.name.count }.max() ?? 0) + 2
-        for command in family {
-            text += "\n  " + command.name + String(repeating: " ", count: width - command.name.count) + command.summary
-        }
+        for (name, command) in family { text += "\n  " + Padding.left(name, width) + command.summary }
         return text + "\n\nSee `\(name) \(first) COMMAND --help`."
     }
 
@@ -29,6 +29,7 @@ extension CommandLineProgram {
     package func help(of command: any Command.Type) -> String {
         let arguments = command.arguments.isEmpty ? "" : " " + command.arguments
         var text = "\(command.summary)\n\nUsage: \(name) \(command.name) [options]\(arguments)\n"
+        for alias in command.aliases { text += "       \(name) \(alias) [options]\(arguments)\n" }
         let own = command.settings
         let common = Settings.common.filter { common in !own.contains { $0.name == common.name } }
         let width = ((own + common).map { Self.flag($0).count }.max() ?? 0) + 2

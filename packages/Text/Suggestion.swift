@@ -5,6 +5,8 @@ public enum Suggestion {
         let limit = max(1, (name.utf8.count + 1) / 3)
         var best: (name: String, distance: Int)?
         for candidate in candidates {
+            // The distance is no less than the difference in length: a name of any length from outside costs nothing.
+            guard abs(candidate.utf8.count - name.utf8.count) <= limit else { continue }
             let distance = distance(name, candidate)
             if distance <= limit, distance < best?.distance ?? .max { best = (candidate, distance) }
         }

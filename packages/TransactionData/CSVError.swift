@@ -14,6 +14,8 @@ public enum CSVError: Error, Hashable, Sendable, CustomStringConvertible {
     case missingColumns(file: String, missing: [String], found: [String])
     /// A needed column is there more than once.
     case duplicateColumns(file: String, names: [String])
+    /// Columns that the source does not declare, and it refuses such.
+    case unknownColumns(file: String, names: [String], source: String)
 
     /// One sentence that names the file, the line or columns, and what to do.
     public var description: String {
@@ -26,17 +28,14 @@ public enum CSVError: Error, Hashable, Sendable, CustomStringConvertible {
             return "\(file): has no header: its first line begins \(Self.list(cells, limit: 4));"
                 + " put a line with the column names before it: \(Self.list(needed, limit: 40))"
         case .missingColumns(let file, let missing, let found):
-            let other = found.count == 1 ? [";", "\t", "|"].first { found[0].contains($0) } : nil
-            let hint =
-                other.map {
-                    let (name, text) = $0 == "\t" ? ("tabs", "sep=<tab>") : ("`\($0)`", "sep=\($0)")
-                    return
-                        "; its columns are separated by \(name): put a line `\(text)` before the header, and it is read so"
-                } ?? ""
             return "\(file): missing column\(missing.count == 1 ? "" : "s") \(Self.list(missing, limit: 40));"
-                + " it has \(Self.list(found, limit: 40))\(hint)"
+                + " it has \(Self.list(found, limit: 40))"
         case .duplicateColumns(let file, let names):
             return "\(file): column\(names.count == 1 ? "" : "s") \(Self.list(names, limit: 40)) more than once"
+        case .unknownColumns(let file, let names, let source):
+            return
+                "\(file): the source \(source) refuses fields that it does not declare, such as \(Self.list(names, limit: 40));"
+                + " declare them, or write `unknown_fields: ignore` into it"
         }
     }
 

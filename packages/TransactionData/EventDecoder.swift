@@ -1,10 +1,12 @@
 public import FeatureEngine
 public import JSON
+internal import Text
 
 /// Reads events and requests of one source: the same strictness on the topic and in the API. Reused by its owner; after a
 /// warm-up it does not allocate for a good event. Not `Sendable`.
 ///
-/// A declared field named twice is refused, escaped or not; fields that are not declared are ignored.
+/// A declared field named twice is refused, escaped or not; so is a value against its field's rule. Fields that are not declared
+/// are ignored, unless the source refuses them.
 public final class EventDecoder {
     /// The source.
     public let schema: SourceSchema
@@ -12,6 +14,9 @@ public final class EventDecoder {
     public let maximumBytes: Int
     /// The names that the last event had and the source does not declare, at most 32; collected only on request.
     public private(set) var unknownFields: [String] = []
+
+    /// Problems from which on further fields that are not declared are not listed.
+    private static let unknownMost = 32
 
     private let collectsUnknown: Bool
     private let parser = JSONParser()
@@ -53,6 +58,9 @@ public final class EventDecoder {
         while let member = members.next() {
             guard let index = fieldIndex(member.key, expected: expected) else {
                 if collectsUnknown, unknownFields.count < 32 { unknownFields.append(member.keyText) }
+                if schema.refusesUnknownFields, issues.count < Self.unknownMost {
+                    issues.append(unknown(member.keyText))
+                }
                 continue
             }
             expected = index + 1
@@ -67,7 +75,19 @@ public final class EventDecoder {
                 issues.append(issue(index, "is missing", type: "missing"))
             }
         }
+        for index in schema.ruledFields {
+            if let problem = row.ruleProblem(index) { issues.append(issue(index, problem, type: "value_error")) }
+        }
         guard issues.isEmpty else { throw EventError(issues) }
+    }
+
+    private func unknown(_ name: String) -> EventError.Issue {
+        let nearest = Suggestion.nearest(to: name, among: schema.fields.map(\.name))
+        let hint =
+            name == schema.label?.field
+            ? ": the label is no part of an event" : nearest.map { ": did you mean \"\($0)\"?" }
+        return .init(
+            field: String(name.prefix(100)), message: "is not declared\(hint ?? "")", type: "unknown_field")
     }
 
     /// The error of bytes that are not JSON.

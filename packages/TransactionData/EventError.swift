@@ -8,8 +8,8 @@ public struct EventError: Error, Hashable, Sendable, CustomStringConvertible {
         public let field: String?
         /// What is wrong, in words that finish the sentence "the field …".
         public let message: String
-        /// A stable name of the kind: `json_invalid`, `missing`, `type_error`, `value_error`, `duplicate_field`, `too_large`,
-        /// `csv_invalid`.
+        /// A stable name of the kind: `json_invalid`, `missing`, `type_error`, `value_error`, `duplicate_field`,
+        /// `unknown_field`, `too_large`, `csv_invalid`.
         public let type: String
 
         /// Names a field and what is wrong with it.

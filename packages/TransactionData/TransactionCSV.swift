@@ -2,7 +2,7 @@ public import Compression
 public import FeatureEngine
 
 /// Reads the rows of a CSV file as events of a source, with their label. Columns go by name, in any order; columns that the
-/// source does not declare are ignored. Not `Sendable`: one reader.
+/// source does not declare are ignored, unless it refuses them. Not `Sendable`: one reader.
 public final class TransactionCSV {
     /// What the next record was.
     public enum Outcome: Hashable, Sendable {
@@ -44,6 +44,13 @@ public final class TransactionCSV {
             wanted.append(field)
         }
         let found = try reader.columns(wanted)
+        if schema.refusesUnknownFields {
+            let known = wanted + [schema.label?.field, ""].compactMap(\.self)
+            let unknown = reader.header.filter { !known.contains($0) }
+            guard unknown.isEmpty else {
+                throw .unknownColumns(file: reader.name, names: unknown, source: schema.name)
+            }
+        }
         let byName = Dictionary(zip(wanted, found)) { first, _ in first }
         columns = schema.fields.map { byName[$0.name] }
         labelColumn = label.flatMap { byName[$0] }
@@ -66,6 +73,7 @@ public final class TransactionCSV {
         do throws(FieldError) {
             try reader.scanner.fill(&row, from: columns)
             try row.finish()
+            try row.checkRules()
             if let recordedAtMillis, PlausibleTime.isAhead(row.eventTimeMillis, ofRecordAt: recordedAtMillis) {
                 throw FieldError(
                     schema.fields[schema.eventTimeIndex].name,

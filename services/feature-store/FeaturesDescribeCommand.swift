@@ -91,10 +91,11 @@ public struct FeaturesDescribeCommand: Command {
                 ("label", "\(label.field) on topic \(label.topic), \(Self.duration(label.delayMillis)) after its event")
             )
         }
-        description.header = ["field", "type", "may be missing"]
+        description.facts.append(("unknown fields", source.refusesUnknownFields ? "refused" : "ignored"))
+        description.header = ["field", "type", "may be missing", "allowed"]
         description.rows = source.fields.map { field in
             let type = Field(field.name, field.type, rounds: field.rounds).declaration
-            return [field.name, type, field.isOptional ? "yes" : "no"]
+            return [field.name, type, field.isOptional ? "yes" : "no", field.rule?.description ?? ""]
         }
         return description
     }

@@ -364,7 +364,7 @@ package final class ReplayProducer {
     private static func commandError(_ error: CSVError) -> CommandError {
         switch error {
         case .unreadable: CommandError(.noInput, "\(error).")
-        case .empty, .encoding, .unclosedQuote, .noHeader, .missingColumns, .duplicateColumns:
+        case .empty, .encoding, .unclosedQuote, .noHeader, .missingColumns, .duplicateColumns, .unknownColumns:
             CommandError(.dataError, "\(error).")
         }
     }

@@ -30,8 +30,8 @@ struct Clocks {
 /// The API of one event loop: its routes, its model, its way to the online store. Belongs to that loop; nothing in it is
 /// shared but metrics and the log's queue.
 ///
-/// Rules for input: the body is JSON in UTF-8 (see `RequestGate`). Fields that are not declared are ignored; a declared one
-/// given twice is refused. What the stream would not take as an event is refused, too: a prediction of it could never be
+/// Rules for input: the body is JSON in UTF-8 (see `RequestGate`). Fields that are not declared are ignored, unless the
+/// source refuses them; a declared one given twice is refused. What the stream would not take as an event is refused, too: a prediction of it could never be
 /// joined with one.
 final class PredictionApp {
     /// Most headers that are being read.

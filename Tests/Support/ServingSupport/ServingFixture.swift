@@ -32,9 +32,9 @@ public enum ServingFixture {
           at: string
           card: string
           merchant: string
-          amt: decimal(2)
+          amt: {type: decimal(2), min: -1000000}
           category: string?
-          lat: double?
+          lat: {type: double?, min: -90, max: 90}
           present: boolean?
         ---
         kind: stream_feature_view

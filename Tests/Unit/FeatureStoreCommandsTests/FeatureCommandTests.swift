@@ -72,7 +72,7 @@ import Testing
     @Test func `describe tells sources, on-demand views and services`() throws {
         let repository = try Self.repository()
         let source = try #require(FeaturesDescribeCommand.describe("payments", repository)).text
-        #expect(source.contains("label       TX_FRAUD on topic payment_labels, 14d after its event"))
+        #expect(source.contains("label           TX_FRAUD on topic payment_labels, 14d after its event"))
         #expect(source.contains("TX_AMOUNT        decimal(3)  no"))
         let risk = try #require(FeaturesDescribeCommand.describe("risk", repository))
         #expect(risk.text.contains("inputs  customer, ratios, request"))

@@ -104,6 +104,24 @@ import TestSupport
         #expect(fixture.records.records.count == (status == 200 ? 2 : 0))
     }
 
+    @Test(arguments: [
+        (#""amt":-1000000.01"#, "amt", "is -1000000.01, but at least -1000000 is allowed"),
+        (#""amt":1,"lat":500"#, "lat", "is 500.0, but -90 to 90 is allowed"),
+    ])
+    func `a value that the source does not allow is refused with the field, the value and what is allowed`(
+        members: String, field: String, message: String
+    ) throws {
+        let fixture = try Fixture()
+        let row = #"{"id":"p1","at":"2024-03-01 12:00:00","card":"c1","merchant":"Kiosk",\#(members)}"#
+        for (body, path, place) in [(row, "/predict", "body."), ("[\(row)]", "/api/v1/predict/batch", "body.0.")] {
+            let answer = fixture.ask(body, path)
+            #expect(answer.status == 422)
+            #expect(answer.problems == ["\(place)\(field) value_error"])
+            #expect(answer.json["detail"]?[0]?["msg"]?.string == message)
+        }
+        #expect(fixture.records.records.isEmpty)
+    }
+
     @Test(arguments: ["id", "card"])
     func `an id or key that could not be stored is refused by name and never logged`(field: String) throws {
         let fixture = try Fixture()

@@ -31,7 +31,7 @@ public enum ApiKey: Int16, CaseIterable, Sendable {
     public var served: ClosedRange<Int16> { self == .produce ? 3...7 : advertised }
 
     /// The first version in flexible encoding; nil where there is none.
-    public var firstFlexible: Int16? {
+    var firstFlexible: Int16? {
         switch self {
         case .produce, .metadata: 9
         case .fetch: 12

@@ -17,7 +17,7 @@ public enum ApiKey: Int16, CaseIterable, Sendable {
         case .produce: 0...7
         case .fetch: 4...11
         case .listOffsets, .offsetFetch, .joinGroup: 0...5
-        case .metadata: 0...8
+        case .metadata: 0...12
         case .offsetCommit: 0...7
         case .findCoordinator, .listGroups: 0...2
         case .heartbeat, .leaveGroup, .syncGroup, .deleteTopics, .describeConfigs: 0...3

@@ -1,4 +1,4 @@
-/// Metadata 0–8 (the codec also knows 9–12, with topic ids): brokers, topics and their leaders. Left out: authorisation.
+/// Metadata 0–12, from 10 with topic ids: brokers, topics and their leaders. Left out: authorisation.
 public struct MetadataRequest: KafkaMessage {
     /// The topics asked for; nil is all of them. Version 0 says all by naming none.
     public var topics: [Topic]?

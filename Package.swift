@@ -109,7 +109,7 @@ let package = Package(
             "FeatureTransformer", in: "services/feature-transformer",
             depending: [
                 "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
-                "FeatureEngine", "KafkaClient",
+                "FeatureEngine", "KafkaClient", "KafkaProtocol",
                 "RedisOnlineStore", "PostgresOfflineStore", "RedisClient", "PostgresClient", "HTTPServer", "JSON",
                 "StreamRecovery",
             ]),

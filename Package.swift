@@ -42,6 +42,7 @@ let package = Package(
         system("CHiredis", nil, "libhiredis-dev"),  // its .pc names a flag that the package manager refuses
         system("CLibPQ", "libpq", "libpq-dev"),
         system("CXGBoost", "xgboost", "libxgboost-dev"),
+        system("CLBFGS", "liblbfgs", "liblbfgs-dev"),
         system("CLibEvent", "libevent", "libevent-dev"),
         system("CMicroHTTPD", "libmicrohttpd", "libmicrohttpd-dev"),
         system("CLibYAML", "yaml-0.1", "libyaml-dev"),
@@ -50,6 +51,7 @@ let package = Package(
         .target(
             name: "CSimdJSON", path: "packages/CSimdJSON", publicHeadersPath: "include",
             linkerSettings: [.linkedLibrary("simdjson")]),
+        .target(name: "CContributions", path: "packages/CContributions", publicHeadersPath: "include"),
         .target(name: "CCRC32C", path: "packages/CCRC32C", publicHeadersPath: "include"),
 
         // core
@@ -65,6 +67,7 @@ let package = Package(
         wrapper("RedisClient", ["CHiredis", "EventLoop"]),
         wrapper("PostgresClient", ["CLibPQ"]),
         wrapper("GradientBoosting", ["CXGBoost"]),
+        wrapper("LBFGS", ["CLBFGS"]),
         wrapper("YAML", ["CLibYAML"]),
         .target(
             name: "JSON", dependencies: ["CSimdJSON"], path: "packages/JSON",
@@ -72,16 +75,19 @@ let package = Package(
         wrapper("Compression", ["CZlib", "CZstd"]),
 
         // serving and broker
-        wrapper("HTTPServer", ["CMicroHTTPD", "EventLoop", "Observability", "JSON"]),
+        wrapper("HTTPServer", ["CMicroHTTPD", "EventLoop", "JSON"]),
+        library("AdminServer", depending: ["HTTPServer", "EventLoop", "Observability"]),
         wrapper("KafkaProtocol", ["CCRC32C"]),
         wrapper("KafkaBroker", ["KafkaProtocol", "EventLoop", "Observability", "Compression", "Text"]),
 
         // stores and data
-        library("FeatureStore", depending: ["FeatureEngine", "YAML", "Text"]),
+        library("FeatureStore", depending: ["FeatureEngine", "YAML", "Text", "CCRC32C"]),
         library("TransactionData", depending: ["FeatureEngine", "JSON", "Compression", "Text"]),
+        library("Pipeline", depending: ["FeatureStore", "FeatureEngine", "TransactionData", "JSON"]),
         library("RedisOnlineStore", depending: ["FeatureStore", "RedisClient"]),
         .target(
-            name: "PostgresOfflineStore", dependencies: ["FeatureStore", "FeatureEngine", "PostgresClient"],
+            name: "PostgresOfflineStore",
+            dependencies: ["Pipeline", "FeatureStore", "FeatureEngine", "PostgresClient"],
             path: "packages/PostgresOfflineStore", resources: [.embedInCode("Migrations")], swiftSettings: common),
 
         // recovery: a state machine without I/O
@@ -90,47 +96,50 @@ let package = Package(
         // model
         library(
             "FraudModel",
-            depending: ["GradientBoosting", "FeatureStore", "FeatureEngine", "JSON", "Text"]),
+            depending: [
+                "CContributions", "GradientBoosting", "LBFGS", "FeatureStore", "FeatureEngine", "JSON", "Text",
+            ]),
 
         // what commands share
         library(
             "PipelineRuntime",
-            depending: ["ServiceRuntime", "Observability", "FeatureStore", "FeatureEngine", "KafkaClient"]),
+            depending: ["ServiceRuntime", "Observability", "Pipeline", "FeatureStore", "FeatureEngine", "KafkaClient"]),
 
         // services and pipelines
         library(
             "KafkaProducerService", in: "services/kafka-producer",
             depending: [
-                "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
+                "Pipeline", "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
                 "FeatureEngine", "KafkaClient",
-                "HTTPServer", "JSON", "Compression",
+                "AdminServer", "JSON", "Compression",
             ]),
         library(
             "FeatureTransformer", in: "services/feature-transformer",
             depending: [
-                "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
+                "Pipeline", "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
                 "FeatureEngine", "KafkaClient", "KafkaProtocol",
-                "RedisOnlineStore", "PostgresOfflineStore", "RedisClient", "PostgresClient", "HTTPServer", "JSON",
+                "RedisOnlineStore", "PostgresOfflineStore", "RedisClient", "PostgresClient", "AdminServer",
                 "StreamRecovery",
             ]),
         library(
             "FeatureStoreCommands", in: "services/feature-store",
             depending: [
-                "PipelineRuntime", "ServiceRuntime", "Observability", "FeatureStore",
+                "Pipeline", "PipelineRuntime", "ServiceRuntime", "Observability", "FeatureStore",
                 "FeatureEngine", "KafkaClient", "RedisOnlineStore", "PostgresOfflineStore", "PostgresClient", "JSON",
                 "Text", "TransactionData", "Compression",
             ]),
-        library(
-            "PredictionAPI", in: "services/prediction-api",
-            depending: [
-                "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
+        .target(
+            name: "PredictionAPI",
+            dependencies: [
+                "Pipeline", "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
                 "FeatureEngine", "FraudModel", "KafkaClient", "RedisClient", "RedisOnlineStore",
-                "PostgresOfflineStore", "HTTPServer", "EventLoop", "JSON", "PostgresClient", "Text",
-            ]),
+                "PostgresOfflineStore", "AdminServer", "HTTPServer", "EventLoop", "JSON", "PostgresClient", "Text",
+            ], path: "services/prediction-api", resources: [.embedInCode("Docs")], swiftSettings: common),
         library(
             "Dashboard", in: "services/dashboard",
             depending: [
-                "PipelineRuntime", "ServiceRuntime", "Observability", "TerminalUI", "KafkaClient", "PostgresClient",
+                "Pipeline", "PipelineRuntime", "ServiceRuntime", "Observability", "TerminalUI", "KafkaClient",
+                "PostgresClient",
                 "RedisClient", "FeatureStore", "FeatureEngine", "FraudModel", "PostgresOfflineStore", "JSON",
             ]),
         library(
@@ -138,19 +147,20 @@ let package = Package(
             depending: ["ServiceRuntime", "Observability", "KafkaBroker"]),
         library(
             "Scheduler", in: "services/scheduler",
-            depending: ["ServiceRuntime", "Observability", "HTTPServer", "Text"]),
+            depending: ["ServiceRuntime", "Observability", "AdminServer", "Text"]),
         library(
             "BatchFeatures", in: "pipelines/batch-features",
             depending: [
-                "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
+                "Pipeline", "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
                 "FeatureEngine",
-                "PostgresOfflineStore", "PostgresClient", "Compression",
+                "PostgresOfflineStore", "PostgresClient", "Compression", "JSON",
             ]),
         library(
             "Training", in: "pipelines/training",
             depending: [
                 "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
                 "FeatureEngine", "FraudModel", "PostgresOfflineStore", "PostgresClient", "JSON", "Compression", "Text",
+                "YAML",
             ]),
         library(
             "Retention", in: "pipelines/retention",
@@ -179,34 +189,40 @@ let package = Package(
         unitTests("FeatureStore", ["FeatureEngine", "YAML"]),
         unitTests("StreamRecovery"),
         unitTests("JSON"),
+        unitTests("RedisClient"),
         unitTests("Compression"),
         unitTests("TransactionData", ["FeatureEngine", "Compression", "JSON"]),
+        .testTarget(
+            name: "PipelineContractTests",
+            dependencies: ["Pipeline", "FeatureEngine", "FeatureStore", "JSON", "ServingSupport", "TestSupport"],
+            path: "Tests/Unit/PipelineContractTests", swiftSettings: common),
         unitTests("KafkaClient"),
-        unitTests("HTTPServer", ["EventLoop", "Observability"]),
+        unitTests("HTTPServer", ["EventLoop"]),
+        unitTests("AdminServer", ["Observability"]),
         unitTests(
             "PredictionAPI",
             [
-                "HTTPServer", "FeatureStore", "FeatureEngine", "FraudModel", "JSON", "RedisClient", "Observability",
-                "EventLoop", "ServiceRuntime", "ServingSupport",
+                "HTTPServer", "Pipeline", "FeatureStore", "FeatureEngine", "FraudModel", "JSON", "RedisClient",
+                "Observability", "EventLoop", "ServiceRuntime", "ServingSupport", "TransactionData",
             ]),
         unitTests("FraudModel", ["GradientBoosting", "FeatureEngine", "FeatureStore", "JSON"], fixtures: true),
         unitTests("ServiceRuntime", ["Observability"]),
         unitTests("TerminalUI"),
-        unitTests("Dashboard", ["TerminalUI", "FeatureStore", "JSON", "KafkaClient"]),
+        unitTests("Dashboard", ["TerminalUI", "FeatureStore", "Pipeline", "JSON", "KafkaClient"]),
         unitTests("KafkaProtocol"),
         unitTests("KafkaBroker", ["KafkaProtocol"]),
         unitTests("Scheduler", ["ServiceRuntime", "Observability"]),
         unitTests(
             "FeatureTransformer",
             [
-                "FeatureEngine", "FeatureStore", "PostgresOfflineStore", "PostgresClient",
-                "RedisClient", "KafkaClient", "StreamRecovery", "HTTPServer", "Observability",
+                "FeatureEngine", "FeatureStore", "Pipeline", "PostgresOfflineStore", "PostgresClient",
+                "RedisClient", "KafkaClient", "StreamRecovery", "AdminServer", "Observability",
             ]),
         unitTests(
             "KafkaProducerService",
             [
-                "FeatureEngine", "TransactionData", "KafkaClient", "ServiceRuntime", "Observability", "JSON",
-                "Compression", "HTTPServer", "EventLoop",
+                "FeatureEngine", "FeatureStore", "TransactionData", "KafkaClient", "ServiceRuntime", "Observability",
+                "JSON", "Compression", "HTTPServer", "EventLoop",
             ]),
         unitTests(
             "BatchFeatures", ["FeatureEngine", "FeatureStore", "ServiceRuntime", "Observability", "Compression"]),
@@ -222,7 +238,7 @@ let package = Package(
         integrationTests(
             "StoreTests",
             [
-                "RedisClient", "PostgresClient", "RedisOnlineStore", "PostgresOfflineStore", "FeatureStore",
+                "RedisClient", "PostgresClient", "RedisOnlineStore", "PostgresOfflineStore", "Pipeline", "FeatureStore",
                 "FeatureEngine", "EventLoop", "FraudModel", "JSON",
             ]
         ),
@@ -233,12 +249,12 @@ let package = Package(
             "ServingTests",
             [
                 "PredictionAPI", "ServingSupport", "ServiceRuntime", "Observability", "FraudModel", "RedisClient",
-                "KafkaClient", "JSON", "FeatureEngine", "FeatureStore",
+                "KafkaClient", "JSON", "FeatureEngine", "FeatureStore", "EventLoop", "HTTPServer", "CAllocationCounter",
             ]),
         integrationTests(
             "PipelineTests",
             [
-                "KafkaClient", "RedisClient", "PostgresClient", "RedisOnlineStore", "PostgresOfflineStore",
+                "KafkaClient", "RedisClient", "PostgresClient", "RedisOnlineStore", "PostgresOfflineStore", "Pipeline",
                 "FeatureStore", "FeatureEngine", "TransactionData", "Compression", "JSON",
             ]),
     ]

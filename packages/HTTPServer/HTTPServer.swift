@@ -138,7 +138,11 @@ internal import Glibc
     private func finishIfIdle() {
         guard let (secondsLeft, done) = stopping, let daemon = unsafe daemon else { return }
         guard open == 0 || secondsLeft < 0 else { return }
-        for request in pending { request.reply(.error(503, "The server is stopping")) }
+        for request in pending {
+            request.reply(.error(503, "The server is stopping"))
+            request.stream?.leave()
+            replied(request)
+        }
         for _ in 0..<8 where open > 0 { unsafe MHD_run(daemon) }
         ready?.cancel()
         again?.cancel()
@@ -234,9 +238,7 @@ internal import Glibc
             }
             if request.response == nil {
                 unsafe setDeadline(connection, afterSeconds: nil)
-                request.pendingIndex = pending.count
-                pending.append(request)
-                request.suspend()
+                suspend(request)
                 return .YES
             }
         }
@@ -260,7 +262,7 @@ internal import Glibc
             return unsafe answer(request, connection)
         }
         request.route = router.match(request.method, request.path)
-        request.bodyLimit = if case .route(_, let limit) = request.route { limit } else { 1 << 20 }
+        request.bodyLimit = if case .route(let entry) = request.route { entry.bodyLimit } else { 1 << 20 }
         if request.method != .get, let length = framing.contentLength {
             if length > request.bodyLimit + limits.discardedBytes {
                 // Answered before the body, which libmicrohttpd then does not read: it closes the connection.
@@ -292,17 +294,50 @@ internal import Glibc
         request.phase = .answered
         onAnswer?(request, response.status)
         unsafe setDeadline(connection, afterSeconds: limits.answerSeconds)
-        let created = unsafe response.body.withUnsafeBytes { body in
+        guard let created = unsafe request.stream == nil ? whole(response.body) : streamed(request) else { return .NO }
+        defer { unsafe MHD_destroy_response(created) }
+        unsafe Self.add("Content-Type", response.contentType, to: created)
+        for header in response.headers { unsafe Self.add(header.name, header.value, to: created) }
+        for header in request.answerHeaders { unsafe Self.add(header.name, header.value, to: created) }
+        if stopping != nil || request.closes { unsafe Self.add("Connection", "close", to: created) }
+        return unsafe MHD_queue_response(connection, UInt32(response.status), created)
+    }
+
+    /// A string given to C as an argument is copied first; lent, it is not.
+    private static func add(_ name: String, _ value: String, to response: OpaquePointer) {
+        unsafe name.withCString { name in
+            unsafe value.withCString { value in _ = unsafe MHD_add_response_header(response, name, value) }
+        }
+    }
+
+    private func whole(_ body: [UInt8]) -> OpaquePointer? {
+        unsafe body.withUnsafeBytes { body in
             unsafe MHD_create_response_from_buffer(
                 body.count, UnsafeMutableRawPointer(mutating: body.baseAddress), .RESPMEM_MUST_COPY)
         }
-        guard let created = unsafe created else { return .NO }
-        defer { unsafe MHD_destroy_response(created) }
-        unsafe MHD_add_response_header(created, "Content-Type", response.contentType)
-        for header in response.headers { unsafe MHD_add_response_header(created, header.name, header.value) }
-        for header in request.answerHeaders { unsafe MHD_add_response_header(created, header.name, header.value) }
-        if stopping != nil || request.closes { unsafe MHD_add_response_header(created, "Connection", "close") }
-        return unsafe MHD_queue_response(connection, UInt32(response.status), created)
+    }
+
+    /// An answer that libmicrohttpd asks for piece by piece, for as long as the request is its own.
+    private func streamed(_ request: Request) -> OpaquePointer? {
+        request.hasBegun = true
+        return unsafe MHD_create_response_from_callback(
+            .max, 32_768,
+            { context, _, target, room in
+                guard let context = unsafe context, let target = unsafe target else { return -2 }
+                return unsafe Unmanaged<Request>.fromOpaque(context).takeUnretainedValue().readStream(target, room)
+            }, Unmanaged.passUnretained(request).toOpaque(), nil)
+    }
+
+    /// A piece of a streamed answer was taken, at least a megabyte since the last time.
+    func streamGoesOn(_ connection: OpaquePointer) {
+        unsafe setDeadline(connection, afterSeconds: limits.answerSeconds)
+    }
+
+    /// Lets the request's connection rest until there is more to do.
+    func suspend(_ request: Request) {
+        request.pendingIndex = pending.count
+        pending.append(request)
+        request.suspend()
     }
 
     // MARK: Called by requests

@@ -43,15 +43,18 @@ public struct CommandLineProgram: Sendable {
         guard let first = words.first else { return .print(help()) }
         switch first {
         case "--help", "-h": return .print(help())
-        case "--version", "-V": return .print("\(name) \(version)")
+        case "--version", "-V", "version": return .print("\(name) \(version)")
         case "help":
             if words.count == 1 { return .print(help()) }
             return try request(Array(words.dropFirst()) + ["--help"])
+        case "completion": return .print(try completion(Array(words.dropFirst())))
+        case "man": return .print(try manual(Array(words.dropFirst())))
         case "settings": return .print(try settingsText(Array(words.dropFirst())))
         default: break
         }
         let family = family(first)
-        if !family.isEmpty {
+        // A command whose name others begin with, `train` and `train fit`, is called by its own.
+        if !family.isEmpty, !commands.contains(where: { ([$0.name] + $0.aliases).contains(first) }) {
             if words.count == 1 { return .print(help(of: family, called: first)) }
             if words[1] == "--help" || words[1] == "-h" {
                 return words.count == 2
@@ -74,7 +77,8 @@ public struct CommandLineProgram: Sendable {
         let family = family(first)
         guard !family.isEmpty else {
             let named = commands.map { (word: String($0.name.prefix { $0 != " " }), isReadOnly: $0.isReadOnly) }
-            let guess = guess(first, among: named + [("help", true), ("settings", true)])
+            let own = ["help", "settings", "completion", "man", "version"].map { (word: $0, isReadOnly: true) }
+            let guess = guess(first, among: named + own)
             return CommandError(.usage, "`\(first)` is not a command.\(guess) See `\(name) --help`.")
         }
         if words[1].hasPrefix("-") {

@@ -49,7 +49,7 @@ public struct FeaturesSchemaCommand: Command {
     /// More lines of help.
     public static let details = """
         Editors with the YAML language server take it by a first line in each file:
-        # yaml-language-server: $schema=../var/definitions.schema.json
+          # yaml-language-server: $schema=../var/definitions.schema.json
         """
     public static let settings: [any SettingProtocol] = []
 

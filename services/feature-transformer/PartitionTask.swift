@@ -1,6 +1,7 @@
 import KafkaClient
 import KafkaProtocol
 import Observability
+import Pipeline
 import PostgresClient
 import PostgresOfflineStore
 import StreamRecovery

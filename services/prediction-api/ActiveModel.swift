@@ -3,6 +3,7 @@ import FeatureStore
 import FraudModel
 import HTTPServer
 import JSON
+import Pipeline
 import Text
 import TransactionData
 
@@ -11,7 +12,7 @@ final class PendingRequest {
     var row: SourceRow
     var request: Request?
     var startMicros: Int64 = 0
-    var explains = true
+    var explanation = ExplanationChoice.all
     var read = OnlineRead()
 
     init(_ schema: SourceSchema) { row = SourceRow(schema) }
@@ -32,16 +33,15 @@ final class ActiveModel {
     /// Most values of a batch: each takes 32 bytes while it is read. Room for every field of every row, and as much again.
     let batchValuesMax: Int
     let batchParser: JSONParser
-    private let encoder: EventEncoder
     private let speller: EventDecoder
     private var contributions: [Double]
     private var order: [Int]
     private var idle: [PendingRequest] = []
     private let featureStarts: [[UInt8]]  // `{"feature":"…","value":`
-    private let viewStarts: [[UInt8]]  // `"card_activity":{"generation":`
-    private let topicMember: [UInt8]  // `,"topic":"transactions","partition":`
+    private let featureMembers: [[UInt8]]  // `"…":`
     private let modelMembers: [UInt8]  // `,"threshold":…` and what else is the same in every answer
-    private let logMembers: [UInt8]
+    private let featuresAsOf: FeaturesAsOf
+    private let records: PredictionRecordWriter
 
     init(_ served: ServedModel, limits: ServingLimits, micros: @escaping () -> Int64) {
         self.served = served
@@ -49,7 +49,6 @@ final class ActiveModel {
         decoder = EventDecoder(service.source, maximumBytes: BatchPrediction.rowBytesMax)
         batchValuesMax = BatchPrediction.rowsMax * (2 * service.source.fields.count + 32)
         batchParser = JSONParser(maximumValues: batchValuesMax)
-        encoder = EventEncoder(service.source)
         speller = EventDecoder(
             service.source, maximumBytes: BatchPrediction.rowBytesMax, collectsUnknownFields: true)
         join = OnlineJoin(service, project: served.project, hash8: served.hash8, limits: limits, micros: micros)
@@ -60,17 +59,16 @@ final class ActiveModel {
         contributions = Array(repeating: 0, count: service.featureNames.count)
         order = Array(service.featureNames.indices)
         featureStarts = service.featureNames.map { name in
-            [UInt8].member("feature").withPrefix("{") + quoted(name) + Array(",\"value\":".utf8)
+            Array("{\"feature\":".utf8) + .quoted(name) + Array(",\"value\":".utf8)
         }
-        viewStarts = service.views.map { [UInt8].member($0.name) + Array("{\"generation\":".utf8) }
-        topicMember = Array(",\"topic\":".utf8) + quoted(service.source.topic) + Array(",\"partition\":".utf8)
+        featureMembers = service.featureNames.map { [UInt8].member($0) }
         var members: [UInt8] = Array(",\"threshold\":".utf8)
         members.append(json: served.scoring.threshold)
-        members += Array(",\"model_version\":".utf8) + quoted(served.scoring.version)
+        members += Array(",\"model_version\":".utf8) + [UInt8].quoted(served.scoring.version)
         modelMembers = members
-        logMembers =
-            Array(",\"service\":".utf8) + quoted(service.name) + members + Array(",\"definition_hash\":".utf8)
-            + quoted(service.definitionHash)
+        featuresAsOf = FeaturesAsOf(service.views)
+        records = PredictionRecordWriter(
+            service, modelVersion: served.scoring.version, threshold: served.scoring.threshold)
     }
 
     func takePending() -> PendingRequest { idle.popLast() ?? PendingRequest(served.service.source) }
@@ -130,7 +128,9 @@ final class ActiveModel {
     var isFraud: Bool { served.scoring.isFraud(probability) }
 
     /// Appends the answer for the row scored last.
-    func appendAnswer(_ row: SourceRow, predictionID: [UInt8], explains: Bool, to bytes: inout [UInt8]) {
+    func appendAnswer(
+        _ row: SourceRow, predictionID: [UInt8], _ explanation: ExplanationChoice, to bytes: inout [UInt8]
+    ) {
         bytes.append("{\"prediction_id\":\"")
         bytes.append(contentsOf: predictionID)
         bytes.append("\",\"transaction_id\":")
@@ -143,90 +143,43 @@ final class ActiveModel {
         bytes.append(json: probability)
         bytes.append(isFraud ? ",\"prediction\":\"FRAUD\"" : ",\"prediction\":\"LEGIT\"")
         bytes.append(contentsOf: modelMembers)
-        if explains { appendExplanation(to: &bytes) }
-        appendPositions(to: &bytes)
+        if explanation.count > 0 { appendExplanation(explanation, to: &bytes) }
+        bytes.append(",\"features_as_of\":")
+        featuresAsOf.append(positions, to: &bytes)
         bytes.append(isDegraded ? ",\"degraded\":true}" : ",\"degraded\":false}")
     }
 
-    /// Exact SHAP values of the margin, the largest first; with `base_value` they add up to the margin.
-    private func appendExplanation(to bytes: inout [UInt8]) {
+    /// Exact SHAP values of the margin, the strongest first; all of them and `base_value` add up to the margin. They are
+    /// written as floats, which is what the margin is.
+    private func appendExplanation(_ explanation: ExplanationChoice, to bytes: inout [UInt8]) {
         let base = scorer.contributions(of: vector, into: &contributions)
         order.sort { (contributions[$0].magnitude, $1) > (contributions[$1].magnitude, $0) }
         bytes.append(",\"base_value\":")
-        JSONWriter.append(base, to: &bytes)
-        bytes.append(",\"explanation\":[")
-        var isFirst = true
-        for index in order {
-            if !isFirst { bytes.append(0x2C) }
-            isFirst = false
-            bytes.append(contentsOf: featureStarts[index])
-            bytes.append(valueAt: index, of: vector)
-            bytes.append(",\"contribution\":")
-            JSONWriter.append(contributions[index], to: &bytes)
-            bytes.append(0x7D)
-        }
-        bytes.append(0x5D)
-    }
-
-    private func appendPositions(to bytes: inout [UInt8]) {
-        bytes.append(",\"features_as_of\":{")
-        var isFirst = true
-        for (start, position) in zip(viewStarts, positions) {
-            guard let position else { continue }
-            if !isFirst { bytes.append(0x2C) }
-            isFirst = false
-            bytes.append(contentsOf: start)
-            JSONWriter.append(integer: Int64(bitPattern: position.generation), to: &bytes)
-            bytes.append(contentsOf: topicMember)
-            JSONWriter.append(integer: Int64(position.partition), to: &bytes)
-            bytes.append(",\"offset\":")
-            JSONWriter.append(integer: position.offset, to: &bytes)
-            if position.asOfMillis >= 0 {
-                bytes.append(",\"as_of\":")
-                JSONWriter.append(integer: position.asOfMillis, to: &bytes)
+        bytes.append(json: Float(base))
+        bytes.append(explanation.isObject ? ",\"explanation\":{" : ",\"explanation\":[")
+        for (place, index) in order.prefix(explanation.count).enumerated() {
+            if place > 0 { bytes.append(0x2C) }
+            if explanation.isObject {
+                bytes.append(contentsOf: featureMembers[index])
+            } else {
+                bytes.append(contentsOf: featureStarts[index])
+                bytes.append(valueAt: index, of: vector)
+                bytes.append(",\"contribution\":")
             }
-            bytes.append(0x7D)
+            bytes.append(json: Float(contributions[index]))
+            if !explanation.isObject { bytes.append(0x7D) }
         }
-        bytes.append(0x7D)
+        bytes.append(explanation.isObject ? 0x7D : 0x5D)
     }
 
     /// Appends the record of the `predictions` topic for the row scored last.
     func appendRecord(
         _ row: SourceRow, predictionID: [UInt8], createdMillis: Int64, latencyMicros: Int64, to bytes: inout [UInt8]
     ) {
-        bytes.append("{\"prediction_id\":\"")
-        bytes.append(contentsOf: predictionID)
-        bytes.append("\",\"transaction_id\":")
-        JSONWriter.append(utf8: row.bytes(served.service.source.eventIDIndex), to: &bytes)
-        bytes.append(",\"created_at\":")
-        JSONWriter.append(integer: createdMillis, to: &bytes)
-        bytes.append(",\"event_timestamp\":")
-        JSONWriter.append(integer: row.eventTimeMillis, to: &bytes)
-        bytes.append(contentsOf: logMembers)
-        bytes.append(",\"probability\":")
-        bytes.append(json: probability)
-        bytes.append(isFraud ? ",\"is_fraud\":true" : ",\"is_fraud\":false")
-        bytes.append(isDegraded ? ",\"degraded\":true,\"latency_micros\":" : ",\"degraded\":false,\"latency_micros\":")
-        JSONWriter.append(integer: latencyMicros, to: &bytes)
-        bytes.append(",\"request\":")
-        encoder.encode(row, into: &bytes)
-        bytes.append(",\"vector\":[")
-        for index in 0..<vector.count {
-            if index > 0 { bytes.append(0x2C) }
-            bytes.append(valueAt: index, of: vector)
-        }
-        bytes.append(0x5D)
-        appendPositions(to: &bytes)
-        bytes.append(0x7D)
+        records.append(
+            PredictionOutcome(
+                probability: probability, isFraud: isFraud, isDegraded: isDegraded, createdMillis: createdMillis,
+                latencyMicros: latencyMicros),
+            predictionID: predictionID, of: row, vector, positions, to: &bytes)
     }
-}
-
-private func quoted(_ text: String) -> [UInt8] {
-    var bytes: [UInt8] = []
-    JSONWriter.append(string: text, to: &bytes)
-    return bytes
-}
-
-extension [UInt8] {
-    fileprivate func withPrefix(_ prefix: String) -> [UInt8] { Array(prefix.utf8) + self }
 }

@@ -23,7 +23,11 @@ struct PredictionConfiguration: Sendable {
     var logsPredictions = true
     var partitionCount: Int?
     var gate = RequestGate()
+    /// The feature service whose model is awaited; any where none is named.
+    var service: String?
     var connectionsMax = 4_096
+    /// A request that takes so long is logged; 0 logs none.
+    var slowMillis = 1_000
     var eventsMax = ServingLimits().eventsMax
     var featureAgeSecondsMax = Int(ServingLimits().featureAgeMillisMax / 1_000)
     /// Whether a Redis that throws keys away by itself is taken.
@@ -138,6 +142,7 @@ final class PredictionService: Service {
         limits.deadlineMillis = configuration.redisDeadlineMillis
         limits.eventsMax = configuration.eventsMax
         limits.featureAgeMillisMax = Int64(configuration.featureAgeSecondsMax) * 1_000
+        let journal = RequestJournal(log, slowMillis: Int64(configuration.slowMillis))
         var port = configuration.port
         var loops: [PredictionLoop] = []
         for index in 0..<configuration.loops {
@@ -146,10 +151,12 @@ final class PredictionService: Service {
             let loop = try PredictionLoop(
                 listener: listener, address: configuration.redis, redisLimits: redisLimits, httpLimits: httpLimits,
                 predictionLog: predictionLog, metrics: metrics, gate: configuration.gate, limits: limits, log: log,
+                journal: journal,
+                expectedService: configuration.service.flatMap(repository.service) ?? repository.services.first,
                 onRedisChange: { [weak self] lost in self?.redisChanged(lost, isFirst: index == 0) })
             loops.append(loop)
         }
-        for topic in repository.sources.map(\.topic) {
+        for topic in repository.feeds.map(\.topic) {
             guard let count = configuration.partitionCount ?? memory.partitions(of: topic) else { continue }
             state.withLock { $0.partitions[topic] = count }
             for loop in loops { loop.prepare { $0.use(partitionCount: count, of: topic) } }
@@ -228,12 +235,9 @@ final class PredictionService: Service {
     private func watchOnlineStore() {
         let monitor = OnlineMonitor(
             configuration.redis, hash8: repository.hash8, allowsEviction: configuration.allowsEviction,
-            metrics: metrics,
-            log: log)
+            metrics: metrics, log: log, onRefusal: { [self] reason in submit { $0.storeRefusal = reason } })
         while !isStopping.load(ordering: .relaxed) {
-            monitor.look(
-                state.withLock { $0.partitions }, nowMillis: EventLoop.wallClockMillis(),
-                nowMicros: EventLoop.monotonicMicros())
+            monitor.look(state.withLock { $0.partitions }, nowMillis: EventLoop.wallClockMillis())
             for _ in 0..<10 where !isStopping.load(ordering: .relaxed) { usleep(100_000) }
         }
     }
@@ -249,7 +253,7 @@ final class PredictionService: Service {
     /// Asks for the numbers of partitions, every second until they are known and every ten seconds from then on, and counts
     /// what the log's broker refuses.
     private func watchKafka() {
-        let topics = configuration.partitionCount == nil ? repository.sources.map(\.topic) : []
+        let topics = configuration.partitionCount == nil ? repository.feeds.map(\.topic) : []
         let predictionLog = state.withLock { $0.predictionLog }
         var counts = state.withLock { $0.partitions }
         var lastReason = ""

@@ -1,6 +1,7 @@
 import Foundation
+import FeatureStore
 import KafkaClient
-import PostgresOfflineStore
+import Pipeline
 import TestSupport
 import Testing
 
@@ -68,7 +69,7 @@ struct PowerCutTests {
         let end = ContinuousClock.now + .seconds(seconds)
         for (number, record) in records.enumerated() where ContinuousClock.now < end {
             let home =
-                record.partition ?? Murmur2.partition(key: record.key ?? [], partitionCount: harness.partitionCount)
+                record.partition ?? EntityPlacement.partition(of: record.key ?? [], among: harness.partitionCount)
             _ = try producer.send(
                 topic: harness.topic, partition: home, key: record.key, value: record.value,
                 timestampMillis: Int64(Date().timeIntervalSince1970 * 1_000), token: UInt64(number))

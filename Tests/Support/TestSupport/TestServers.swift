@@ -78,8 +78,8 @@ public final class RedisServer: TestServer, @unchecked Sendable {
         let more = more.withLock { $0 }
         return try TestProcess(
             [
-                "redis-server", "--port", "\(port)", "--bind", "127.0.0.1", "--dir", folder, "--save", "",
-                "--appendonly", "yes",
+                "redis-server", "--port", "\(port)", "--bind", "127.0.0.1", "--unixsocket", folder + "/r.sock",
+                "--dir", folder, "--save", "", "--appendonly", "yes",
                 "--appendfsync", "no", "--maxmemory-policy", "noeviction",
             ] + more.arguments, environment: more.environment, logPath: folder + "/redis.log")
     }

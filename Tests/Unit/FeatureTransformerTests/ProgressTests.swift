@@ -1,4 +1,4 @@
-import HTTPServer
+import AdminServer
 import KafkaClient
 import Testing
 
@@ -26,6 +26,14 @@ import Testing
         #expect(
             board.readiness(nowMillis: 0, absence: (30, "Postgres is away"))
                 == .notReady("this process has owned no partition for 30 s: Postgres is away"))
+    }
+
+    @Test func `events that are not read on purpose make the process not ready, with the reason`() {
+        let board = ProgressBoard()
+        board.pauseReason = "Redis evicts"
+        #expect(board.readiness(nowMillis: 0) == .notReady("events wait in the log: Redis evicts"))
+        board.pauseReason = nil
+        #expect(board.readiness(nowMillis: 0) == .ready)
     }
 
     @Test func `nothing waits, so nothing stands still`() {

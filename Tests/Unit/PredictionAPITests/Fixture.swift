@@ -97,8 +97,8 @@ final class Fixture {
         let key = ServingFixture.watermarkKey(partition)
         store.values[key] =
             Watermark(generation: generation, nextOffset: next, target: target, newestMillis: newestMillis).bytes
-        store.values[OnlineKeys.alive(watermarkKey: key)] = aliveMillis.map { millis in
-            (0..<8).map { UInt8(truncatingIfNeeded: millis >> (56 - 8 * $0)) }
+        store.values[OnlineKeys.alive(watermarkKey: key)] = aliveMillis.map {
+            Heartbeat(millis: $0).bytes
         }
         var filter = KnownEntities(room: 16)
         for entity in known ?? [] { _ = filter.insert(ByteString(entity)) }
@@ -175,7 +175,8 @@ final class MemoryReader: OnlineReader {
 final class MemoryLog: PredictionLog {
     private(set) var records: [(key: String, value: JSONTree)] = []
 
-    func append(key: [UInt8], value: [UInt8], timestampMillis: Int64) {
+    func append(key: Span<UInt8>, value: Span<UInt8>, timestampMillis: Int64) {
+        let (key, value) = (key.indices.map { key[$0] }, value.indices.map { value[$0] })
         records.append((String(decoding: key, as: UTF8.self), (try? JSONTree.parse(value)) ?? "not JSON"))
     }
 }

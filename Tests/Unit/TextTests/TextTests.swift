@@ -53,7 +53,8 @@ import Text
     }
 
     @Test func `words are wrapped at a width, below the first line's beginning`() {
-        #expect(Wrapping.wrapped("one two three four five six", width: 24, indent: 4) == "one two three four\n    five six")
+        #expect(
+            Wrapping.wrapped("one two three four five six", width: 24, indent: 4) == "one two three four\n    five six")
         #expect(Wrapping.wrapped("", width: 40, indent: 2) == "")
         #expect(Wrapping.wrapped("a\nb  c", width: 40, indent: 2) == "a\n  b c")
         let long = String(repeating: "x", count: 50)

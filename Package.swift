@@ -117,7 +117,7 @@ let package = Package(
             "FeatureTransformer", in: "services/feature-transformer",
             depending: [
                 "Pipeline", "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
-                "FeatureEngine", "KafkaClient",
+                "FeatureEngine", "KafkaClient", "KafkaProtocol",
                 "RedisOnlineStore", "PostgresOfflineStore", "RedisClient", "PostgresClient", "AdminServer",
                 "StreamRecovery",
             ]),

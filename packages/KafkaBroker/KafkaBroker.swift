@@ -55,7 +55,7 @@ public final class KafkaBroker: @unchecked Sendable {
         thread.join()
     }
 
-    /// A listener on its way to the thread that owns it.
+    /// A listener on its way to the thread that owns it. `@unchecked Sendable`: no other thread touches it from then on.
     private struct UncheckedListener: @unchecked Sendable {
         let value: Listener
         init(_ value: Listener) { self.value = value }

@@ -23,9 +23,13 @@ public struct KafkaTopicDefinition: Sendable {
 /// Makes, describes and deletes topics, and reads offsets of groups. Everything blocks: use it on a thread of its own.
 @safe public final class KafkaAdmin: Sendable {
     private let handle: KafkaHandle
+    private let timeoutMillis: Int32
 
-    /// Makes the client; connecting happens behind it.
-    public init(bootstrapServers: String, onLog: KafkaLogHandler? = nil) throws(KafkaError) {
+    /// Makes the client; connecting happens behind it. No request waits for its answer for longer than `timeoutMillis`.
+    public init(
+        bootstrapServers: String, timeoutMillis: Int32 = 10_000, onLog: KafkaLogHandler? = nil
+    ) throws(KafkaError) {
+        self.timeoutMillis = timeoutMillis
         let settings = commonSettings(bootstrapServers: bootstrapServers, clientID: "needletail-admin")
         handle = try KafkaHandle(type: RD_KAFKA_PRODUCER, settings: settings, onLog: onLog)
     }
@@ -38,7 +42,7 @@ public struct KafkaTopicDefinition: Sendable {
     /// Makes topics, and returns when the broker knows them; one that exists is fine and stays as it is. Returns the names of
     /// those made now.
     @discardableResult
-    public func createTopics(_ topics: [KafkaTopicDefinition], timeoutMillis: Int32) throws(KafkaError) -> [String] {
+    public func createTopics(_ topics: [KafkaTopicDefinition]) throws(KafkaError) -> [String] {
         guard !topics.isEmpty else { return [] }
         var list: [OpaquePointer?] = unsafe []
         defer { unsafe list.forEach { unsafe rd_kafka_NewTopic_destroy($0) } }
@@ -56,7 +60,7 @@ public struct KafkaTopicDefinition: Sendable {
                 unsafe rd_kafka_NewTopic_set_config(made, key, value)
             }
         }
-        let event = try unsafe request(RD_KAFKA_ADMIN_OP_CREATETOPICS, timeoutMillis) { options, queue in
+        let event = try unsafe request(RD_KAFKA_ADMIN_OP_CREATETOPICS) { options, queue in
             unsafe list.withUnsafeMutableBufferPointer { buffer in
                 unsafe rd_kafka_CreateTopics(handle.pointer, buffer.baseAddress, buffer.count, options, queue)
             }
@@ -67,7 +71,7 @@ public struct KafkaTopicDefinition: Sendable {
         let made = try unsafe names(results, count, ignoring: RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
         // The controller has them now, and the broker that answers metadata hears of it a moment later.
         for _ in 0..<Swift.max(1, timeoutMillis / 20) {
-            let known = try self.topics(timeoutMillis: timeoutMillis)
+            let known = try self.topics()
             if topics.allSatisfy({ known[$0.name] != nil }) { break }
             unsafe rd_kafka_poll(handle.pointer, 20)
         }
@@ -76,11 +80,11 @@ public struct KafkaTopicDefinition: Sendable {
 
     /// Deletes topics; one that is not there is fine. Returns the names of those deleted.
     @discardableResult
-    public func deleteTopics(_ topics: [String], timeoutMillis: Int32) throws(KafkaError) -> [String] {
+    public func deleteTopics(_ topics: [String]) throws(KafkaError) -> [String] {
         guard !topics.isEmpty else { return [] }
         var list = unsafe topics.map { unsafe rd_kafka_DeleteTopic_new($0) }
         defer { unsafe list.forEach { unsafe rd_kafka_DeleteTopic_destroy($0) } }
-        let event = try unsafe request(RD_KAFKA_ADMIN_OP_DELETETOPICS, timeoutMillis) { options, queue in
+        let event = try unsafe request(RD_KAFKA_ADMIN_OP_DELETETOPICS) { options, queue in
             unsafe list.withUnsafeMutableBufferPointer { buffer in
                 unsafe rd_kafka_DeleteTopics(handle.pointer, buffer.baseAddress, buffer.count, options, queue)
             }
@@ -93,13 +97,11 @@ public struct KafkaTopicDefinition: Sendable {
 
     /// Deletes records before these offsets; returns the new oldest offsets.
     @discardableResult
-    public func deleteRecords(
-        before offsets: [KafkaPartition: Int64], timeoutMillis: Int32
-    ) throws(KafkaError) -> [KafkaPartition: Int64] {
+    public func deleteRecords(before offsets: [KafkaPartition: Int64]) throws(KafkaError) -> [KafkaPartition: Int64] {
         let partitions = PartitionList(offsets.map { ($0.key, $0.value) })
         var list: [OpaquePointer?] = unsafe [rd_kafka_DeleteRecords_new(partitions.pointer)]
         defer { unsafe rd_kafka_DeleteRecords_destroy(list[0]) }
-        let event = try unsafe request(RD_KAFKA_ADMIN_OP_DELETERECORDS, timeoutMillis) { options, queue in
+        let event = try unsafe request(RD_KAFKA_ADMIN_OP_DELETERECORDS) { options, queue in
             unsafe list.withUnsafeMutableBufferPointer { buffer in
                 unsafe rd_kafka_DeleteRecords(handle.pointer, buffer.baseAddress, 1, options, queue)
             }
@@ -110,7 +112,7 @@ public struct KafkaTopicDefinition: Sendable {
     }
 
     /// Partition counts of every topic the cluster has.
-    public func topics(timeoutMillis: Int32) throws(KafkaError) -> [String: Int] {
+    public func topics() throws(KafkaError) -> [String: Int] {
         var metadata: UnsafePointer<rd_kafka_metadata>?
         let code = unsafe rd_kafka_metadata(handle.pointer, 1, nil, &metadata, timeoutMillis)
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR, let metadata = unsafe metadata else {
@@ -128,34 +130,32 @@ public struct KafkaTopicDefinition: Sendable {
     }
 
     /// The number of partitions of one topic, nil when the cluster does not have it. Never makes it.
-    public func partitionCount(topic: String, timeoutMillis: Int32) throws(KafkaError) -> Int? {
-        try topics(timeoutMillis: timeoutMillis)[topic]
+    public func partitionCount(topic: String) throws(KafkaError) -> Int? {
+        try topics()[topic]
     }
 
     /// Oldest and next offset of a partition.
-    public func watermarks(of partition: KafkaPartition, timeoutMillis: Int32) throws(KafkaError) -> KafkaWatermarks {
+    public func watermarks(of partition: KafkaPartition) throws(KafkaError) -> KafkaWatermarks {
         try handle.watermarks(of: partition, timeoutMillis: timeoutMillis)
     }
 
     /// The first offset at or after a time, per partition; −1 where all records are older.
-    public func offsetsForTimes(
-        _ times: [KafkaPartition: Int64], timeoutMillis: Int32
-    ) throws(KafkaError) -> [KafkaPartition: Int64] {
+    public func offsetsForTimes(_ times: [KafkaPartition: Int64]) throws(KafkaError) -> [KafkaPartition: Int64] {
         try handle.offsetsForTimes(times, timeoutMillis: timeoutMillis)
     }
 
     /// The next offsets a group has committed; partitions without one are not in the answer. Empty for an unknown group.
-    public func committedOffsets(group: String, timeoutMillis: Int32) throws(KafkaError) -> [KafkaPartition: Int64] {
+    public func committedOffsets(group: String) throws(KafkaError) -> [KafkaPartition: Int64] {
         // Asking for "all" becomes "none" in librdkafka 2.0.2 with brokers that serve OffsetFetch below version 6.
         var partitions: [KafkaPartition] = []
-        for (topic, count) in try topics(timeoutMillis: timeoutMillis) where !topic.hasPrefix("__") {
+        for (topic, count) in try topics() where !topic.hasPrefix("__") {
             for partition in 0..<Int32(count) { partitions.append(KafkaPartition(topic, partition)) }
         }
         guard !partitions.isEmpty else { return [:] }
         let asked = PartitionList(partitions: partitions)
         var list: [OpaquePointer?] = unsafe [rd_kafka_ListConsumerGroupOffsets_new(group, asked.pointer)]
         defer { unsafe rd_kafka_ListConsumerGroupOffsets_destroy(list[0]) }
-        let event = try unsafe request(RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, timeoutMillis) { options, queue in
+        let event = try unsafe request(RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS) { options, queue in
             unsafe list.withUnsafeMutableBufferPointer { buffer in
                 unsafe rd_kafka_ListConsumerGroupOffsets(handle.pointer, buffer.baseAddress, 1, options, queue)
             }
@@ -174,7 +174,7 @@ public struct KafkaTopicDefinition: Sendable {
 
     /// Sends one request and waits for its event, which the caller destroys.
     private func request(
-        _ operation: rd_kafka_admin_op_t, _ timeoutMillis: Int32, _ send: (OpaquePointer?, OpaquePointer?) -> Void
+        _ operation: rd_kafka_admin_op_t, _ send: (OpaquePointer?, OpaquePointer?) -> Void
     ) throws(KafkaError) -> OpaquePointer {
         let queue = unsafe rd_kafka_queue_new(handle.pointer)
         let options = unsafe rd_kafka_AdminOptions_new(handle.pointer, operation)

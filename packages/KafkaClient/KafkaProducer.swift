@@ -82,7 +82,7 @@ public enum KafkaSendResult: Sendable {
 @safe public final class KafkaTopic: @unchecked Sendable {
     /// The topic's name.
     public let name: String
-    // librdkafka allows any call on a topic from any thread, and this pointer never changes.
+    // librdkafka allows any call on a topic from any thread, this pointer never changes, and `handle` keeps its client alive.
     fileprivate let pointer: OpaquePointer
     private let handle: KafkaHandle
 

@@ -2,7 +2,8 @@ internal import CRdKafka
 
 /// The cluster librdkafka pretends to be for tests; lives in the client that was made with `test.mock.num.brokers`.
 @safe package final class MockKafkaCluster: @unchecked Sendable {
-    // Calls are queued to the cluster's own thread by librdkafka.
+    // librdkafka queues every call to the cluster's own thread, so any thread may make one; the pointer never changes, and
+    // the client that owns it lives as long as `handle`.
     private let pointer: OpaquePointer
     private let handle: KafkaHandle
 

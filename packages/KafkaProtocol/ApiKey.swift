@@ -17,7 +17,7 @@ public enum ApiKey: Int16, CaseIterable, Sendable {
         case .produce: 0...7
         case .fetch: 4...11
         case .listOffsets, .offsetFetch, .joinGroup: 0...5
-        case .metadata: 0...8
+        case .metadata: 0...12
         case .offsetCommit: 0...7
         case .findCoordinator, .listGroups: 0...2
         case .heartbeat, .leaveGroup, .syncGroup, .deleteTopics, .describeConfigs: 0...3
@@ -31,7 +31,7 @@ public enum ApiKey: Int16, CaseIterable, Sendable {
     public var served: ClosedRange<Int16> { self == .produce ? 3...7 : advertised }
 
     /// The first version in flexible encoding; nil where there is none.
-    public var firstFlexible: Int16? {
+    var firstFlexible: Int16? {
         switch self {
         case .produce, .metadata: 9
         case .fetch: 12

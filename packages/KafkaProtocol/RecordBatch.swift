@@ -32,7 +32,7 @@ public struct RecordBatch: Sendable, Equatable {
     /// Bytes before those that `batchLength` counts.
     public static let lengthPrefix = 12
     /// The first byte that the checksum covers. Base offset and leader epoch lie before it, so rewriting them is free.
-    public static let checkedFrom = 21
+    static let checkedFrom = 21
 
     /// Offset of the first record, and times of the first and the latest record in ms.
     public var baseOffset: Int64, baseTimestamp: Int64, maxTimestamp: Int64
@@ -75,11 +75,11 @@ public struct RecordBatch: Sendable, Equatable {
     /// 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd.
     public var codec: Int16 { attributes & 7 }
     /// Whether times are those of appending, which this broker never writes.
-    public var isLogAppendTime: Bool { attributes & 8 != 0 }
+    var isLogAppendTime: Bool { attributes & 8 != 0 }
     /// Whether the batch belongs to a transaction.
-    public var isTransactional: Bool { attributes & 16 != 0 }
+    var isTransactional: Bool { attributes & 16 != 0 }
     /// Whether the batch is a transaction's marker.
-    public var isControl: Bool { attributes & 32 != 0 }
+    var isControl: Bool { attributes & 32 != 0 }
     /// Sequence number of the last record; after 2³¹−1 comes 0.
     public var lastSequence: Int32 { Self.sequence(baseSequence, plus: lastOffsetDelta) }
 

@@ -43,10 +43,10 @@ public enum TopicProvisioning {
     @discardableResult public static func ensure(
         _ consumed: [String], partitions: Int, retentionDays: Int, on admin: KafkaAdmin
     ) throws -> [String] {
-        let existing = try admin.topics(timeoutMillis: 10_000)
+        let existing = try admin.topics()
         let missing = definitions(consumed, partitions: partitions, retentionDays: retentionDays).filter {
             existing[$0.name] == nil
         }
-        return missing.isEmpty ? [] : try admin.createTopics(missing, timeoutMillis: 10_000)
+        return missing.isEmpty ? [] : try admin.createTopics(missing)
     }
 }

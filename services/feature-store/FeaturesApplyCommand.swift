@@ -74,7 +74,7 @@ public struct FeaturesApplyCommand: Command {
     ) throws -> [(name: String, partitions: Int, isNew: Bool)] {
         let admin = try KafkaAdmin(bootstrapServers: servers)
         try admin.waitUntilReachable(timeoutMillis: 2_000)
-        let existing = try admin.topics(timeoutMillis: 10_000)
+        let existing = try admin.topics()
         let all = PipelineTopics.all(repository)
         let made = Set(
             try TopicProvisioning.ensure(

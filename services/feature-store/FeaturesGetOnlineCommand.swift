@@ -85,7 +85,7 @@ public struct FeaturesGetOnlineCommand: Command {
             try await runtime.onThread("partitions") {
                 let admin = try KafkaAdmin(bootstrapServers: servers)
                 try admin.waitUntilReachable(timeoutMillis: 2_000)
-                return try admin.partitionCount(topic: topic, timeoutMillis: 10_000)
+                return try admin.partitionCount(topic: topic)
             }
         }
         guard let count else {

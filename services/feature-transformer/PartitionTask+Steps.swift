@@ -107,6 +107,7 @@ extension PartitionTask {
     // MARK: The log
 
     private func inspectLog(_ consumer: KafkaConsumer) throws -> PartitionProtocol.Event {
+        topicID = context.identity.ids(of: [partition.topic])[partition.topic]
         let marks = try consumer.watermarks(of: partition, timeoutMillis: Self.kafkaTimeoutMillis)
         let base = machine.claim.base
         guard marks.high < Self.offsetEnd, marks.low >= 0 else {

@@ -1,4 +1,5 @@
 import KafkaClient
+import KafkaProtocol
 import Observability
 import Pipeline
 import PostgresClient
@@ -19,6 +20,8 @@ final class PartitionTask {
     var last: (timestampMillis: Int64, crc: UInt32) = (0, 0)
     /// The same of the record that was last found to be the stored one.
     var identified: (timestampMillis: Int64, crc: UInt32) = (0, 0)
+    /// The topic's id before its log was last looked at; nil where the brokers did not tell it.
+    var topicID: TopicID?
     /// Not before this moment may the partition be claimed again.
     private(set) var retryAtMillis: Int64 = 0
     /// Connections that the last retreat made useless; the thread closes them.

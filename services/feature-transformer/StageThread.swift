@@ -35,7 +35,8 @@ final class StageThread {
     private var unreadable: UnreadableWatch
     private static let lingerNanos: UInt64 = 5_000_000
     private static let parkMillis: Int64 = 60_000
-    /// After so long without a record the log may have been made anew without a word: it is compared before going on.
+    /// After so long without a record the log may have lost its end, or where no ids are told been made anew, without a word:
+    /// it is compared before going on.
     private static let quietMillis: Int64 = 1_000
 
     init(
@@ -53,6 +54,7 @@ final class StageThread {
             stores: Stores(
                 databaseURL: plan.databaseURL, redisURL: plan.redisURL, applicationName: "needletail-\(name)"),
             publisher: DeadLetterPublisher(bootstrapServers: plan.bootstrapServers, log: runtime.log),
+            identity: TopicIdentity(bootstrapServers: plan.bootstrapServers),
             metrics: TransformMetrics(runtime.metrics, stage: kind),
             board: board, letters: LetterReport(stage: kind.name, log: runtime.log), log: runtime.log)
     }
@@ -106,10 +108,13 @@ final class StageThread {
         var runs: [KafkaPartition: [Range<Int>]] = [:]
         for run in batch.runs { runs[run.partition, default: []].append(run.records) }
         let now = StageClock.millis()
+        // Asked when the records are here: the same id still says that they are of the same log.
+        let ids = context.identity.ids(of: Set(runs.keys.filter { tasks[$0]?.isReady == true }.map(\.topic)))
         for (partition, ranges) in runs {
             guard let task = tasks[partition], task.isReady else { continue }
             let quiet = now - (lastRecordsMillis.updateValue(now, forKey: partition) ?? now)
-            if quiet >= Self.quietMillis, !task.machine.comparesNext {
+            let isOther = ids[partition.topic].map { $0 != task.topicID } ?? false
+            if isOther || (quiet >= Self.quietMillis && !task.machine.comparesNext) {
                 try step(task, consumer) { try task.disturb(consumer) }
                 continue
             }

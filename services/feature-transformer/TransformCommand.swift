@@ -177,13 +177,13 @@ public struct TransformCommand: Command {
                 var counts: [String: Int] = [:]
                 var ends: [KafkaPartition: Int64] = [:]
                 for topic in consumed {
-                    guard let count = try admin.partitionCount(topic: topic, timeoutMillis: 10_000) else {
+                    guard let count = try admin.partitionCount(topic: topic) else {
                         throw KafkaError.unreachable(servers: servers, reason: "topic \"\(topic)\" is not there yet")
                     }
                     counts[topic] = count
                     for number in 0..<count {
                         let partition = KafkaPartition(topic, Int32(number))
-                        ends[partition] = try admin.watermarks(of: partition, timeoutMillis: 10_000).high
+                        ends[partition] = try admin.watermarks(of: partition).high
                     }
                 }
                 return (counts, ends)

@@ -191,7 +191,7 @@ public struct ProduceCommand: Command {
         _ schema: SourceSchema, _ settings: Settings, _ runtime: ServiceRuntime
     ) async throws -> (events: Int, labels: Int?) {
         let servers = settings[.kafkaBootstrapServers as Setting<String>]
-        let admin = try KafkaAdmin(bootstrapServers: servers)
+        let admin = try KafkaAdmin(bootstrapServers: servers, timeoutMillis: 5_000)
         let names = [schema.topic] + (schema.label.map { [$0.topic] } ?? [])
         let (partitions, days) = (
             settings[.topicPartitions as Setting<Int>], settings[.topicRetentionDays as Setting<Int>]
@@ -200,7 +200,7 @@ public struct ProduceCommand: Command {
             try await runtime.onThread("topics") {
                 try admin.waitUntilReachable(timeoutMillis: 2_000)
                 try TopicProvisioning.ensure(names, partitions: partitions, retentionDays: days, on: admin)
-                let counts = try admin.topics(timeoutMillis: 5_000)
+                let counts = try admin.topics()
                 guard let events = counts[schema.topic] else {
                     throw KafkaError.retriable(code: 3, reason: "the topic \(schema.topic) is not there yet")
                 }

@@ -281,8 +281,8 @@ final class PredictionService: Service {
     /// Notes what Kafka says of the topics; returns why of some it said nothing, or an empty text.
     private func askForPartitions(_ topics: [String], _ counts: inout [String: Int]) -> String {
         do {
-            let found = try KafkaAdmin(bootstrapServers: configuration.kafkaBootstrapServers).topics(
-                timeoutMillis: 1_000)
+            let servers = configuration.kafkaBootstrapServers
+            let found = try KafkaAdmin(bootstrapServers: servers, timeoutMillis: 1_000).topics()
             for topic in topics {
                 guard let count = found[topic], count > 0, count != counts[topic] else { continue }
                 if let before = counts[topic] {

@@ -68,7 +68,7 @@ enum ServingCases {
         let rows = try rowsOf(pipeline, view.source, count: 5_000)
         let partitions =
             try KafkaAdmin(bootstrapServers: pipeline.kafka.bootstrapServers)
-            .partitionCount(topic: topic, timeoutMillis: 5_000) ?? 1
+            .partitionCount(topic: topic) ?? 1
         let reads = rows.map { row in
             (
                 watermark: OnlineKeys.watermark(

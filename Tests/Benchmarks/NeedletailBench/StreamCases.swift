@@ -37,7 +37,7 @@ enum StreamCases {
         defer { consumer.close() }
         let partitions =
             try KafkaAdmin(bootstrapServers: pipeline.kafka.bootstrapServers)
-            .partitionCount(topic: schema.topic, timeoutMillis: 5_000) ?? 0
+            .partitionCount(topic: schema.topic) ?? 0
         for partition in 0..<partitions {
             try consumer.assign(KafkaPartition(schema.topic, Int32(partition)), offset: 0)
         }

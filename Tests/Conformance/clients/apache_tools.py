@@ -152,6 +152,27 @@ def admin_topics():
 
 
 @scenario
+def admin_topic_ids():
+    """A topic is described by its id, and one that is made again under its name has another."""
+    def described(*how):
+        return re.findall(r"Topic: (\S+)\s+TopicId: (\S+)", topics("--describe", *how))
+
+    topic = fresh("ids")
+    topics("--create", "--topic", topic)
+    (name, first), = described("--topic", topic)
+    equal(len(first), 22)
+    equal(described("--topic-id", first), [(topic, first)])
+    topics("--delete", "--topic", topic)
+    deadline = time.monotonic() + 10
+    while topic in topics("--list") and time.monotonic() < deadline:
+        time.sleep(0.2)
+    topics("--create", "--topic", topic)
+    (name, second), = described("--topic", topic)
+    equal((name, second != first), (topic, True))
+    contains(topics("--describe", "--topic-id", first, code=None), "does not exist")
+
+
+@scenario
 def admin_configs():
     topic = fresh("configs")
     topics("--create", "--topic", topic)

@@ -4,12 +4,13 @@ extension FuzzTarget {
     static let kafkaRequest = FuzzTarget(
         name: "kafka-request",
         seeds: {
-            ApiKey.allCases.map { key in
-                var writer = ByteWriter()
-                let header = RequestHeader(
-                    key: key, version: key.served.upperBound, correlationID: 1, clientID: "fuzz")
-                try? header.encode(to: &writer)
-                return writer.output + [UInt8](repeating: 0, count: 40)
+            ApiKey.allCases.flatMap { key in
+                key.served.map { version in
+                    var writer = ByteWriter()
+                    let header = RequestHeader(key: key, version: version, correlationID: 1, clientID: "fuzz")
+                    try? header.encode(to: &writer)
+                    return writer.output + [UInt8](repeating: 0, count: 40)
+                }
             }
         }
     ) { bytes in
@@ -18,6 +19,37 @@ extension FuzzTarget {
         var decoder = FrameDecoder()
         var input = bytes[...]
         while let frame = try? decoder.next(&input) { read(frame[...]) }
+    }
+
+    /// What `transform` reads of a broker's answers: a byte says of which API and version.
+    static let kafkaAnswer = FuzzTarget(
+        name: "kafka-answer",
+        seeds: {
+            var metadata = MetadataResponse()
+            var topic = MetadataResponse.Topic()
+            (topic.name, topic.id) = ("t", TopicID(high: 1, low: 2))
+            topic.partitions = [MetadataResponse.Partition()]
+            (metadata.brokers, metadata.topics) = ([MetadataResponse.Broker()], [topic])
+            return (0...13).map { version -> [UInt8] in
+                var writer = ByteWriter(flexible: version >= 9)
+                if version > 12 {
+                    try? ApiVersionsResponse.everything().encode(to: &writer, version: 0)
+                } else {
+                    try? metadata.encode(to: &writer, version: Int16(version))
+                }
+                return [UInt8(version)] + writer.output
+            }
+        }
+    ) { bytes in
+        guard let first = bytes.first else { return }
+        var reader = ByteReader(bytes.dropFirst())
+        let version = Int16(first % 14)
+        guard version <= 12 else {
+            _ = try? ApiVersionsResponse(from: &reader, version: 0)
+            return
+        }
+        reader.flexible = ApiKey.metadata.isFlexible(version)
+        _ = try? MetadataResponse(from: &reader, version: version)
     }
 
     static let recordBatch = FuzzTarget(

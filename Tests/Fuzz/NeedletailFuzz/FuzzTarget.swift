@@ -22,7 +22,7 @@ struct FuzzTarget: Sendable {
 
     static let all: [FuzzTarget] = [
         eventJSON, csv, blob, watermark, resp, model, modelCard, yaml, definitions, http, kafkaRequest,
-        recordBatch, archive,
+        kafkaAnswer, recordBatch, archive,
     ]
 
     /// The definitions that the project comes with; the run script is started in its folder.

@@ -15,7 +15,7 @@ struct KillTests {
         try server.start()
         defer { server.stop() }
         let admin = try KafkaAdmin(bootstrapServers: server.bootstrapServers)
-        _ = try admin.createTopics([KafkaTopicDefinition("t", partitions: Int(Self.partitions))], timeoutMillis: 10_000)
+        _ = try admin.createTopics([KafkaTopicDefinition("t", partitions: Int(Self.partitions))])
 
         let servers = server.bootstrapServers
         let producer = Worker { isDone in try Load.produce(to: servers, isDone) }

@@ -149,7 +149,7 @@ import Testing
         let client = try WireClient(port: broker.port)
         try client.make("t")
         func alter(_ configs: [(String, String)], topic: String = "t") throws -> ErrorCode? {
-            var resource = AlterConfigsRequest.Resource()
+            var resource = ConfigResource<CreateTopicsRequest.Config>()
             (resource.type, resource.name) = (2, topic)
             resource.configs = configs.map { name, value in
                 var config = CreateTopicsRequest.Config()

@@ -40,6 +40,51 @@ import Testing
         #expect(refused.topics.map(\.error) == [.unknownTopicOrPartition])
     }
 
+    /// Topics by name or, from version 12 on, by id; without making any.
+    private static func metadata(
+        _ client: WireClient, _ version: Int16, name: String? = nil, id: TopicID = TopicID()
+    ) throws -> MetadataResponse.Topic {
+        var wanted = MetadataRequest.Topic()
+        (wanted.name, wanted.id) = (name, id)
+        var request = MetadataRequest()
+        (request.topics, request.allowAutoCreation) = ([wanted], false)
+        let answer: MetadataResponse = try client.ask(.metadata, version, request)
+        return try #require(answer.topics.first)
+    }
+
+    @Test func `a topic's id outlives a restart, names the topic, and is another when the topic is made again`() throws
+    {
+        let folder = try TestEnvironment.temporaryFolder("broker")
+        var broker: KafkaBroker? = try KafkaBroker.start(BrokerConfiguration(dataFolder: folder))
+        var client = try WireClient(port: try #require(broker).port)
+        try client.make("t")
+        let id = try Self.metadata(client, 10, name: "t").id
+        #expect(id != TopicID())
+        #expect(try Self.metadata(client, 9, name: "t").id == TopicID(), "before version 10 there are no ids")
+        broker?.stop()
+        broker = nil  // Its folder is its own for as long as it is there.
+        let again = try KafkaBroker.start(BrokerConfiguration(dataFolder: folder))
+        defer { again.stop() }
+        client = try WireClient(port: again.port)
+        for version: Int16 in 10...12 { #expect(try Self.metadata(client, version, name: "t").id == id) }
+
+        let found = try Self.metadata(client, 12, id: id)
+        #expect(found.error == .none && found.name == "t" && found.id == id && found.partitions.count == 1)
+        let unknown = TopicID(high: id.high, low: id.low ^ 1)
+        let missing = try Self.metadata(client, 12, id: unknown)
+        #expect(missing.error == .unknownTopicID && missing.name == nil && missing.id == unknown)
+        #expect(try Self.metadata(client, 12).error == .unknownTopicID, "neither a name nor an id")
+        #expect(try Self.metadata(client, 11, id: id).error == .invalidRequest, "asked by id before version 12")
+
+        var deletion = DeleteTopicsRequest()
+        deletion.names = ["t"]
+        let _: DeleteTopicsResponse = try client.ask(.deleteTopics, 3, deletion)
+        #expect(try Self.metadata(client, 12, id: id).error == .unknownTopicID)
+        try client.make("t")
+        let second = try Self.metadata(client, 12, name: "t").id
+        #expect(second != id && second != TopicID())
+    }
+
     @Test func `a fetch of nothing is answered at once`() throws {
         let broker = try Self.start()
         defer { broker.stop() }

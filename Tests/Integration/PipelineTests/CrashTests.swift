@@ -156,7 +156,9 @@ struct CrashTests {
         }
         #expect(running.isRunning, "\(running.log.suffix(2_000))")
         #expect(running.terminate())
-        #expect(!running.log.contains("the log lost records"), "a killed process loses nothing: \(running.log.suffix(6_000))")
+        #expect(
+            !running.log.contains("the log lost records"),
+            "a killed process loses nothing: \(running.log.suffix(6_000))")
         try finish(harness)
     }
 
@@ -167,13 +169,13 @@ struct CrashTests {
         try harness.send(harness.troubledRecords(rows: 100, seed: 15))
         #expect(try harness.transformToEnd().exitCode == 0)
         let admin = try KafkaAdmin(bootstrapServers: harness.kafka.bootstrapServers)
-        try admin.deleteTopics([harness.topic], timeoutMillis: 20_000)
+        try admin.deleteTopics([harness.topic])
         #expect(
             try TestEnvironment.waits(seconds: 20) {
-                try admin.partitionCount(topic: harness.topic, timeoutMillis: 5_000) == nil
+                try admin.partitionCount(topic: harness.topic) == nil
             })
         try admin.createTopics(
-            [KafkaTopicDefinition(harness.topic, partitions: harness.partitionCount)], timeoutMillis: 20_000)
+            [KafkaTopicDefinition(harness.topic, partitions: harness.partitionCount)])
         try harness.send(harness.troubledRecords(rows: 5, seed: 16))
         let short = try harness.transformToEnd()
         #expect(short.exitCode == 65)

@@ -283,12 +283,12 @@ struct DamageTests {
         #expect(try TestEnvironment.waits(seconds: 30) { try stored(harness, connection) == 200 })
         usleep(1_500_000)
         let admin = try KafkaAdmin(bootstrapServers: harness.kafka.bootstrapServers)
-        try admin.deleteTopics([harness.topic], timeoutMillis: 20_000)
+        try admin.deleteTopics([harness.topic])
         _ = try TestEnvironment.waits(seconds: 10) {
-            try admin.partitionCount(topic: harness.topic, timeoutMillis: 5_000) == nil
+            try admin.partitionCount(topic: harness.topic) == nil
         }
         try admin.createTopics(
-            [KafkaTopicDefinition(harness.topic, partitions: harness.partitionCount)], timeoutMillis: 20_000)
+            [KafkaTopicDefinition(harness.topic, partitions: harness.partitionCount)])
         try harness.send((rows[200...] + rows[200...]).map(harness.record))
         #expect(TestEnvironment.waits(seconds: 60) { !running.isRunning }, "\(running.log.suffix(2_000))")
         #expect(running.log.contains("another log"))

@@ -12,7 +12,7 @@ struct KafkaAdminTests {
     init() throws {
         servers = try TestServers.kafka().bootstrapServers
         admin = try KafkaAdmin(bootstrapServers: servers)
-        try admin.createTopics([KafkaTopicDefinition(topic, partitions: 3)], timeoutMillis: 10_000)
+        try admin.createTopics([KafkaTopicDefinition(topic, partitions: 3)])
     }
 
     /// Sends records with these times to partition 0.
@@ -27,32 +27,32 @@ struct KafkaAdminTests {
     }
 
     @Test func `making a topic again leaves it as it is`() throws {
-        let again = try admin.createTopics([KafkaTopicDefinition(topic, partitions: 9)], timeoutMillis: 10_000)
+        let again = try admin.createTopics([KafkaTopicDefinition(topic, partitions: 9)])
         #expect(again.isEmpty)
-        #expect(try admin.partitionCount(topic: topic, timeoutMillis: 10_000) == 3)
+        #expect(try admin.partitionCount(topic: topic) == 3)
         let other = topic + "-other"
-        #expect(try admin.partitionCount(topic: other, timeoutMillis: 10_000) == nil)
+        #expect(try admin.partitionCount(topic: other) == nil)
         let made = try admin.createTopics(
             [
                 KafkaTopicDefinition(topic, partitions: 1),
                 KafkaTopicDefinition(other, partitions: 2, configuration: ["retention.ms": "3600000"]),
-            ], timeoutMillis: 10_000)
+            ])
         #expect(made == [other])
-        #expect(try admin.topics(timeoutMillis: 10_000)[other] == 2)
+        #expect(try admin.topics()[other] == 2)
     }
 
     @Test func `deleting a topic twice is fine`() throws {
-        #expect(try admin.deleteTopics([topic], timeoutMillis: 10_000) == [topic])
+        #expect(try admin.deleteTopics([topic]) == [topic])
         #expect(
             TestEnvironment.waits(seconds: 20) {
-                (try? admin.partitionCount(topic: topic, timeoutMillis: 5_000)) == .some(nil)
+                (try? admin.partitionCount(topic: topic)) == .some(nil)
             })
-        #expect(try admin.deleteTopics([topic], timeoutMillis: 10_000) == [])
+        #expect(try admin.deleteTopics([topic]) == [])
     }
 
     @Test func `a name no broker takes is refused with the name`() {
         do throws(KafkaError) {
-            try admin.createTopics([KafkaTopicDefinition("no spaces", partitions: 1)], timeoutMillis: 10_000)
+            try admin.createTopics([KafkaTopicDefinition("no spaces", partitions: 1)])
             Issue.record("the broker took it")
         } catch {
             guard case .refused(_, let reason) = error else {
@@ -67,12 +67,12 @@ struct KafkaAdminTests {
         let now = Int64(Date().timeIntervalSince1970 * 1_000)
         try send([now - 3_000, now - 2_000, now - 1_000])
         let partition = KafkaPartition(topic, 0)
-        #expect(try admin.watermarks(of: partition, timeoutMillis: 10_000) == KafkaWatermarks(low: 0, high: 3))
+        #expect(try admin.watermarks(of: partition) == KafkaWatermarks(low: 0, high: 3))
         #expect(
-            try admin.watermarks(of: KafkaPartition(topic, 2), timeoutMillis: 10_000)
+            try admin.watermarks(of: KafkaPartition(topic, 2))
                 == KafkaWatermarks(low: 0, high: 0))
-        #expect(try admin.offsetsForTimes([partition: now + 60_000], timeoutMillis: 10_000) == [partition: -1])
-        #expect(try admin.offsetsForTimes([partition: now - 3_000], timeoutMillis: 10_000) == [partition: 0])
+        #expect(try admin.offsetsForTimes([partition: now + 60_000]) == [partition: -1])
+        #expect(try admin.offsetsForTimes([partition: now - 3_000]) == [partition: 0])
     }
 
     @Test func `offsets a group committed are listed`() throws {
@@ -83,7 +83,7 @@ struct KafkaAdminTests {
         try consumer.assign(partition, offset: 0)
         try consumer.commitAndWait([partition: 2])
         consumer.close()
-        #expect(try admin.committedOffsets(group: group, timeoutMillis: 10_000) == [partition: 2])
-        #expect(try admin.committedOffsets(group: topic + "-nobody", timeoutMillis: 10_000).isEmpty)
+        #expect(try admin.committedOffsets(group: group) == [partition: 2])
+        #expect(try admin.committedOffsets(group: topic + "-nobody").isEmpty)
     }
 }

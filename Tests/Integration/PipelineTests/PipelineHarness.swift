@@ -68,8 +68,7 @@ final class PipelineHarness {
         let admin = try KafkaAdmin(bootstrapServers: kafka.bootstrapServers)
         try admin.waitUntilReachable(timeoutMillis: 20_000)
         try admin.createTopics(
-            PipelineTopics.all(repository).map { KafkaTopicDefinition($0, partitions: partitionCount) },
-            timeoutMillis: 20_000)
+            PipelineTopics.all(repository).map { KafkaTopicDefinition($0, partitions: partitionCount) })
     }
 
     /// Sets the servers up as `make up` does where it matters to a power cut; Postgres also checkpoints often.

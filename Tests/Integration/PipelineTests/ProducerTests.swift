@@ -71,11 +71,11 @@ private final class ProduceFixture {
     /// Every record of a topic: its partition and key, and the id it names.
     func records(_ topic: String, id: String) throws -> [(partition: Int32, key: [UInt8], id: String)] {
         let admin = try KafkaAdmin(bootstrapServers: servers)
-        let count = try #require(try admin.partitionCount(topic: topic, timeoutMillis: 10_000))
+        let count = try #require(try admin.partitionCount(topic: topic))
         var wanted: [KafkaPartition: Int64] = [:]
         for partition in 0..<Int32(count) {
             let name = KafkaPartition(topic, partition)
-            wanted[name] = try admin.watermarks(of: name, timeoutMillis: 10_000).high
+            wanted[name] = try admin.watermarks(of: name).high
         }
         let consumer = try KafkaConsumer(KafkaConsumerConfiguration(bootstrapServers: servers, group: "reader"))
         for partition in wanted.keys { try consumer.assign(partition, offset: 0) }
@@ -98,9 +98,9 @@ private final class ProduceFixture {
     /// How many events the broker has now; 0 while there is no topic.
     func arrived() throws -> Int64 {
         let admin = try KafkaAdmin(bootstrapServers: servers)
-        let count = try admin.partitionCount(topic: events, timeoutMillis: 10_000) ?? 0
+        let count = try admin.partitionCount(topic: events) ?? 0
         return try (0..<Int32(count)).map {
-            try admin.watermarks(of: KafkaPartition(events, $0), timeoutMillis: 10_000).high
+            try admin.watermarks(of: KafkaPartition(events, $0)).high
         }.reduce(0, +)
     }
 

@@ -444,7 +444,7 @@ private final class Flag: Sendable {
         let kafka = try TestServers.kafka()
         let admin = try KafkaAdmin(bootstrapServers: kafka.bootstrapServers)
         _ = try admin.createTopics(
-            [.init("predictions", partitions: 2), .init("payments", partitions: 4)], timeoutMillis: 10_000)
+            [.init("predictions", partitions: 2), .init("payments", partitions: 4)])
         let before = try Self.end(admin)
         let running = try await RunningService.start(redis, logging: kafka.bootstrapServers) { $0.partitionCount = nil }
         #expect(try await running.waits { $0["degraded"]?.bool == false })
@@ -464,7 +464,7 @@ private final class Flag: Sendable {
             var high: Int64?
             // A topic that was just made has no leader for a moment.
             _ = TestEnvironment.waits(seconds: 10) {
-                high = try? admin.watermarks(of: .init("predictions", partition), timeoutMillis: 10_000).high
+                high = try? admin.watermarks(of: .init("predictions", partition)).high
                 return high != nil
             }
             guard let high else { throw TestServerError("no watermark") }

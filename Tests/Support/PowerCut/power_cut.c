@@ -233,7 +233,7 @@ enum keeping { SURE, WRITTEN, FIRST_PART, PAGES };
 
 // Writes what may be left of a file: what is sure, and of what was written since, by chance, nothing, all, the first part or
 // some pages. Where a file grew and its bytes did not arrive, there are zeros.
-static void cut_file(const char *key, const char *path, const char *out) {
+static void cut_file(const char *key, const char *path, const char *name, const char *out) {
     char sure_path[PATH_MAX], old[PAGE], new[PAGE], zeros[PAGE] = {0};
     snprintf(sure_path, sizeof sure_path, "%s/content/%s", the_disk, key);
     int sure = open(sure_path, O_RDONLY), written = path ? open(path, O_RDONLY) : -1;
@@ -245,8 +245,8 @@ static void cut_file(const char *key, const char *path, const char *out) {
     int file = open(out, O_WRONLY | O_CREAT | O_TRUNC, mode);
     if (file < 0) fail(out);
     if (fchown(file, is.st_uid, is.st_gid) != 0 || fchmod(file, mode) != 0) fail(out);
-    size_t length = strlen(out);
-    int noHoles = length > 4 && strcmp(out + length - 4, ".aof") == 0;
+    size_t length = strlen(name);
+    int noHoles = length > 4 && strcmp(name + length - 4, ".aof") == 0;
     enum keeping keeping = written < 0 ? SURE : random_below(noHoles ? 3 : 4);
     off_t size = keeping == SURE ? was.st_size : is.st_size;
     if (is.st_size > was.st_size && keeping >= FIRST_PART) {
@@ -324,7 +324,7 @@ static void cut_entry(const char *key, const char *name, const char *folder) {
     snprintf(sure, sizeof sure, "%s/content/%s", the_disk, key);
     if (!path && access(sure, F_OK) != 0) return;
     snprintf(made, sizeof made, "%s/made-%zu", the_disk, made_count++);
-    cut_file(key, path, made);
+    cut_file(key, path, name, made);
     choose(out, made);
 }
 

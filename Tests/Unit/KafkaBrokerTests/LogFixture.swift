@@ -3,6 +3,14 @@ import TestSupport
 
 @testable import KafkaBroker
 
+extension PartitionLog {
+    /// A lookup that may open as much as a request may.
+    func offset(atOrAfter timestamp: Int64) throws -> (offset: Int64, timestamp: Int64)? {
+        var opening = BatchOpening()
+        return try offset(atOrAfter: timestamp, &opening)
+    }
+}
+
 /// A partition's folder, opened as often as a test likes, and what should be in it.
 final class LogFixture {
     let folder: String

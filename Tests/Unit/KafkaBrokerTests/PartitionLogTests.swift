@@ -73,7 +73,7 @@ import Testing
         #expect(try [50, 150, 250, 301].map { try log.offset(atOrAfter: $0)?.offset } == [0, 1, 1, nil])
     }
 
-    @Test func `in a compressed batch the answer may be early and is never late`() throws {
+    @Test func `in a batch that cannot be unpacked the answer may be early and is never late`() throws {
         let log = try LogFixture().open().log
         let block: [UInt8] = Array(repeating: 7, count: 30)
         let bytes = RecordBatch.encode(

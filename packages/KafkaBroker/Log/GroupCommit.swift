@@ -2,16 +2,17 @@ import Dispatch
 import EventLoop
 
 /// Makes what was appended readable, for all partitions at once: one round synchronises everything that was written
-/// before it began. A round begins at once when somebody asks and none is running, but not more often than every
-/// `gapMillis`; who asks meanwhile is served by the next one.
+/// before it began. A round begins at once when somebody asks and none is running; who asks meanwhile is served by the next
+/// one, which begins when that one ends. So a record waits for what the disk takes and for nothing else: the rest of one round
+/// and a round of its own.
 ///
 /// ```
 /// append ─▶ written ──request──▶ round: fdatasync of each file ──▶ committed(log) ─▶ fetches, answers that waited
 /// ```
 /// Belongs to the broker's loop; the files are synchronised on threads of their own, so the loop never waits for a disk.
 final class GroupCommit {
-    /// Least time between the beginnings of two rounds. Disks that synchronise faster would otherwise do little else.
-    static let gapMillis: Int64 = 5
+    /// Least time between the beginnings of two rounds. Where a disk synchronises faster, the loop would do little else.
+    static let gapMillis: Int64 = 1
 
     /// Told of each log of a round; with an error when its synchronisation failed.
     var committed: (PartitionLog, LogError?) -> Void = { _, _ in }

@@ -61,10 +61,10 @@ extension PartitionLog {
         return low == 0 ? nil : segments[low - 1]
     }
 
-    /// The first record at or after `timestamp`, with its time. In a batch that is compressed, or that `mayOpen` does not
-    /// allow to open, the batch's first record stands for it, which may be early and is never late.
+    /// The first record at or after `timestamp`, with its time. Of a batch that may not be opened (too much was) the first
+    /// record stands for it, which may be early and is never late.
     func offset(
-        atOrAfter timestamp: Int64, mayOpen: (Int) -> Bool = { _ in true }
+        atOrAfter timestamp: Int64, _ opening: inout BatchOpening
     ) throws(LogError) -> (offset: Int64, timestamp: Int64)? {
         if let failure { throw failure }
         for segment in segments where segment.maxTimestamp >= timestamp && segment.end > logStart {
@@ -79,13 +79,14 @@ extension PartitionLog {
                 batch, position throws(LogError) in
                 guard batch.baseOffset < highWatermark else { return false }
                 guard batch.maxTimestamp >= timestamp, batch.lastOffset >= logStart else { return true }
-                guard batch.codec == 0, mayOpen(batch.size) else {
-                    found = (max(batch.baseOffset, logStart), batch.maxTimestamp)
-                    return false
-                }
+                found = (max(batch.baseOffset, logStart), batch.maxTimestamp)
+                guard opening.mayLookInto(batch.size) else { return false }
                 try segment.check(position..<position + batch.size)
                 let bytes = try segment.file.read(batch.size, at: position)
-                let isSound = batch.walkRecords(of: bytes[...]) { index, time in
+                guard case .success(let records) = opening.records(of: batch, bytes.dropFirst(RecordBatch.headSize))
+                else { return false }
+                found = nil
+                let isSound = batch.walkRecords(inBlock: records) { index, time in
                     let offset = batch.baseOffset &+ Int64(index)
                     guard time >= timestamp, offset >= logStart else { return true }
                     found = (offset, time)

@@ -1,26 +1,22 @@
 import KafkaProtocol
 
 extension BrokerCore {
-    /// Bytes of batches that the lookups of one request open to find the exact record. Behind it the first record of the
-    /// batch stands for it, which may be early and is never late.
-    static let maxLookupBytes = 64 << 20
-
     /// Versions 0–5. The end is that of the records on the disk, and what is written by now is brought there first: who was
     /// told that a record is stored finds it below the end.
     func listOffsets(_ request: ListOffsetsRequest, _ context: RequestContext) {
         let topics = request.topics.merged()
         whenFlushed(logs(of: topics)) { [self] in
             var response = ListOffsetsResponse()
-            var bytesLeft = Self.maxLookupBytes
+            var opening = BatchOpening()
             response.topics = topics.answered { name, partition in
-                find(partition, catalog.topics[name]?.log(partition.index), context.header.version, &bytesLeft)
+                find(partition, catalog.topics[name]?.log(partition.index), context.header.version, &opening)
             }
             context.answer(response)
         }
     }
 
     private func find(
-        _ wanted: ListOffsetsRequest.Partition, _ log: PartitionLog?, _ version: Int16, _ bytesLeft: inout Int
+        _ wanted: ListOffsetsRequest.Partition, _ log: PartitionLog?, _ version: Int16, _ opening: inout BatchOpening
     ) -> ListOffsetsResponse.Partition {
         var answer = ListOffsetsResponse.Partition()
         answer.index = wanted.index
@@ -38,11 +34,7 @@ extension BrokerCore {
         case ..<0: answer.error = .unsupportedVersion
         default:
             do throws(LogError) {
-                let found = try log.offset(atOrAfter: wanted.timestamp) { size in
-                    bytesLeft -= min(size, bytesLeft)
-                    return bytesLeft > 0
-                }
-                if let found {
+                if let found = try log.offset(atOrAfter: wanted.timestamp, &opening) {
                     answer.offset = found.offset
                     answer.timestamp = found.timestamp
                 }

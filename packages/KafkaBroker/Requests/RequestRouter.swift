@@ -12,7 +12,7 @@ extension BrokerCore {
         case .produce: try produce(read(&reader, header), context)
         case .fetch: fetch(try read(&reader, header), context)
         case .listOffsets: listOffsets(try read(&reader, header), context)
-        case .metadata: context.answer(metadata(try read(&reader, header)))
+        case .metadata: context.answer(metadata(try read(&reader, header), version: header.version))
         case .offsetCommit: context.answer(offsetCommit(try read(&reader, header)))
         case .offsetFetch: context.answer(offsetFetch(try read(&reader, header)))
         case .findCoordinator: context.answer(findCoordinator(try read(&reader, header)))

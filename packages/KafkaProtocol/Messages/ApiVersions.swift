@@ -33,7 +33,7 @@ public struct ApiVersionsResponse: KafkaMessage {
     /// What is served.
     public var keys: [Key] = []
     /// Always zero.
-    public var throttleMillis: Int32 = 0
+    var throttleMillis: Int32 = 0
 
     /// One API.
     public struct Key: KafkaMessage {

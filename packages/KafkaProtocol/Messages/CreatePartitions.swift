@@ -46,7 +46,8 @@ public struct CreatePartitionsRequest: KafkaMessage {
 /// Which topics grew.
 public struct CreatePartitionsResponse: KafkaMessage {
     /// Answers in the order of the request.
-    public var throttleMillis: Int32 = 0, results: [Result] = []
+    public var results: [Result] = []
+    var throttleMillis: Int32 = 0
 
     /// Whether one topic grew.
     public struct Result: KafkaMessage {

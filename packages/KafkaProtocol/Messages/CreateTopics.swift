@@ -67,7 +67,8 @@ public struct CreateTopicsRequest: KafkaMessage {
 /// Which topics were made.
 public struct CreateTopicsResponse: KafkaMessage {
     /// Answers in the order of the request.
-    public var throttleMillis: Int32 = 0, topics: [Topic] = []
+    public var topics: [Topic] = []
+    var throttleMillis: Int32 = 0
 
     /// Whether one topic was made.
     public struct Topic: KafkaMessage {

@@ -13,7 +13,8 @@ public struct DeleteGroupsRequest: KafkaMessage {
 /// Which groups went.
 public struct DeleteGroupsResponse: KafkaMessage {
     /// Answers in the order of the request.
-    public var throttleMillis: Int32 = 0, results: [NamedError] = []
+    public var results: [NamedError] = []
+    var throttleMillis: Int32 = 0
 
     public init() {}
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {

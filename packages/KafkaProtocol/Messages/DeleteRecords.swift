@@ -31,7 +31,8 @@ public struct DeleteRecordsRequest: KafkaMessage {
 /// Where each log begins now.
 public struct DeleteRecordsResponse: KafkaMessage {
     /// Answers in the order of the request.
-    public var throttleMillis: Int32 = 0, topics: [Topic] = []
+    public var topics: [Topic] = []
+    var throttleMillis: Int32 = 0
 
     /// Answers for one topic.
     public typealias Topic = ByTopic<Partition>

@@ -14,7 +14,8 @@ public struct DeleteTopicsRequest: KafkaMessage {
 /// Which topics went.
 public struct DeleteTopicsResponse: KafkaMessage {
     /// Answers in the order of the request.
-    public var throttleMillis: Int32 = 0, topics: [NamedError] = []
+    public var topics: [NamedError] = []
+    var throttleMillis: Int32 = 0
 
     public init() {}
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {

@@ -34,7 +34,8 @@ public struct DescribeConfigsRequest: KafkaMessage {
 /// Configurations.
 public struct DescribeConfigsResponse: KafkaMessage {
     /// Answers in the order of the request.
-    public var throttleMillis: Int32 = 0, results: [Result] = []
+    public var results: [Result] = []
+    var throttleMillis: Int32 = 0
 
     /// One resource's configurations.
     public struct Result: KafkaMessage {
@@ -62,7 +63,8 @@ public struct DescribeConfigsResponse: KafkaMessage {
         /// Its name and value.
         public var name = "", value: String?
         /// What may be done with it; `isDefault` is version 0's word for where it comes from.
-        public var isReadOnly = false, isDefault = false, isSensitive = false
+        public var isReadOnly = false, isDefault = false
+        var isSensitive = false
         /// Where it comes from: 1 the topic, 4 the broker's settings, 5 a default.
         public var source: Int8 = 5
         /// Where else it could come from.

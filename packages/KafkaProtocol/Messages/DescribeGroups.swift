@@ -3,7 +3,7 @@ public struct DescribeGroupsRequest: KafkaMessage {
     /// The groups.
     public var groups: [String] = []
     /// Whether to list what the client may do.
-    public var includeOperations = false
+    var includeOperations = false
 
     /// A request about no group.
     public init() {}
@@ -17,7 +17,8 @@ public struct DescribeGroupsRequest: KafkaMessage {
 /// Groups as they are. An unknown one is `Dead`, without an error.
 public struct DescribeGroupsResponse: KafkaMessage {
     /// Answers in the order of the request.
-    public var throttleMillis: Int32 = 0, groups: [Group] = []
+    public var groups: [Group] = []
+    var throttleMillis: Int32 = 0
 
     /// A group.
     public struct Group: KafkaMessage {

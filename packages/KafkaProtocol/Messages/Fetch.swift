@@ -1,13 +1,15 @@
 /// Fetch 4–11: records from partitions. Left out: sessions (the answer's session id is always 0), followers, racks.
 public struct FetchRequest: KafkaMessage {
     /// Who asks, how long it waits for `minBytes`, and the most it takes.
-    public var replicaID: Int32 = -1, maxWaitMillis: Int32 = 0, minBytes: Int32 = 0, maxBytes: Int32 = .max
+    public var maxWaitMillis: Int32 = 0, minBytes: Int32 = 0, maxBytes: Int32 = .max
+    var replicaID: Int32 = -1
     /// 1 reads committed records only, which without transactions are all.
-    public var isolation: Int8 = 0
+    var isolation: Int8 = 0
     /// The fetch session; 0 with epoch −1 is none.
-    public var sessionID: Int32 = 0, sessionEpoch: Int32 = -1
+    var sessionID: Int32 = 0, sessionEpoch: Int32 = -1
     /// What to read, what a session should forget, and the rack.
-    public var topics: [Topic] = [], forgotten: [ByTopic<PartitionIndex>] = [], rackID = ""
+    public var topics: [Topic] = [], forgotten: [ByTopic<PartitionIndex>] = []
+    var rackID = ""
 
     /// What to read of one topic.
     public typealias Topic = ByTopic<Partition>
@@ -54,7 +56,7 @@ public struct FetchRequest: KafkaMessage {
 /// Records. The broker writes the pieces itself, so that the records of a file need not pass through memory.
 public struct FetchResponse: KafkaMessage {
     /// Always zero: nobody is throttled and no session is kept.
-    public var throttleMillis: Int32 = 0, sessionID: Int32 = 0
+    var throttleMillis: Int32 = 0, sessionID: Int32 = 0
     /// An error of the request as a whole.
     public var error = ErrorCode.none
     /// Answers by topic.
@@ -82,13 +84,14 @@ public struct FetchResponse: KafkaMessage {
     /// The answer for one partition up to its records.
     public struct PartitionHead: KafkaMessage {
         /// The partition's number, and a replica to read from instead, which is none.
-        public var index: Int32 = 0, preferredReadReplica: Int32 = -1
+        public var index: Int32 = 0
+        var preferredReadReplica: Int32 = -1
         /// What went wrong, if anything did.
         public var error = ErrorCode.none
         /// End of what may be read, the same for committed reads, and the log's start; −1 after an error.
         public var highWatermark: Int64 = -1, lastStableOffset: Int64 = -1, logStartOffset: Int64 = -1
         /// Aborted transactions: there are none.
-        public var aborted: [AbortedTransaction]? = []
+        var aborted: [AbortedTransaction]? = []
 
         /// An answer for partition 0.
         public init() {}
@@ -104,7 +107,7 @@ public struct FetchResponse: KafkaMessage {
     }
 
     /// A transaction that a committed read skips.
-    public struct AbortedTransaction: KafkaMessage {
+    struct AbortedTransaction: KafkaMessage {
         /// The producer and where its transaction began.
         public var producerID: Int64 = 0, firstOffset: Int64 = 0
 

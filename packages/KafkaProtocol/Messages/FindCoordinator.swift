@@ -15,7 +15,8 @@ public struct FindCoordinatorRequest: KafkaMessage {
 /// The broker's address.
 public struct FindCoordinatorResponse: KafkaMessage {
     /// Always zero; the broker's id and port.
-    public var throttleMillis: Int32 = 0, nodeID: Int32 = -1, port: Int32 = -1
+    public var nodeID: Int32 = -1, port: Int32 = -1
+    var throttleMillis: Int32 = 0
     /// What went wrong, if anything did.
     public var error = ErrorCode.none, errorMessage: String?
     /// The broker's host.

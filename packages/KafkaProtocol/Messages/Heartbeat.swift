@@ -18,7 +18,7 @@ public struct HeartbeatRequest: KafkaMessage {
 /// Whether the member is still in, and whether to join again.
 public struct HeartbeatResponse: KafkaMessage {
     /// Always zero.
-    public var throttleMillis: Int32 = 0
+    var throttleMillis: Int32 = 0
     /// What went wrong, if anything did.
     public var error = ErrorCode.none
 

@@ -1,26 +1,9 @@
 /// IncrementalAlterConfigs 0: single configurations of topics are set or go back to their defaults.
 public struct IncrementalAlterConfigsRequest: KafkaMessage {
-    /// The resources.
-    public var resources: [Resource] = []
+    /// The resources, with what changes.
+    public var resources: [ConfigResource<Change>] = []
     /// Whether the client only asks.
     public var validateOnly = false
-
-    /// A topic or a broker.
-    public struct Resource: KafkaMessage {
-        /// Its type and name.
-        public var type: Int8 = 0, name = ""
-        /// What changes.
-        public var configs: [Change] = []
-
-        /// No resource.
-        public init() {}
-        public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {
-            try coder.integer(&type)
-            try coder.string(&name)
-            try coder.array(&configs, version: version)
-            try coder.tags()
-        }
-    }
 
     /// A change of one configuration.
     public struct Change: KafkaMessage {
@@ -50,7 +33,8 @@ public struct IncrementalAlterConfigsRequest: KafkaMessage {
 /// Which resources changed; AlterConfigs is answered alike.
 public struct AlterConfigsResponse: KafkaMessage {
     /// Answers in the order of the request.
-    public var throttleMillis: Int32 = 0, results: [Result] = []
+    public var results: [Result] = []
+    var throttleMillis: Int32 = 0
 
     /// Whether one resource changed.
     public struct Result: KafkaMessage {

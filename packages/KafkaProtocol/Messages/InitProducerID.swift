@@ -1,7 +1,8 @@
 /// InitProducerId 0–1: an id for an idempotent producer. Left out: transactions, epoch bumps (a client takes a new id instead).
 public struct InitProducerIDRequest: KafkaMessage {
     /// The transaction, which is not offered, and its timeout.
-    public var transactionalID: String?, transactionTimeoutMillis: Int32 = 0
+    public var transactionalID: String?
+    var transactionTimeoutMillis: Int32 = 0
 
     /// A request without transactions.
     public init() {}
@@ -15,7 +16,7 @@ public struct InitProducerIDRequest: KafkaMessage {
 /// A producer's id.
 public struct InitProducerIDResponse: KafkaMessage {
     /// Always zero.
-    public var throttleMillis: Int32 = 0
+    var throttleMillis: Int32 = 0
     /// What went wrong, if anything did.
     public var error = ErrorCode.none
     /// An id that was never given before, and its epoch.

@@ -43,7 +43,8 @@ public struct JoinGroupRequest: KafkaMessage {
 /// The generation a member is in; for the leader also who else is.
 public struct JoinGroupResponse: KafkaMessage {
     /// Always zero; the group's generation.
-    public var throttleMillis: Int32 = 0, generation: Int32 = -1
+    public var generation: Int32 = -1
+    var throttleMillis: Int32 = 0
     /// What went wrong, if anything did.
     public var error = ErrorCode.none
     /// The strategy chosen, the leader, and this member.

@@ -36,7 +36,7 @@ public struct LeaveGroupRequest: KafkaMessage {
 /// Who went.
 public struct LeaveGroupResponse: KafkaMessage {
     /// Always zero.
-    public var throttleMillis: Int32 = 0
+    var throttleMillis: Int32 = 0
     /// What went wrong, if anything did.
     public var error = ErrorCode.none
     /// Answers in the order of the request, from version 3.

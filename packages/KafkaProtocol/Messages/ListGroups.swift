@@ -10,7 +10,7 @@ public struct ListGroupsRequest: KafkaMessage {
 /// Groups by name.
 public struct ListGroupsResponse: KafkaMessage {
     /// Always zero.
-    public var throttleMillis: Int32 = 0
+    var throttleMillis: Int32 = 0
     /// What went wrong, if anything did.
     public var error = ErrorCode.none
     /// The groups.

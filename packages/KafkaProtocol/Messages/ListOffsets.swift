@@ -1,7 +1,7 @@
 /// ListOffsets 0–5: the offset at a time, at the log's start (−2) or at its end (−1). Left out: `maxTimestamp` (−3).
 public struct ListOffsetsRequest: KafkaMessage {
     /// Who asks; 1 asks for committed records only.
-    public var replicaID: Int32 = -1, isolation: Int8 = 0
+    var replicaID: Int32 = -1, isolation: Int8 = 0
     /// What is asked.
     public var topics: [Topic] = []
 
@@ -11,7 +11,8 @@ public struct ListOffsetsRequest: KafkaMessage {
     /// A question about one partition.
     public struct Partition: PartitionEntry {
         /// The partition's number, the leader epoch the client knows, and version 0's limit.
-        public var index: Int32 = 0, currentLeaderEpoch: Int32 = -1, maxOffsets: Int32 = 1
+        public var index: Int32 = 0, currentLeaderEpoch: Int32 = -1
+        var maxOffsets: Int32 = 1
         /// A time in ms, −1 for the end, −2 for the start.
         public var timestamp: Int64 = -1
 
@@ -38,7 +39,8 @@ public struct ListOffsetsRequest: KafkaMessage {
 /// Offsets.
 public struct ListOffsetsResponse: KafkaMessage {
     /// Answers in the order of the request.
-    public var throttleMillis: Int32 = 0, topics: [Topic] = []
+    public var topics: [Topic] = []
+    var throttleMillis: Int32 = 0
 
     /// Answers about one topic.
     public typealias Topic = ByTopic<Partition>

@@ -1,11 +1,11 @@
-/// Metadata 0–8 (the codec also knows 9–12, with topic ids): brokers, topics and their leaders. Left out: authorisation.
+/// Metadata 0–12, from 10 with topic ids: brokers, topics and their leaders. Left out: authorisation.
 public struct MetadataRequest: KafkaMessage {
     /// The topics asked for; nil is all of them. Version 0 says all by naming none.
     public var topics: [Topic]?
     /// Whether a missing topic may be made. Before version 4 nobody can say no.
     public var allowAutoCreation = true
     /// Whether to list what the client may do.
-    public var includeClusterOperations = false, includeTopicOperations = false
+    var includeClusterOperations = false, includeTopicOperations = false
 
     /// One topic asked for, by name or by id.
     public struct Topic: KafkaMessage {
@@ -48,10 +48,11 @@ public struct MetadataRequest: KafkaMessage {
 /// The cluster as the broker sees it.
 public struct MetadataResponse: KafkaMessage {
     /// "Not asked for" in the bit fields of allowed operations.
-    public static let operationsOmitted: Int32 = .min
+    static let operationsOmitted: Int32 = .min
 
     /// Always zero; and the controller, which must be one of the brokers.
-    public var throttleMillis: Int32 = 0, controllerID: Int32 = -1
+    public var controllerID: Int32 = -1
+    var throttleMillis: Int32 = 0
     /// The brokers: one.
     public var brokers: [Broker] = []
     /// The cluster's name for itself.
@@ -59,14 +60,15 @@ public struct MetadataResponse: KafkaMessage {
     /// The topics asked for.
     public var topics: [Topic] = []
     /// What the client may do to the cluster.
-    public var clusterOperations = MetadataResponse.operationsOmitted
+    var clusterOperations = MetadataResponse.operationsOmitted
 
     /// A broker's address.
     public struct Broker: KafkaMessage {
         /// Its id and port.
         public var id: Int32 = 0, port: Int32 = 0
         /// Its host, and the rack, which is none.
-        public var host = "", rack: String?
+        public var host = ""
+        var rack: String?
 
         /// No broker.
         public init() {}
@@ -86,7 +88,7 @@ public struct MetadataResponse: KafkaMessage {
         /// Its name and id.
         public var name: String? = "", id = TopicID()
         /// Whether it belongs to the cluster itself.
-        public var isInternal = false
+        var isInternal = false
         /// Its partitions.
         public var partitions: [Partition] = []
         /// What the client may do to it.

@@ -50,7 +50,8 @@ public struct OffsetCommitRequest: KafkaMessage {
 /// Whether each position was kept.
 public struct OffsetCommitResponse: KafkaMessage {
     /// Answers in the order of the request.
-    public var throttleMillis: Int32 = 0, topics: [ByTopic<PartitionError>] = []
+    public var topics: [ByTopic<PartitionError>] = []
+    var throttleMillis: Int32 = 0
 
     public init() {}
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {

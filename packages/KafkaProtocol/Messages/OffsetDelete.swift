@@ -15,7 +15,8 @@ public struct OffsetDeleteResponse: KafkaMessage {
     /// An error of the request as a whole.
     public var error = ErrorCode.none
     /// Answers by partition.
-    public var throttleMillis: Int32 = 0, topics: [ByTopic<PartitionError>] = []
+    public var topics: [ByTopic<PartitionError>] = []
+    var throttleMillis: Int32 = 0
 
     public init() {}
     public mutating func code<C: MessageCoder>(_ coder: inout C, version: Int16) throws(ProtocolError) {

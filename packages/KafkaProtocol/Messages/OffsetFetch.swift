@@ -17,7 +17,8 @@ public struct OffsetFetchRequest: KafkaMessage {
 /// Positions; −1 without an error where the group has none.
 public struct OffsetFetchResponse: KafkaMessage {
     /// Answers by topic.
-    public var throttleMillis: Int32 = 0, topics: [Topic] = []
+    public var topics: [Topic] = []
+    var throttleMillis: Int32 = 0
     /// An error of the request as a whole, from version 2.
     public var error = ErrorCode.none
 

@@ -39,7 +39,8 @@ public struct ProduceRequest: KafkaMessage {
 /// Where each batch went.
 public struct ProduceResponse: KafkaMessage {
     /// Answers in the order of the request.
-    public var topics: [Topic] = [], throttleMillis: Int32 = 0
+    public var topics: [Topic] = []
+    var throttleMillis: Int32 = 0
 
     /// Answers for one topic.
     public typealias Topic = ByTopic<Partition>
@@ -51,7 +52,8 @@ public struct ProduceResponse: KafkaMessage {
         /// What went wrong, if anything did.
         public var error = ErrorCode.none
         /// Offset of the batch's first record; −1 after an error. Log append time is always −1: only create time is kept.
-        public var baseOffset: Int64 = -1, logAppendMillis: Int64 = -1, logStartOffset: Int64 = -1
+        public var baseOffset: Int64 = -1, logStartOffset: Int64 = -1
+        var logAppendMillis: Int64 = -1
 
         /// An answer for partition 0.
         public init() {}

@@ -37,7 +37,7 @@ public struct SyncGroupRequest: KafkaMessage {
 /// A member's part.
 public struct SyncGroupResponse: KafkaMessage {
     /// Always zero.
-    public var throttleMillis: Int32 = 0
+    var throttleMillis: Int32 = 0
     /// What went wrong, if anything did.
     public var error = ErrorCode.none
     /// The part, as the leader wrote it.

@@ -18,6 +18,7 @@ extension LabelRecord: LogRecord {
 
     var id: ID { ID(eventID: eventID, availableMillis: availableMillis) }
     var fact: Bool { isFraud }
+    var historyMillis: Int64? { eventMillis }
     var idHash: UInt64 { Self.hash(eventID.bytes, availableMillis) }
 
     static func idHash(of row: PostgresCopyRow) -> UInt64 { hash(row.bytes(0), row.millis(1)) }

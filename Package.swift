@@ -164,7 +164,10 @@ let package = Package(
             ]),
         library(
             "Retention", in: "pipelines/retention",
-            depending: ["ServiceRuntime", "PipelineRuntime", "Observability", "PostgresOfflineStore", "PostgresClient"]),
+            depending: [
+                "ServiceRuntime", "PipelineRuntime", "Observability", "Pipeline", "FeatureStore", "FeatureEngine",
+                "PostgresOfflineStore", "PostgresClient",
+            ]),
         .executableTarget(
             name: "needletail",
             dependencies: [

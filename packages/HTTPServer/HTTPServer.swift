@@ -35,10 +35,12 @@ internal import Glibc
     private var stopping: (secondsLeft: Int, done: () -> Void)?
 
     /// One socket. libmicrohttpd calls with it in every phase; the tick ends those that take too long.
-    private final class Connection {
+    @safe private final class Connection {
         let descriptor: Int32
         var deadline: Int
         var index: Int
+        /// While the head of a request is being read.
+        var reading: OpaquePointer?
         init(descriptor: Int32, deadline: Int, index: Int) {
             self.descriptor = descriptor
             self.deadline = deadline
@@ -59,9 +61,17 @@ internal import Glibc
         // The daemon is stopped before the server is released, so it may hold the server without counting it.
         unsafe daemon = needletail_http_start(
             self.listener,
-            { server, target, _ in
-                guard let server = unsafe server, let target = unsafe target else { return nil }
+            { server, complaint, _ in
+                guard let server = unsafe server, let complaint = unsafe complaint else { return }
                 let this = unsafe Unmanaged<HTTPServer>.fromOpaque(server).takeUnretainedValue()
+                unsafe this.refused(complaint)
+            },
+            { server, target, connection in
+                guard let server = unsafe server, let target = unsafe target, let connection = unsafe connection else {
+                    return nil
+                }
+                let this = unsafe Unmanaged<HTTPServer>.fromOpaque(server).takeUnretainedValue()
+                unsafe HTTPServer.held(connection)?.reading = connection
                 return unsafe Unmanaged.passRetained(Request(target: target, server: this)).toOpaque()
             },
             { server, connection, path, method, version, bytes, count, state in
@@ -200,10 +210,32 @@ internal import Glibc
         }
     }
 
+    private static func held(_ connection: OpaquePointer) -> Connection? {
+        guard let held = unsafe needletail_http_context(connection) else { return nil }
+        return unsafe Unmanaged<Connection>.fromOpaque(held).takeUnretainedValue()
+    }
+
     private func setDeadline(_ connection: OpaquePointer, afterSeconds seconds: Int?) {
-        guard let held = unsafe needletail_http_context(connection) else { return }
-        let connection = unsafe Unmanaged<Connection>.fromOpaque(held).takeUnretainedValue()
-        connection.deadline = seconds.map { second + $0 } ?? .max
+        unsafe Self.held(connection)?.deadline = seconds.map { second + $0 } ?? .max
+    }
+
+    /// A Content-Length that is no number, or too large for one, is refused by libmicrohttpd before anything of ours sees the head,
+    /// and 0.9.75 then writes the head of its answer twice. It complains first: the answer is written here, and the way out of
+    /// the connection closed, so what it writes goes nowhere. The connection is the one whose head is whole and not begun.
+    private func refused(_ complaint: UnsafePointer<CChar>) {
+        guard unsafe strstr(complaint, "Content-Length") != nil else { return }
+        for connection in connections {
+            guard let reading = unsafe connection.reading, unsafe needletail_http_has_head(reading) != 0 else {
+                continue
+            }
+            unsafe connection.reading = nil
+            let answer = Response.error(400, RequestFraming.noLength).closingBytes()
+            unsafe answer.withUnsafeBytes {
+                _ = unsafe send(
+                    connection.descriptor, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL))
+            }
+            shutdown(connection.descriptor, Int32(SHUT_WR))
+        }
     }
 
     /// Called once for each piece of body, once at the end; after a suspension once more.
@@ -250,6 +282,7 @@ internal import Glibc
         _ request: Request, _ connection: OpaquePointer, _ method: UnsafePointer<CChar>, _ path: UnsafePointer<CChar>,
         _ version: UnsafePointer<CChar>
     ) -> MHD_Result {
+        unsafe Self.held(connection)?.reading = nil
         let framing = unsafe RequestHead.check(connection, request.target, method: method, version: version)
         unsafe request.begin(connection, method: method, path: path)
         open += 1
@@ -279,6 +312,7 @@ internal import Glibc
         let request = unsafe Unmanaged<Request>.fromOpaque(held).takeRetainedValue()
         unsafe state.pointee = nil
         if request.phase == .target {
+            unsafe Self.held(connection)?.reading = nil
             request.detach()  // The head never became whole.
             return
         }

@@ -13,6 +13,8 @@ struct RequestFraming {
     /// The body's length in bytes, where one is declared.
     private(set) var contentLength: Int?
     private var seen: UInt8 = 0
+    /// Also of a length that is a number and larger than any body could be.
+    static let noLength = "The Content-Length is not a number of bytes"
 
     /// Fields of which a request has one at most.
     private enum Single: UInt8, CaseIterable {
@@ -48,7 +50,7 @@ struct RequestFraming {
         case .host: if !Self.isHost(value) { refuse("The Host header is not a host") }
         case .contentLength:
             contentLength = Self.length(value)
-            if contentLength == nil { refuse("The Content-Length is not a number of bytes") }
+            if contentLength == nil { refuse(Self.noLength) }
         case .transferEncoding:
             isChunked = true
             if !Self.isEqual(value, "chunked") { refuse("The only Transfer-Encoding is chunked") }

@@ -76,10 +76,10 @@ public enum JSONTree: Hashable, Sendable {
     /// An integer.
     public static func number(_ value: Int) -> JSONTree { .number(String(value)) }
 
-    /// The member of an object, or nil.
+    /// The member of an object whose name has the same bytes, or nil.
     public subscript(key: String) -> JSONTree? {
         guard case .object(let members) = self else { return nil }
-        return members.first { $0.key == key }?.value
+        return members.first { $0.key.utf8.elementsEqual(key.utf8) }?.value
     }
 
     /// The element of an array, or nil.

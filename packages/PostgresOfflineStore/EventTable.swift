@@ -68,9 +68,22 @@ public struct EventTable: Sendable {
             separator: ", ")
     }
 
-    /// Fills a row from a result of `selection`; returns the event's place. What was stored was valid, so an error here
-    /// means that the table is not of this definition.
-    func read(_ stored: PostgresCopyRow, into row: inout SourceRow) throws -> LogPosition {
+    /// The event's place, of a result of `selection`.
+    func position(of stored: PostgresCopyRow) -> LogPosition {
+        let next = source.fields.count
+        return LogPosition(
+            topic: stored.text(next) ?? "", partition: Int32(truncatingIfNeeded: stored.integer(next + 1)),
+            offset: stored.integer(next + 2))
+    }
+
+    /// Whether a field says whose event it is, or which.
+    func isKey(_ field: String) -> Bool {
+        [source.keyIndex, source.eventIDIndex].contains { source.fields[$0].name.utf8.elementsEqual(field.utf8) }
+    }
+
+    /// Fills a row from a result of `selection`. What was stored was valid, so an error here means that the table is not of this
+    /// definition, or that a key was stored before there was a rule for it.
+    func read(_ stored: PostgresCopyRow, into row: inout SourceRow) throws {
         row.reset()
         for (index, field) in source.fields.enumerated() where !stored.isNull(index) {
             switch field.type {
@@ -86,9 +99,5 @@ public struct EventTable: Sendable {
             }
         }
         try row.finish()
-        let next = source.fields.count
-        return LogPosition(
-            topic: stored.text(next) ?? "", partition: Int32(truncatingIfNeeded: stored.integer(next + 1)),
-            offset: stored.integer(next + 2))
     }
 }

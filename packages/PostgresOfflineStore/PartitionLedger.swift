@@ -60,7 +60,8 @@ public struct PartitionLedger: Sendable {
             ON CONFLICT (topic, partition) DO UPDATE
             SET epoch = partition_state.epoch + 1, owner = excluded.owner, updated_at = now()
             RETURNING epoch, next_offset, published, generation, last_timestamp, last_crc, duplicates, gaps,
-            removed, base, partition_count
+            removed, base, (SELECT coalesce(max(partition_count), 0) FROM partition_state WHERE topic = $1),
+            removed_before, complete_from
             """, [.text(topic), .integer(Int64(partition)), .text(owner)])
         guard result.count == 1 else { throw PostgresError.unexpectedResult("no row of partition_state") }
         var state = PartitionState()
@@ -75,18 +76,25 @@ public struct PartitionLedger: Sendable {
         state.removed = result.integer(0, 8) ?? 0
         state.base = result.integer(0, 9) ?? 0
         state.partitionCount = Int(result.integer(0, 10) ?? 0)
+        state.horizon = HistoryHorizon(
+            removedBefore: result.integer(0, 11) ?? 0, completeFrom: result.integer(0, 12) ?? 0)
         return state
     }
 
     /// Begins the transaction of one batch with its compare-and-set of N; everything else of the batch goes between this and
-    /// COMMIT. See docs/design.md, A batch.
-    public func begin(_ advance: PartitionAdvance, epoch: Int64, on connection: PostgresConnection) throws {
+    /// COMMIT. Under another horizon than the owner knows it is refused, too: what it looked up may be deleted since. See
+    /// docs/design.md, A batch.
+    public func begin(
+        _ advance: PartitionAdvance, epoch: Int64, horizon: HistoryHorizon = HistoryHorizon(),
+        on connection: PostgresConnection
+    ) throws {
         let result = try connection.execute(
             """
             BEGIN; UPDATE partition_state SET next_offset = \(advance.to), published = \(advance.published), \
             last_timestamp = \(advance.lastTimestamp), last_crc = \(advance.lastCRC), \
             duplicates = duplicates + \(advance.duplicates), gaps = gaps + \(advance.gaps), updated_at = now() \
-            WHERE \(place) AND epoch = \(epoch) AND next_offset = \(advance.from)
+            WHERE \(place) AND epoch = \(epoch) AND next_offset = \(advance.from) \
+            AND removed_before = \(horizon.removedBefore) AND complete_from = \(horizon.completeFrom)
             """)
         guard result.affected == 1 else { throw Fenced(topic: topic, partition: partition) }
     }

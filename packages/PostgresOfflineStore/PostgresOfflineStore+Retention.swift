@@ -1,6 +1,7 @@
 public import PostgresClient
 
-/// Tables whose old rows may go. Events and their features stay: the online state is rebuilt from them, and repeats are known by them.
+/// Tables whose old rows go by when they were written, whatever else is kept. Events, features and labels go by event time:
+/// `PostgresOfflineStore.pruneEvents`.
 public enum PrunedTable: String, CaseIterable, Sendable {
     /// What the API answered, by the time of the answer.
     case predictions

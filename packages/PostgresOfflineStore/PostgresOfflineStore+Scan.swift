@@ -76,8 +76,7 @@ extension PostgresOfflineStore {
         let sql =
             "SELECT \(table.selection(alias: "e")) FROM \(quoted(source.name)) e WHERE \(condition) ORDER BY \(key)\(limited)"
         try connection.copyOut(sql) { stored in
-            let position = try table.read(stored, into: &row)
-            try body(row, position)
+            if let position = try read(stored, of: table, into: &row) { try body(row, position) }
         }
     }
 
@@ -131,7 +130,7 @@ extension PostgresOfflineStore {
         var row = SourceRow(source)
         var vectors = views.map { FeatureVector(count: $0.features.count) }
         try connection.copyOut(sql) { stored in
-            let position = try events.read(stored, into: &row)
+            guard let position = try read(stored, of: events, into: &row) else { return }
             var column = source.fields.count + 3
             for (index, table) in tables.enumerated() {
                 table.read(stored, from: column, into: &vectors[index])

@@ -1,4 +1,5 @@
 public import FeatureEngine
+import Pipeline
 public import PostgresClient
 
 /// History in Postgres: events as they were received, feature rows as they were computed, labels and positions. One
@@ -6,6 +7,9 @@ public import PostgresClient
 public final class PostgresOfflineStore {
     /// The connection everything goes through.
     public let connection: PostgresConnection
+    /// Stored events that scans passed over, because their key or id breaks the rule for those (an older version stored blank and
+    /// longer ones): nobody can ask for them any more. For whoever scanned to say.
+    public private(set) var unusable = UnusableEvents()
 
     /// Works on a connection.
     public init(_ connection: PostgresConnection) { self.connection = connection }
@@ -25,6 +29,16 @@ public final class PostgresOfflineStore {
             for source in sources { try make(EventTable(source).definition) }
             for view in views { try make(FeatureTable(view).definition) }
         }
+    }
+
+    /// Fills a row from a scan; nil for an event whose key or id is none any more.
+    func read(_ stored: PostgresCopyRow, of table: EventTable, into row: inout SourceRow) throws -> LogPosition? {
+        let position = table.position(of: stored)
+        do { try table.read(stored, into: &row) } catch let error as FieldError where table.isKey(error.field) {
+            unusable.add(position, error)
+            return nil
+        }
+        return position
     }
 
     private func make(_ table: TableDefinition) throws {

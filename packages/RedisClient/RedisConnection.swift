@@ -27,6 +27,7 @@ import Glibc
             throw .connect(address: address.name, reason: reason)
         }
         unsafe self.context = context
+        unsafe needletail_redis_bound(context.pointee.reader)
         guard unsafe redisSetTimeout(context, Self.timeval(commandTimeoutMillis)) == REDIS_OK else {
             throw .connect(address: address.name, reason: unsafe Self.reason(context))
         }
@@ -59,16 +60,44 @@ import Glibc
                 context, buffer.baseAddress?.assumingMemoryBound(to: CChar.self), buffer.count)
         }
         guard status == REDIS_OK else { throw lost() }
+        var isWritten: Int32 = 0
+        while isWritten == 0 {
+            guard unsafe redisBufferWrite(context, &isWritten) == REDIS_OK else { throw lost() }
+        }
         var replies: [RedisReply] = []
         replies.reserveCapacity(pipeline.count)
         for _ in 0..<pipeline.count {
-            var raw: UnsafeMutableRawPointer?
-            guard unsafe redisGetReply(context, &raw) == REDIS_OK, let raw = unsafe raw else { throw lost() }
+            let raw = unsafe try answer(on: context)
             unsafe replies.append(Self.copy(raw.assumingMemoryBound(to: redisReply.self)))
             unsafe freeReplyObject(raw)
         }
         return replies
     }
+
+    /// The next answer: what `redisGetReply` does, which would read for ever what never ends.
+    private func answer(on context: UnsafeMutablePointer<redisContext>) throws(RedisError) -> UnsafeMutableRawPointer {
+        var received = 0
+        while true {
+            var raw: UnsafeMutableRawPointer?
+            guard unsafe redisReaderGetReply(context.pointee.reader, &raw) == REDIS_OK else {
+                let code = unsafe context.pointee.reader.pointee.err
+                close()
+                throw .connectionLost(
+                    reason: code == REDIS_ERR_OOM
+                        ? "an answer claims more elements than any can have" : "an answer breaks the protocol")
+            }
+            if let raw = unsafe raw { return unsafe raw }
+            guard received < Self.answerBytesMax else {
+                close()
+                throw .connectionLost(reason: "an answer is longer than \(Self.answerBytesMax) bytes")
+            }
+            let held = unsafe context.pointee.reader.pointee.len
+            guard unsafe redisBufferRead(context) == REDIS_OK else { throw lost() }
+            received += unsafe max(0, context.pointee.reader.pointee.len - held)
+        }
+    }
+    /// Twice the longest string of Redis.
+    private static let answerBytesMax = 1 << 30
 
     /// Sends one command of text parts and waits for its answer. An error reply is thrown.
     @discardableResult public func command(_ arguments: String...) throws(RedisError) -> RedisReply {

@@ -33,6 +33,7 @@ extension RedisReply {
     package static func decode(_ bytes: [UInt8]) -> [RedisReply] {
         guard let reader = unsafe redisReaderCreate() else { return [] }
         defer { unsafe redisReaderFree(reader) }
+        unsafe needletail_redis_bound(reader)
         let isFed = unsafe bytes.withUnsafeBytes { buffer in
             unsafe redisReaderFeed(reader, buffer.baseAddress?.assumingMemoryBound(to: CChar.self), buffer.count)
         }

@@ -22,6 +22,11 @@ public struct OnlineMark: Hashable, Sendable {
 
     /// Generations from here on cannot have come from rebuilds: such a value is damage, and is written over.
     public static let generationLimit: UInt64 = 1 << 61
+
+    /// A generation as Postgres has it; 0, which is none, for a number that cannot have come from rebuilds.
+    public static func generation(stored: Int64) -> UInt64 {
+        UInt64(exactly: stored).flatMap { $0 < generationLimit ? $0 : nil } ?? 0
+    }
 }
 
 /// What Postgres says of a partition when it is claimed. All positions are base + Kafka offset.

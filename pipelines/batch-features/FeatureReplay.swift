@@ -72,11 +72,13 @@ final class ReplayShard: @unchecked Sendable {
     var ends: [Int] { lines.ends }
     /// Events that came too late for the windows of their entity.
     var tooOld: Int { lines.tooOld }
+    /// Events that got no line.
+    var incomplete: Int { lines.incomplete }
 
-    init(_ columns: BackfillColumns, number: Int, of shards: Int) {
+    init(_ columns: BackfillColumns, firstMillis: Int64, number: Int, of shards: Int) {
         self.number = number
         self.shards = shards
-        lines = ReplayLines(columns)
+        lines = ReplayLines(columns, firstMillis: firstMillis)
     }
 
     func replay(_ batch: ReplayBatch) {
@@ -98,8 +100,11 @@ private struct ReplayLines {
     private(set) var text: [UInt8] = []
     private(set) var ends: [Int] = []
     var tooOld: Int { replay.tooOld }
+    private(set) var incomplete = 0
+    private let firstMillis: Int64
 
-    init(_ columns: BackfillColumns) {
+    init(_ columns: BackfillColumns, firstMillis: Int64) {
+        self.firstMillis = firstMillis
         self.columns = columns
         replay = ViewsReplay(columns.views)
         vectors = replay.makeVectors()
@@ -116,6 +121,11 @@ private struct ReplayLines {
         let rows = batch.rows
         for index in 0..<batch.count where isOurs(batch.keyHashes[index]) {
             replay.next(rows[index], position: batch.positions[index], into: &vectors)
+            guard rows[index].eventTimeMillis >= firstMillis else {
+                incomplete += 1
+                ends.append(text.count)
+                continue
+            }
             switch columns {
             case .view: line.append(rows[index], vectors[0], to: &text)
             case .service(let service):
@@ -140,12 +150,16 @@ final class FeatureReplay {
     private let write: ([UInt8]) throws -> Void
     private var joined: [UInt8] = []
 
-    init(_ columns: BackfillColumns, threads: Int, write: @escaping ([UInt8]) throws -> Void) {
+    /// Events before `firstMillis` get no line: their windows are not whole.
+    init(
+        _ columns: BackfillColumns, firstMillis: Int64 = .min, threads: Int,
+        write: @escaping ([UInt8]) throws -> Void
+    ) {
         // A row's views must lie with one shard; views of different feeds only do so when there is one.
         let feeds = ViewFeed.feeds(of: columns.views)
         let threads = feeds.count > 1 ? 1 : threads
         keyIndex = feeds.first?.keyIndex ?? columns.source.keyIndex
-        shards = (0..<threads).map { ReplayShard(columns, number: $0, of: threads) }
+        shards = (0..<threads).map { ReplayShard(columns, firstMillis: firstMillis, number: $0, of: threads) }
         filling = ReplayBatch(columns.source)
         working = ReplayBatch(columns.source)
         self.write = write
@@ -153,6 +167,9 @@ final class FeatureReplay {
 
     /// Events that came too late for the windows of their entity.
     var tooOld: Int { shards.reduce(0) { $0 + $1.tooOld } }
+
+    /// Events that got no line.
+    var incomplete: Int { shards.reduce(0) { $0 + $1.incomplete } }
 
     /// Lends the next event's row for filling; `commit` takes it.
     func withNextRow<Result>(_ body: (inout SourceRow) throws -> Result) rethrows -> Result {

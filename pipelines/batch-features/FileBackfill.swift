@@ -12,6 +12,8 @@ struct BackfillSummary: Equatable {
     var malformed = 0
     /// Events too late for the windows of their entity.
     var tooOld = 0
+    /// Stored events whose windows are not whole any more, so nothing was computed.
+    var incomplete = 0
     /// Events whose time lies before one read earlier.
     var outOfOrder = 0
 }

@@ -43,7 +43,8 @@ struct StoreBackfill: Sendable {
         }
         do {
             try sink.write(FeatureLine.header(columns.source, features: columns.names))
-            let replay = FeatureReplay(columns, threads: threads) { lines in try sink.write(lines) }
+            let first = try columns.views.map { try firstMillis(of: $0, store) }.max() ?? .min
+            let replay = FeatureReplay(columns, firstMillis: first, threads: threads) { try sink.write($0) }
             var summary = BackfillSummary()
             try scan(columns.source, keyedBy: columns.source.keyIndex, store) { row, position in
                 replay.withNextRow { $0 = row }
@@ -52,8 +53,13 @@ struct StoreBackfill: Sendable {
             }
             try replay.finish()
             try sink.close()
-            summary.tooOld = replay.tooOld
-            runtime.log.info("backfill done", ["rows": summary.rows, "too_old_for_any_window": summary.tooOld])
+            (summary.tooOld, summary.incomplete) = (replay.tooOld, replay.incomplete)
+            runtime.log.info(
+                "backfill done",
+                [
+                    "rows": summary.rows, "too_old_for_any_window": summary.tooOld,
+                    "left_out_without_whole_windows": summary.incomplete,
+                ])
             return summary
         } catch CompressionError.closedPipe {
             sink.discard()
@@ -70,11 +76,15 @@ struct StoreBackfill: Sendable {
         let writer = try PostgresConnection(url: databaseURL, limits: .bulk)
         var summary = BackfillSummary()
         try writer.transaction {
+            try PostgresOfflineStore.keepHistory(on: writer)
             for feed in ViewFeed.feeds(of: views) { try rewrite(feed, reader, writer, &summary) }
         }
         runtime.log.info(
             "backfill done",
-            ["events": summary.rows, "views": views.count, "too_old_for_any_window": summary.tooOld])
+            [
+                "events": summary.rows, "views": views.count, "too_old_for_any_window": summary.tooOld,
+                "rows_kept_without_whole_windows": summary.incomplete,
+            ])
         return summary
     }
 
@@ -92,10 +102,15 @@ struct StoreBackfill: Sendable {
         for view in views { try makeStaging(view, writer) }
         let progress = runtime.progress("backfill")
         var counts = summary
+        let first = try views.map { try firstMillis(of: $0, reader) }
         try scan(feed.source, keyedBy: feed.keyIndex, reader) { row, position in
             let topic = Array(position.topic.utf8)
             replay.next(row, position: position.offset, into: &vectors)
             for (index, table) in tables.enumerated() {
+                guard row.eventTimeMillis >= first[index] else {
+                    counts.incomplete += 1
+                    continue
+                }
                 table.add(
                     vectors[index], of: row, topic: topic, partition: position.partition, v: position.offset - 1,
                     createdMillis: created, definitionHash: definitionHash, to: buffers[index])
@@ -110,6 +125,11 @@ struct StoreBackfill: Sendable {
         progress.finish()
         summary = counts
         summary.tooOld += replay.tooOld
+    }
+
+    /// The first event time whose windows are whole. What is older was computed when it came, and cannot be computed again.
+    private func firstMillis(of view: StreamView, _ store: PostgresOfflineStore) throws -> Int64 {
+        try store.firstWholeMillis(ofTopic: view.source.topic, lookBackMillis: view.retentionMillis)
     }
 
     private func staging(_ view: StreamView) -> String { "_backfill_\(view.name)" }
@@ -136,6 +156,15 @@ struct StoreBackfill: Sendable {
         try writer.execute("TRUNCATE \(PostgresQuoting.identifier(name))")
     }
 
+    /// Names stored events that nobody can ask for. They keep the rows they have, and are no failure: their kind is refused where it
+    /// would enter today.
+    private func tell(_ unusable: UnusableEvents) {
+        guard let first = unusable.first else { return }
+        runtime.log.warning(
+            "stored events are left out: their key or id breaks the present rule",
+            ["events": unusable.count, "first": first])
+    }
+
     /// Every stored event in log order. All of a key must lie in one partition, or their order is lost.
     private func scan(
         _ source: SourceSchema, keyedBy keyIndex: Int, _ store: PostgresOfflineStore,
@@ -159,5 +188,6 @@ struct StoreBackfill: Sendable {
             }
             try body(row, position)
         }
+        tell(store.unusable)
     }
 }

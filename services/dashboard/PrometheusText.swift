@@ -8,6 +8,8 @@ package struct PrometheusText: Sendable {
         package let labels: [String: String]
         /// Its value.
         package let value: Double
+
+        fileprivate func isNamed(_ name: String) -> Bool { self.name.utf8.elementsEqual(name.utf8) }
     }
 
     /// Every sample, in the page's order.
@@ -15,30 +17,30 @@ package struct PrometheusText: Sendable {
 
     /// Reads a page; lines that are no sample are passed over.
     package init(_ text: String) {
-        samples = text.split(separator: "\n").compactMap(Self.sample)
+        samples = Array(text.utf8).split(separator: UInt8(ascii: "\n")).compactMap(Self.sample)
     }
 
     /// The sum over all label sets of a name, or nil when the page does not have it.
     package func sum(_ name: String, where matches: ([String: String]) -> Bool = { _ in true }) -> Double? {
-        let values = samples.filter { $0.name == name && matches($0.labels) }.map(\.value)
+        let values = samples.filter { $0.isNamed(name) && matches($0.labels) }.map(\.value)
         return values.isEmpty ? nil : values.reduce(0, +)
     }
 
     /// The largest number over all label sets of a name, or nil when the page has none.
     package func largest(_ name: String) -> Double? {
-        samples.filter { $0.name == name && !$0.value.isNaN }.map(\.value).max()
+        samples.filter { $0.isNamed(name) && !$0.value.isNaN }.map(\.value).max()
     }
 
     /// The labels of the sample of a name that is not zero: how a metric tells a word.
     package func labels(_ name: String) -> [String: String]? {
-        samples.first { $0.name == name && $0.value > 0 }?.labels
+        samples.first { $0.isNamed(name) && $0.value > 0 }?.labels
     }
 
     /// A histogram's cumulative buckets, summed over label sets, ascending. One that is damaged (a bound or count that is no
     /// number, counts that fall) is empty.
     package func buckets(_ name: String) -> [Bucket] {
         var counts: [Double: Double] = [:]
-        for sample in samples where sample.name == name + "_bucket" {
+        for sample in samples where sample.isNamed(name + "_bucket") {
             guard let bound = sample.labels["le"].flatMap(Self.number), !bound.isNaN, sample.value.isFinite,
                 sample.value >= 0
             else { return [] }
@@ -58,35 +60,40 @@ package struct PrometheusText: Sendable {
         }
     }
 
-    private static func sample(_ line: Substring) -> Sample? {
-        guard line.first != "#", let nameEnd = line.firstIndex(where: { $0 == "{" || $0 == " " }) else { return nil }
+    /// Reads by bytes: a quote or brace with a combining mark behind it is one all the same, but no Character of its own.
+    private static func sample(_ line: ArraySlice<UInt8>) -> Sample? {
+        let (open, close, quote, escape) = (
+            UInt8(ascii: "{"), UInt8(ascii: "}"), UInt8(ascii: "\""), UInt8(ascii: "\\")
+        )
+        let space = UInt8(ascii: " ")
+        guard line.first != UInt8(ascii: "#"), let nameEnd = line.firstIndex(where: { $0 == open || $0 == space })
+        else {
+            return nil
+        }
         var rest = line[nameEnd...]
         var labels: [String: String] = [:]
-        if rest.first == "{" {
+        if rest.first == open {
             rest = rest.dropFirst()
-            while let first = rest.first, first != "}" {
-                guard let equals = rest.firstIndex(of: "="), rest[equals...].dropFirst().first == "\"" else {
-                    return nil
-                }
-                let key = rest[..<equals].drop { $0 == "," || $0 == " " }
+            while let first = rest.first, first != close {
+                guard let equals = rest.firstIndex(of: UInt8(ascii: "=")), rest[equals...].dropFirst().first == quote
+                else { return nil }
+                let key = rest[..<equals].drop { $0 == UInt8(ascii: ",") || $0 == space }
                 rest = rest[equals...].dropFirst(2)
-                var value = ""
-                while let character = rest.popFirst(), character != "\"" {
-                    guard character == "\\" else {
-                        value.append(character)
+                var value: [UInt8] = []
+                while let byte = rest.popFirst(), byte != quote {
+                    guard byte == escape else {
+                        value.append(byte)
                         continue
                     }
-                    switch rest.popFirst() {
-                    case "n": value.append("\n")
-                    case let other?: value.append(other)
-                    case nil: return nil
-                    }
+                    guard let other = rest.popFirst() else { return nil }
+                    value.append(other == UInt8(ascii: "n") ? UInt8(ascii: "\n") : other)
                 }
-                labels[String(key)] = value
+                labels[String(decoding: key, as: UTF8.self)] = String(decoding: value, as: UTF8.self)
             }
             rest = rest.dropFirst()
         }
-        guard let value = rest.split(separator: " ").first.flatMap(number) else { return nil }
-        return Sample(name: String(line[..<nameEnd]), labels: labels, value: value)
+        let text = rest.split(separator: space).first.map { String(decoding: $0, as: UTF8.self) }
+        guard let value = text.flatMap(number) else { return nil }
+        return Sample(name: String(decoding: line[..<nameEnd], as: UTF8.self), labels: labels, value: value)
     }
 }

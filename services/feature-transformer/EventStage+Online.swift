@@ -62,8 +62,10 @@ extension EventStage {
         positions.removeAll(keepingCapacity: true)
         entities.trim()
         var bytes = 0
+        let store = try stores.postgres()
+        let passedOver = store.unusable.count
         do {
-            try stores.postgres().scanEvents(
+            try store.scanEvents(
                 source, topic: partition.topic, partition: partition.partition, offsets: from..<claim.next,
                 limit: Self.replayStep
             ) { row, position in
@@ -73,8 +75,10 @@ extension EventStage {
                 if bytes > Self.replayBytes { throw StepIsFull() }
             }
         } catch is StepIsFull {}
-        let isLast = taken < Self.replayStep && bytes <= Self.replayBytes
-        let next = isLast ? claim.next : positions[taken - 1] + 1
+        let skipped = store.unusable.count - passedOver
+        let isLast = taken + skipped < Self.replayStep && bytes <= Self.replayBytes
+        let lastSkipped = skipped > 0 ? store.unusable.last?.offset ?? from : from
+        let next = isLast ? claim.next : max(positions.last ?? from, lastSkipped) + 1
         places = (0..<taken).map { entities.place(of: rows[$0]) }
         let mark = try load(from: from, claim, stores)
         for slot in 0..<taken { entities.insert(places[slot], row: rows[slot], at: positions[slot]) }

@@ -40,6 +40,7 @@ final class EventStage: OnlineStage {
     var left: Watermark?
     var known = KnownEntities()
     var isKnownStored = false
+    var horizon = HistoryHorizon()
     var rows: [SourceRow] = []  // reused; the first `taken` are of this batch
     var positions: [Int64] = []
     var places: [Int] = []
@@ -124,6 +125,8 @@ final class EventStage: OnlineStage {
         guard !PlausibleTime.isAhead(rows[slot].eventTimeMillis, ofRecordAt: batch.timestampMillis(at: index)) else {
             return "\(source.fields[source.eventTimeIndex].name): is later than the moment the event was produced"
         }
+        let field = source.fields[source.eventTimeIndex].name
+        if let reason = horizon.refusal(ofMillis: rows[slot].eventTimeMillis, field: field) { return reason }
         deduper.take(rows[slot].hash(source.eventIDIndex), at: slot)
         positions.append(position)
         return nil
@@ -209,6 +212,7 @@ final class EventStage: OnlineStage {
             EventEncoder(source).encode(row, into: &stored)
             isSame = stored == sent
         }
-        return isSame
+        // Deleted by age: nothing says any more that it was another one.
+        return isSame || stored.isEmpty && row.eventTimeMillis < horizon.removedBefore
     }
 }

@@ -20,7 +20,7 @@ extension PartitionTask {
         case .notePublished(let position):
             return try note { try ledger.set(published: position, epoch: state.epoch, on: $0) }
         case .beginGeneration(let generation):
-            return try note { try ledger.set(generation: Int64(generation), epoch: state.epoch, on: $0) }
+            return try note { try ledger.set(generation: Int64(clamping: generation), epoch: state.epoch, on: $0) }
         case .inspectLog: return try inspectLog(consumer)
         case .identify(let position): return .verdict(try identify(position))
         case .rebase(let base): return try rebase(base)
@@ -39,12 +39,22 @@ extension PartitionTask {
         case .plant(let mark):
             try online().plant(mark, stores: context.stores)
             return .done
-        case .replay(let from, _):
-            let (mark, next) = try online().replay(from: from, machine.claim, stores: context.stores)
-            return .replayed(mark: mark, next: next)
+        case .replay(let from, _): return try replay(from)
         case .writeOnline(let from, let to): return try writeOnline(from, to)
         case .wait, .retreat, .stop: preconditionFailure("\(step) is no step to carry out")
         }
+    }
+
+    private func replay(_ from: Int64) throws -> PartitionProtocol.Event {
+        let (mark, next) = try online().replay(from: from, machine.claim, stores: context.stores)
+        let unusable = try context.stores.postgres().unusable
+        if unusable.count > 0, let first = unusable.first, first != toldUnusable {
+            toldUnusable = first
+            context.log.warning(
+                "stored events are in no window: their key or id breaks the present rule",
+                ["events": unusable.count, "first": first])
+        }
+        return .replayed(mark: mark, next: next)
     }
 
     private func online() throws -> any OnlineStage {
@@ -66,12 +76,19 @@ extension PartitionTask {
             throw StepError(.lost(.kafka), "topic \"\(partition.topic)\" is not there")
         }
         state = try ledger.claim(context.owner, on: context.stores.postgres().connection)
+        // What is beyond would overflow somewhere: nothing of ours has written it, and nothing may be built on it.
+        for number in [state.nextOffset, state.published, state.base] where !(0..<Self.offsetEnd).contains(number) {
+            throw PipelineStop(
+                topic: partition.topic, partition: partition.partition,
+                "partition_state holds \(number) where only a position can be")
+        }
         last = (state.lastTimestamp, state.lastCRC)
+        stage.horizon = state.horizon
         var claim = PartitionClaim()
         claim.epoch = state.epoch
         claim.next = state.nextOffset
         claim.published = state.published
-        claim.generation = UInt64(max(0, state.generation))
+        claim.generation = OnlineMark.generation(stored: state.generation)
         claim.base = state.base
         claim.duplicates = state.duplicates
         claim.gaps = state.gaps
@@ -248,7 +265,7 @@ extension PartitionTask {
         batch.advance.published = published
         let connection = try context.stores.postgres().connection
         do {
-            try ledger.begin(batch.advance, epoch: state.epoch, on: connection)
+            try ledger.begin(batch.advance, epoch: state.epoch, horizon: state.horizon, on: connection)
             if batch.rows > 0 { try stage.copy(on: connection) }
             try ledger.store(batch.letters, version: context.definitionHash, on: connection)
             try connection.execute("COMMIT")

@@ -27,6 +27,8 @@ final class PartitionTask {
     /// Connections that the last retreat made useless; the thread closes them.
     var useless: Set<StreamServer> = []
     var batch = TaskBatch()
+    /// The first stored event that was last said to be in no window.
+    var toldUnusable: String?
     /// Raised by every seek: records fetched before it are not what follows.
     var seeks = 0
     private var polledSeeks = 0
@@ -167,7 +169,7 @@ final class PartitionTask {
             [
                 "topic": partition.topic, "partition": Int(partition.partition), "epoch": machine.claim.epoch,
                 "next_offset": machine.claim.next, "base": machine.claim.base,
-                "generation": Int(machine.claim.generation), "log_end": high,
+                "generation": Int(clamping: machine.claim.generation), "log_end": high,
             ])
     }
 

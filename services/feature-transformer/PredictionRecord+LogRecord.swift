@@ -11,6 +11,7 @@ extension PredictionRecord: LogRecord {
 
     var id: ByteString { predictionID }
     var fact: Bool { true }
+    var historyMillis: Int64? { nil }
     var idHash: UInt64 { FNV1a64.hash(predictionID.bytes) }
 
     static func idHash(of row: PostgresCopyRow) -> UInt64 { FNV1a64.hash(row.bytes(0)) }

@@ -1,10 +1,14 @@
 import KafkaClient
+import Pipeline
 import PostgresClient
 import PostgresOfflineStore
 import StreamRecovery
 
 /// What one kind of record needs beside what all kinds do. `PartitionTask` calls these as the protocol's steps say.
 protocol Stage: AnyObject {
+    /// How far back the partition's history reaches, as the claim said. What is older is refused.
+    var horizon: HistoryHorizon { get set }
+
     /// Forgets everything it knows of the partition, the ids too.
     func forget()
 

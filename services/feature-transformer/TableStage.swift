@@ -25,6 +25,9 @@ protocol LogRecord {
     var id: ID { get }
     var fact: Fact { get }
 
+    /// The time by which its row is deleted; nil for one that goes by other rules.
+    var historyMillis: Int64? { get }
+
     /// A hash of the id, the same for a record and for its row.
     var idHash: UInt64 { get }
     static func idHash(of row: PostgresCopyRow) -> UInt64
@@ -41,6 +44,7 @@ protocol LogRecord {
 final class TableStage<Record: LogRecord>: Stage {
     private let partition: KafkaPartition
     private let copyRows = PostgresCopyBuffer()
+    var horizon = HistoryHorizon()
     private var deduper = Deduper()
     private var records: [(record: Record, position: Int64)] = []
 
@@ -73,9 +77,13 @@ final class TableStage<Record: LogRecord>: Stage {
         guard batch.hasValue(at: index) else { return "the record has no value" }
         let key = batch.key(at: index)
         do throws(RecordError) {
-            take(
-                try batch.withValue(at: index) { (bytes) throws(RecordError) in try Record(key: key, value: bytes) },
-                position)
+            let record = try batch.withValue(at: index) { (bytes) throws(RecordError) in
+                try Record(key: key, value: bytes)
+            }
+            if let reason = record.historyMillis.flatMap({ horizon.refusal(ofMillis: $0, field: "event_timestamp") }) {
+                return reason
+            }
+            take(record, position)
         } catch {
             return error.reason
         }
@@ -124,11 +132,12 @@ final class TableStage<Record: LogRecord>: Stage {
     {
         let key = batch.key(at: index)
         guard let record = batch.withValue(at: index, { try? Record(key: key, value: $0) }) else { return false }
-        var isSame = false
+        var isSame: Bool?
         try store.scanPartition(
             table: Record.table, columns: Record.idColumns, topic: partition.topic, partition: partition.partition,
             offset: position
         ) { row in isSame = Record.idHash(of: row) == record.idHash }
-        return isSame
+        // Deleted by age: nothing says any more that it was another one.
+        return isSame ?? (record.historyMillis.map { $0 < horizon.removedBefore } ?? false)
     }
 }

@@ -118,6 +118,7 @@ public struct TransformCommand: Command {
                 do {
                     try store.migrate()
                     try store.createTables(plan.repository)
+                    try Self.warnOfShortHistory(plan.repository, store, runtime)
                 } catch let mismatch as TableMismatch {
                     throw CommandError(.configuration, mismatch.description)
                 }
@@ -130,6 +131,21 @@ public struct TransformCommand: Command {
         }
         guard let warning else { return }
         runtime.log.warning("Redis may lose online state by itself", ["reason": warning])
+    }
+
+    /// A window that was made longer than what was kept when history was deleted counts too little at first.
+    private static func warnOfShortHistory(
+        _ repository: FeatureRepository, _ store: PostgresOfflineStore, _ runtime: ServiceRuntime
+    ) throws {
+        for view in repository.views {
+            let horizon = try store.horizon(ofTopic: view.source.topic)
+            guard horizon.removedBefore > 0 else { continue }
+            let (whole, isOverflow) = horizon.removedBefore.addingReportingOverflow(view.retentionMillis)
+            guard !isOverflow, whole > horizon.completeFrom else { continue }
+            runtime.log.warning(
+                "windows reach back to deleted history: features are too small for events before a time",
+                ["view": view.name, "before": view.source.eventTimeFormat.text(whole)])
+        }
     }
 
     /// Asks again and again whether Redis keeps what it is given: its configuration can be changed while it runs. While it does

@@ -7,8 +7,8 @@ import TransactionData
 
 /// A batch on its way: an array of requests, or an object with an array `transactions`, answered in their order.
 ///
-/// The body is checked as JSON at once; its rows are decoded, then joined and scored, in slices of a few milliseconds with a
-/// turn for everybody else of the loop between them. If any row is bad, all are refused, each by its index, and nothing is
+/// The body is checked as JSON first; its rows are decoded, then joined and scored, in slices of a few milliseconds with a turn for
+/// everybody else of the loop between them. If any row is bad, all are refused, each by its index, and nothing is
 /// scored or logged.
 final class BatchPrediction {
     /// Most rows.
@@ -17,6 +17,8 @@ final class BatchPrediction {
     static let bytesMax = 16 << 20
     /// Most bytes of one row, as of a request alone.
     static let rowBytesMax = 65_536
+    /// Most bytes of a body that the loop lists itself: about a millisecond.
+    static let inlineBytes = 262_144
 
     private let app: PredictionApp
     private let model: ActiveModel
@@ -40,70 +42,25 @@ final class BatchPrediction {
         self.startMicros = startMicros
     }
 
-    /// Goes to work; the request is answered when all is done.
+    /// Goes to work; the request is answered when all is done. A large body is listed on another thread: one of 16 MiB takes 100 ms
+    /// and more, most of it for memory, and it cannot be done in slices.
     func start() {
-        do throws(EventError) {
-            let document = request.body
-            try model.batchParser.parse(document.span, onError: { Self.error($0, limit: model.batchValuesMax) }) {
-                (root) throws(EventError) in
-                try list(root, of: document.span)
-            }
-        } catch {
-            return app.refuse(request, Refusal(error))
+        let (document, limit) = (request.body, model.batchValuesMax)
+        guard document.count > Self.inlineBytes else {
+            return begin(BatchListing.list(document, model.batchParser, valuesMax: limit))
         }
-        rows.reserveCapacity(places.count)
-        app.turns.take { [self] in decodeNext() }
+        app.offload({ .list(document, JSONParser(maximumValues: limit), valuesMax: limit) }, { [self] in begin($0) })
     }
 
     // MARK: Reading
 
-    private static func error(_ error: JSONError, limit: Int) -> EventError {
-        guard error.reason == .tooManyValues else { return EventDecoder.invalid(error) }
-        return EventError([.init(field: nil, message: "the batch has more than \(limit) values", type: "too_long")])
-    }
-
-    private func list(_ root: JSONValue, of document: Span<UInt8>) throws(EventError) {
-        switch root.kind {
-        case .array: try list(elements: root, of: document)
-        case .object:
-            var isFound = false
-            var members = root.children
-            while let member = members.next() {
-                guard member.isNamed("transactions") else { continue }
-                guard !isFound else {
-                    throw EventError([.init(field: "transactions", message: "is there twice", type: "duplicate_field")])
-                }
-                isFound = true
-                guard member.kind == .array else {
-                    throw EventError([.init(field: "transactions", message: "is not an array", type: "type_error")])
-                }
-                try list(elements: member, of: document)
-            }
-            guard isFound else {
-                throw EventError([.init(field: "transactions", message: "is missing", type: "missing")])
-            }
-        default:
-            throw EventError([
-                .init(
-                    field: nil, message: "the batch is neither an array nor an object with the array `transactions`",
-                    type: "type_error")
-            ])
-        }
-    }
-
-    /// Notes where each row lies: the parser's values do not outlive its call, and to decode all rows in it would keep the loop.
-    private func list(elements array: JSONValue, of document: Span<UInt8>) throws(EventError) {
-        var count = 0
-        var elements = array.children
-        while let element = elements.next() {
-            count += 1
-            if count <= Self.rowsMax { places.append(element.range(in: document)) }
-        }
-        guard count <= Self.rowsMax else {
-            throw EventError([
-                .init(
-                    field: nil, message: "the batch has \(count) rows, \(Self.rowsMax) are allowed", type: "too_long")
-            ])
+    private func begin(_ listing: BatchListing) {
+        switch listing {
+        case .failure(let error): app.refuse(request, Refusal(error))
+        case .success(let found):
+            places = found
+            rows.reserveCapacity(places.count)
+            app.turns.take { [self] in decodeNext() }
         }
     }
 

@@ -54,6 +54,8 @@ final class PredictionApp {
     let metrics: PredictionMetrics
     /// Which batch goes on.
     let turns: Turns
+    /// Does the first on another thread, then calls the second with its result on the loop.
+    let offload: (@escaping @Sendable () -> BatchListing, _ then: @escaping (BatchListing) -> Void) -> Void
     let clocks: Clocks
     private let log: (any PredictionLog)?
     private let gate: RequestGate
@@ -74,8 +76,12 @@ final class PredictionApp {
         gate: RequestGate = RequestGate(), limits: ServingLimits = ServingLimits(),
         clocks: Clocks = Clocks(), events: Log = .silent, journal: RequestJournal? = nil,
         expectedService: FeatureService? = nil,
-        yield: @escaping (@escaping () -> Void) -> Void = { $0() }
+        yield: @escaping (@escaping () -> Void) -> Void = { $0() },
+        offload: @escaping (@escaping @Sendable () -> BatchListing, @escaping (BatchListing) -> Void) -> Void = {
+            $1($0())
+        }
     ) {
+        self.offload = offload
         self.reader = reader
         self.log = log
         self.gate = gate

@@ -1,3 +1,4 @@
+import Dispatch
 import EventLoop
 import FeatureStore
 import HTTPServer
@@ -22,6 +23,8 @@ final class PredictionLoop: @unchecked Sendable {
         onRedisChange: @escaping @Sendable (_ lost: String?) -> Void
     ) throws {
         let loop = try EventLoop()
+        // One body at a time, so that a loop's bodies need no more memory than one of them.
+        let batches = DispatchQueue(label: "serve-batches")
         self.loop = loop
         redis = AsyncRedisConnection(address, on: loop, limits: redisLimits)
         redis.onChange = onRedisChange
@@ -31,6 +34,13 @@ final class PredictionLoop: @unchecked Sendable {
             yield: { body in
                 // Behind the sockets that are ready now, so a long batch does not keep others waiting.
                 loop.schedule(body)
+            },
+            offload: { work, then in
+                let then = LoopBound(then)
+                batches.async {
+                    let listing = work()
+                    loop.submit { then.value(listing) }
+                }
             })
         let server = try HTTPServer(app.routes, on: loop, listener: listener, limits: httpLimits)
         let requests = RequestMetrics(metrics, paths: app.routes.paths)
@@ -69,4 +79,13 @@ final class PredictionLoop: @unchecked Sendable {
 
     /// Waits until the thread has ended. Blocks; safe twice.
     func join() { thread?.join() }
+}
+
+/// Something of a loop that another thread carries, and hands back to it.
+///
+/// `@unchecked Sendable`: made and used on the loop's thread.
+private struct LoopBound<Value>: @unchecked Sendable {
+    let value: Value
+
+    init(_ value: Value) { self.value = value }
 }

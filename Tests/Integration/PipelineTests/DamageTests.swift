@@ -148,6 +148,25 @@ struct DamageTests {
     }
 
     @Test(.timeLimit(.minutes(3)))
+    func `numbers in partition_state that cannot be are no end of the process`() throws {
+        let harness = try PipelineHarness("impossible")
+        let records = try harness.generatedRows(200, seed: 38, cards: 20).map(harness.record)
+        try harness.send(Array(records[..<100]))
+        #expect(try harness.transformToEnd().exitCode == 0)
+        let connection = try harness.store().connection
+        try connection.execute(
+            "UPDATE partition_state SET generation = CASE partition WHEN 0 THEN -9 ELSE \(Int64.max) END")
+        try harness.send(Array(records[100...]))
+        try finish(harness)
+        for (column, number) in [("base", Int64.max), ("base", -1), ("published", .max), ("next_offset", .max)] {
+            try connection.execute("UPDATE partition_state SET \(column) = \(number) WHERE partition = 1")
+            let run = try harness.transformToEnd()
+            #expect(run.exitCode == 65 && run.output.contains("only a position can be"), "\(run.output.suffix(1_000))")
+            if column == "base" { try connection.execute("UPDATE partition_state SET base = 0 WHERE partition = 1") }
+        }
+    }
+
+    @Test(.timeLimit(.minutes(3)))
     func `events wait in the log while Redis may evict, and go on by themselves`() throws {
         let harness = try PipelineHarness("evicting")
         let port = try TestEnvironment.freePort()

@@ -166,6 +166,17 @@ import Testing
         #expect(later.lastCRC == .max && later.lastTimestamp == 9 && later.published == 0)
     }
 
+    @Test func `the partition count is the topic's, so a partition that was added since does not begin anew`() throws {
+        let (first, added) = (PartitionLedger(topic: "t", partition: 0), PartitionLedger(topic: "t", partition: 5))
+        let state = try first.claim("me", on: store.connection)
+        #expect(state.partitionCount == 0)
+        try first.set(partitionCount: 4, epoch: state.epoch, on: store.connection)
+        #expect(try added.claim("me", on: store.connection).partitionCount == 4)
+        #expect(try first.claim("me", on: store.connection).partitionCount == 4)
+        #expect(
+            try PartitionLedger(topic: "other", partition: 0).claim("me", on: store.connection).partitionCount == 0)
+    }
+
     @Test func `dead letters keep every byte`() throws {
         let ledger = PartitionLedger(topic: "payments", partition: 0)
         let letters = (0..<3).map { index in

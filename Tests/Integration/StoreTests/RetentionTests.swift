@@ -86,6 +86,32 @@ import Testing
         #expect(try totals() == [30])
     }
 
+    @Test func `an owner that does not know the horizon is refused, and the horizon is never lowered`() throws {
+        let ledger = PartitionLedger(topic: "t", partition: 0)
+        let state = try ledger.claim("me", on: store.connection)
+        #expect(state.horizon == HistoryHorizon())
+        let horizon = HistoryHorizon(removedBefore: 1_000, completeFrom: 5_000)
+        try store.raise(horizon, ofTopic: "t")
+        try store.raise(HistoryHorizon(removedBefore: 900, completeFrom: 4_000), ofTopic: "t")
+        #expect(try store.horizon(ofTopic: "t") == horizon)
+        #expect(try store.horizon(ofTopic: "other") == HistoryHorizon())
+        func advance(_ from: Int64) -> PartitionAdvance {
+            PartitionAdvance(
+                from: from, to: from + 1, published: 0, lastTimestamp: 0, lastCRC: 0, duplicates: 1, gaps: 0)
+        }
+        #expect(throws: Fenced.self) {
+            try ledger.begin(advance(0), epoch: state.epoch, horizon: state.horizon, on: store.connection)
+        }
+        store.connection.rollback()
+        let again = try ledger.claim("me", on: store.connection)
+        #expect(again.horizon == horizon)
+        try ledger.begin(advance(0), epoch: again.epoch, horizon: again.horizon, on: store.connection)
+        try store.connection.execute("COMMIT")
+        #expect(horizon.refusal(ofMillis: 4_999, field: "time")?.contains("EVENT_RETENTION_DAYS") == true)
+        #expect(horizon.refusal(ofMillis: 5_000, field: "time") == nil)
+        #expect(HistoryHorizon().refusal(ofMillis: 0, field: "time") == nil)
+    }
+
     @Test(arguments: [Int64.min, .max])
     func `any moment can be asked for`(moment: Int64) throws {
         try fill(partitions: 1)

@@ -48,4 +48,17 @@ import Testing
         #expect(PrometheusText(line).samples.count <= 1)
         #expect(PrometheusText(line + "\nb 2").sum("b") == 2)
     }
+
+    @Test func `quotes and names are bytes, whatever mark stands behind them`() {
+        let page = PrometheusText(
+            """
+            a{topic="x\u{301}",part="1"} 1
+            a{topic="\u{301}",part="\u{327}y"} 2
+            \u{212A} 3
+            """)
+        #expect(page.samples.map(\.value) == [1, 2, 3])
+        #expect(page.samples[0].labels["part"] == "1")
+        #expect(Array((page.samples[1].labels["topic"] ?? "").utf8) == [0xCC, 0x81])
+        #expect(page.sum("K") == nil)
+    }
 }

@@ -76,8 +76,7 @@ import Testing
     @Test(arguments: refused, [1, Int.max])
     func `a head that can be read in two ways is 400 and ends the connection`(head: String, piece: Int) throws {
         let (text, statuses) = try Self.exchange(Array((head + Self.next).utf8), piece: piece)
-        // A length that is no number is refused by libmicrohttpd itself, which then writes the answer's head twice.
-        #expect(statuses == [400] || statuses == [400, 400] && head.contains("Length:"))
+        #expect(statuses == [400])
         #expect(!text.contains("healthy"))
         #expect(text.lowercased().contains("connection: close"))
     }
@@ -85,7 +84,7 @@ import Testing
     @Test func `a length beyond any number is refused without reading on`() throws {
         let head = Self.post + "Content-Length: 999999999999999999999999999999\r\n\r\n{}"
         let (text, statuses) = try Self.exchange(Array((head + Self.next).utf8))
-        #expect(statuses.first == 413 && Set(statuses).count == 1)
+        #expect(statuses == [400] && text.contains("is not a number of bytes"))
         #expect(!text.contains("healthy"))
     }
 

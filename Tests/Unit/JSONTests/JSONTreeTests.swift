@@ -21,6 +21,12 @@ import Testing
         #expect(tree.text() == #"{"a":1,"b":[2,[]]}"#)
     }
 
+    @Test func `a member is found by the bytes of its name`() throws {
+        let tree = try JSONTree.parse("{\"caf\u{E9}\":1,\"cafe\u{301}\":2,\"\u{212A}\":3}")
+        #expect(tree["caf\u{E9}"]?.int == 1 && tree["cafe\u{301}"]?.int == 2)
+        #expect(tree["K"] == nil && tree["\u{212A}"]?.int == 3)
+    }
+
     @Test func `a member named twice is refused, escaped or not`() {
         #expect(throws: JSONError.self) { try JSONTree.parse(#"{"amt":1,"amt":2}"#) }
         #expect(throws: JSONError.self) { try JSONTree.parse(#"{"a":{"amt":1,"a\u006dt":2}}"#) }

@@ -52,6 +52,23 @@ import Testing
         #expect(together["predictions"]?[0]?["prediction_id"] != alone["prediction_id"])
     }
 
+    @Test func `a large body is listed elsewhere, while the loop answers others`() throws {
+        let fixture = try Fixture(holdsOffloaded: true)
+        let rows = (0..<200).map { Self.row("p\($0)", card: "c\($0)") }
+        let filler = String(repeating: " ", count: BatchPrediction.inlineBytes)
+        let bodies = [Self.batch(rows) + filler, "[" + String(repeating: "1,", count: 5_000_000) + "1]"]
+        let requests = bodies.map { Request(.post, Self.path, body: Array($0.utf8)) }
+        for request in requests { fixture.app.routes.handle(request) }
+        #expect(requests.allSatisfy { $0.response == nil } && fixture.elsewhere.held.count == 2)
+        #expect(fixture.ask(Fixture.payment).status == 200)
+        #expect(fixture.ask(Self.batch(rows), Self.path).status == 200, "a small one needs nobody")
+        fixture.elsewhere.run()
+        #expect(requests.map { $0.response?.status } == [200, 422])
+        let small = fixture.ask(Self.batch(rows), Self.path).json["predictions"]?.array?.map(Self.withoutID)
+        let large = try JSONTree.parse(requests[0].response?.body ?? [])["predictions"]?.array?.map(Self.withoutID)
+        #expect(small == large && small?.count == 200)
+    }
+
     @Test func `a bad row is named by its index, and nothing is scored or logged`() throws {
         let fixture = try Fixture()
         let rows = [

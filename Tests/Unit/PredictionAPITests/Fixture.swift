@@ -25,10 +25,11 @@ final class Fixture {
     let registry = MetricsRegistry()
     let time = TestTime()
     let app: PredictionApp
+    let elsewhere = Elsewhere()
 
     init(
         apiKeys: String? = nil, origins: String? = nil, hasModel: Bool = true, partitions: Int? = 4,
-        eventsMax: Int = 50_000, featureAgeMillisMax: Int64 = 30_000
+        eventsMax: Int = 50_000, featureAgeMillisMax: Int64 = 30_000, holdsOffloaded: Bool = false
     ) throws {
         var limits = ServingLimits()
         limits.eventsMax = eventsMax
@@ -36,7 +37,8 @@ final class Fixture {
         app = PredictionApp(
             reader: store, log: records, metrics: registry,
             gate: RequestGate(apiKeys: APIKeys(apiKeys), origins: try AllowedOrigins(origins)), limits: limits,
-            clocks: time.clocks)
+            clocks: time.clocks, offload: { [elsewhere] work, then in elsewhere.take(work, then) })
+        elsewhere.isHeld = holdsOffloaded
         if let partitions { app.use(partitionCount: partitions, of: "payments") }
         if hasModel { app.use(try ServedModel(Self.model(), Self.repository)) }
     }
@@ -103,6 +105,23 @@ final class Fixture {
         var filter = KnownEntities(room: 16)
         for entity in known ?? [] { _ = filter.insert(ByteString(entity)) }
         store.values[OnlineKeys.known(watermarkKey: key)] = known == nil ? nil : filter.bytes
+    }
+}
+
+/// The other thread of a loop: what is handed to it is done at once, or when a test says so.
+final class Elsewhere {
+    var isHeld = false
+    private(set) var held: [() -> Void] = []
+
+    func take(_ work: @escaping @Sendable () -> BatchListing, _ then: @escaping (BatchListing) -> Void) {
+        held.append { then(work()) }
+        if !isHeld { run() }
+    }
+
+    func run() {
+        let all = held
+        held = []
+        for one in all { one() }
     }
 }
 

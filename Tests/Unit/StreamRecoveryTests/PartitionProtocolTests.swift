@@ -118,6 +118,12 @@ import Testing
         #expect(machine.next(.replayed(mark: half, next: 10)) == .writeOnline(from: half, to: .whole(10, 10)))
     }
 
+    @Test func `a generation that Postgres cannot have from rebuilds is none`() {
+        #expect(OnlineMark.generation(stored: 7) == 7)
+        #expect(OnlineMark.generation(stored: (1 << 61) - 1) == (1 << 61) - 1)
+        for stored in [Int64.min, -1, 0, 1 << 61, 1 << 62, .max] { #expect(OnlineMark.generation(stored: stored) == 0) }
+    }
+
     @Test(arguments: [OnlineMark.generationLimit, 1 << 62, 1 << 63, UInt64.max])
     func `a generation that no rebuild reached is not risen above`(generation: UInt64) {
         var machine = PartitionProtocol(isOnline: true)

@@ -18,9 +18,12 @@ public struct PartitionState: Hashable, Sendable {
     public var gaps: Int64 = 0
     /// Rows and dead letters that were deleted by age.
     public var removed: Int64 = 0
+    /// How far back the partition's history reaches.
+    public var horizon = HistoryHorizon()
     /// A position is base + Kafka offset: more than 0 after a log was lost and made again.
     public var base: Int64 = 0
-    /// Partitions of the topic when it was first read; 0 when that was not noted yet.
+    /// Partitions of the topic when any of it was first read; 0 when that was not noted yet. Of the topic and not of this partition:
+    /// a partition that a raised count has added must not be read before another one finds the mismatch.
     public var partitionCount = 0
 
     /// A partition nothing was read of.

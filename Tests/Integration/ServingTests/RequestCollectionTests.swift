@@ -151,4 +151,55 @@ import Testing
         #expect(answer.body.utf8.count > 8 << 20)
         try await service.stop()
     }
+
+    /// As much of a browser's document as the page's script touches.
+    private static let browser = """
+        class Element {
+          constructor(tag) { this.tag = tag; this.children = []; this.text = ''; }
+          set textContent(text) { this.text = text; this.children = []; }
+          get textContent() { return this.text + this.children.map(c => c.textContent ?? c).join(''); }
+          get value() { return this.own ?? (this.tag === 'textarea' ? this.textContent : ''); }
+          set value(text) { this.own = text; }
+          append(...children) { this.children.push(...children); }
+          all(test, found = []) { if (test(this)) found.push(this); for (const c of this.children) c.all?.(test, found); return found; }
+        }
+        const [base, page] = process.argv.slice(1), parts = {}, plain = fetch;
+        for (const id of ['about', 'key', 'operations', 'schemas']) parts[id] = new Element(id);
+        globalThis.fetch = (target, options) => plain(base + target, options);
+        globalThis.document = {
+          createElement: tag => new Element(tag), getElementById: id => parts[id],
+          querySelector: path => path === 'details' ? parts.operations.all(e => e.tag === path)[0] : { value: 'secret' },
+        };
+        (async () => {
+          (0, eval)(require('fs').readFileSync(page, 'utf8'));
+          while (!parts.schemas.all(e => e.tag === 'details').length) await new Promise(r => setTimeout(r, 20));
+          for (const operation of parts.operations.all(e => e.tag === 'details')) {
+            const buttons = operation.all(e => e.tag === 'button'), send = buttons.pop();
+            for (const choose of [{ onclick() {} }, ...buttons]) {
+              choose.onclick();
+              await send.onclick();
+              console.log(operation.id, operation.all(e => e.tag === 'pre')[0].textContent.split(' ')[0]);
+            }
+          }
+        })();
+        """
+
+    private static let hasNode = ["/usr/bin/node", "/usr/local/bin/node"].contains {
+        FileManager.default.isExecutableFile(atPath: $0)
+    }
+
+    @Test(.enabled(if: hasNode, "Node is not installed"))
+    func `the page shows every operation, and what it proposes to send is answered`() async throws {
+        let redis = try RedisServer()
+        let service = try await RunningService.start(redis) { $0.gate = RequestGate(apiKeys: APIKeys("secret")) }
+        let folder = try TestEnvironment.temporaryFolder("page")
+        let page = TestEnvironment.packageRoot + "/services/prediction-api/Docs/page.js"
+        let process = try TestProcess(
+            ["node", "-e", Self.browser, "http://127.0.0.1:\(service.port)", page], logPath: folder + "/log")
+        #expect(process.waitUntilExit(seconds: 30))
+        let lines = Set(process.log.split(separator: "\n").map(String.init))
+        let operations = APIOperation.allCases.filter(\.isDescribed)
+        #expect(lines == Set(operations.map { "\($0.rawValue) 200" }), "\(process.log)")
+        try await service.stop()
+    }
 }

@@ -8,7 +8,7 @@ TESTS := -c release --scratch-path .build/tests -Xswiftc -enable-testing
 INTEGRATION := 'BrokerTests|PipelineTests|ProgramTests|ServingTests|StoreTests|TerminalTests'
 ON_KAFKA := 'PipelineTests|LibrdkafkaTests|ServingTests'
 
-.PHONY: help packages build test test-apache test-unit test-integration bench format lint check docs up down status logs dashboard \
+.PHONY: help packages build test test-apache test-unit test-integration bench profile format lint check docs up down status logs dashboard \
 	clean-data clean hooks conformance bench-broker fuzz settings test-up
 
 help:  ## this list
@@ -47,6 +47,11 @@ bench:  ## measure, beside peers of the same run: ARGS="case --json"
 	@scripts/install-packages --bench
 	@NEEDLETAIL_BENCHMARKS=1 swift run $(FLAVOUR) needletail-bench $(ARGS)
 
+profile:  ## where processor time goes, by sampling: ARGS="serve serve-explain transform backfill"
+	@scripts/install-packages --bench
+	@swift build $(FLAVOUR) --product needletail
+	@NEEDLETAIL_BENCHMARKS=1 swift run $(FLAVOUR) needletail-bench --profile $(ARGS)
+
 format:  ## lay out all Swift files
 	@swift format format -i -r -p Package.swift packages services pipelines Tests
 
@@ -56,7 +61,7 @@ lint:  ## complain about the layout of Swift files
 check: packages lint  ## what CI runs: lint, build without warnings, all tests
 	@CI=1 $(MAKE) --no-print-directory test
 
-settings: build  ## write .env.example and the README's table anew
+settings: build  ## write .env.example, the README's table and docs/definitions.md anew
 	@scripts/write-settings
 
 docs: packages  ## the libraries' pages, into var/docs

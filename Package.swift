@@ -80,9 +80,11 @@ let package = Package(
         // stores and data
         library("FeatureStore", depending: ["FeatureEngine", "YAML", "Text"]),
         library("TransactionData", depending: ["FeatureEngine", "JSON", "Compression", "Text"]),
+        library("Pipeline", depending: ["FeatureStore", "FeatureEngine", "TransactionData", "JSON"]),
         library("RedisOnlineStore", depending: ["FeatureStore", "RedisClient"]),
         .target(
-            name: "PostgresOfflineStore", dependencies: ["FeatureStore", "FeatureEngine", "PostgresClient"],
+            name: "PostgresOfflineStore",
+            dependencies: ["Pipeline", "FeatureStore", "FeatureEngine", "PostgresClient"],
             path: "packages/PostgresOfflineStore", resources: [.embedInCode("Migrations")], swiftSettings: common),
 
         // recovery: a state machine without I/O
@@ -96,42 +98,43 @@ let package = Package(
         // what commands share
         library(
             "PipelineRuntime",
-            depending: ["ServiceRuntime", "Observability", "FeatureStore", "FeatureEngine", "KafkaClient"]),
+            depending: ["ServiceRuntime", "Observability", "Pipeline", "FeatureStore", "FeatureEngine", "KafkaClient"]),
 
         // services and pipelines
         library(
             "KafkaProducerService", in: "services/kafka-producer",
             depending: [
-                "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
+                "Pipeline", "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
                 "FeatureEngine", "KafkaClient",
                 "AdminServer", "JSON", "Compression",
             ]),
         library(
             "FeatureTransformer", in: "services/feature-transformer",
             depending: [
-                "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
+                "Pipeline", "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
                 "FeatureEngine", "KafkaClient",
-                "RedisOnlineStore", "PostgresOfflineStore", "RedisClient", "PostgresClient", "AdminServer", "JSON",
+                "RedisOnlineStore", "PostgresOfflineStore", "RedisClient", "PostgresClient", "AdminServer",
                 "StreamRecovery",
             ]),
         library(
             "FeatureStoreCommands", in: "services/feature-store",
             depending: [
-                "PipelineRuntime", "ServiceRuntime", "Observability", "FeatureStore",
+                "Pipeline", "PipelineRuntime", "ServiceRuntime", "Observability", "FeatureStore",
                 "FeatureEngine", "KafkaClient", "RedisOnlineStore", "PostgresOfflineStore", "PostgresClient", "JSON",
-                "Text",
+                "Text", "TransactionData", "Compression",
             ]),
         .target(
             name: "PredictionAPI",
             dependencies: [
-                "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
+                "Pipeline", "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
                 "FeatureEngine", "FraudModel", "KafkaClient", "RedisClient", "RedisOnlineStore",
                 "PostgresOfflineStore", "AdminServer", "HTTPServer", "EventLoop", "JSON", "PostgresClient", "Text",
             ], path: "services/prediction-api", resources: [.embedInCode("Docs")], swiftSettings: common),
         library(
             "Dashboard", in: "services/dashboard",
             depending: [
-                "PipelineRuntime", "ServiceRuntime", "Observability", "TerminalUI", "KafkaClient", "PostgresClient",
+                "Pipeline", "PipelineRuntime", "ServiceRuntime", "Observability", "TerminalUI", "KafkaClient",
+                "PostgresClient",
                 "RedisClient", "FeatureStore", "FeatureEngine", "FraudModel", "PostgresOfflineStore", "JSON",
             ]),
         library(
@@ -143,9 +146,9 @@ let package = Package(
         library(
             "BatchFeatures", in: "pipelines/batch-features",
             depending: [
-                "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
+                "Pipeline", "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
                 "FeatureEngine",
-                "PostgresOfflineStore", "PostgresClient", "Compression",
+                "PostgresOfflineStore", "PostgresClient", "Compression", "JSON",
             ]),
         library(
             "Training", in: "pipelines/training",
@@ -180,8 +183,13 @@ let package = Package(
         unitTests("FeatureStore", ["FeatureEngine", "YAML"]),
         unitTests("StreamRecovery"),
         unitTests("JSON"),
+        unitTests("RedisClient"),
         unitTests("Compression"),
         unitTests("TransactionData", ["FeatureEngine", "Compression", "JSON"]),
+        .testTarget(
+            name: "PipelineContractTests",
+            dependencies: ["Pipeline", "FeatureEngine", "FeatureStore", "JSON", "ServingSupport", "TestSupport"],
+            path: "Tests/Unit/PipelineContractTests", swiftSettings: common),
         unitTests("KafkaClient"),
         unitTests("HTTPServer", ["EventLoop"]),
         unitTests("AdminServer", ["Observability"]),
@@ -194,21 +202,21 @@ let package = Package(
         unitTests("FraudModel", ["GradientBoosting", "FeatureEngine", "FeatureStore", "JSON"], fixtures: true),
         unitTests("ServiceRuntime", ["Observability"]),
         unitTests("TerminalUI"),
-        unitTests("Dashboard", ["TerminalUI", "FeatureStore", "JSON", "KafkaClient"]),
+        unitTests("Dashboard", ["TerminalUI", "FeatureStore", "Pipeline", "JSON", "KafkaClient"]),
         unitTests("KafkaProtocol"),
         unitTests("KafkaBroker", ["KafkaProtocol"]),
         unitTests("Scheduler", ["ServiceRuntime", "Observability"]),
         unitTests(
             "FeatureTransformer",
             [
-                "FeatureEngine", "FeatureStore", "PostgresOfflineStore", "PostgresClient",
+                "FeatureEngine", "FeatureStore", "Pipeline", "PostgresOfflineStore", "PostgresClient",
                 "RedisClient", "KafkaClient", "StreamRecovery", "AdminServer", "Observability",
             ]),
         unitTests(
             "KafkaProducerService",
             [
-                "FeatureEngine", "TransactionData", "KafkaClient", "ServiceRuntime", "Observability", "JSON",
-                "Compression", "HTTPServer", "EventLoop",
+                "FeatureEngine", "FeatureStore", "TransactionData", "KafkaClient", "ServiceRuntime", "Observability",
+                "JSON", "Compression", "HTTPServer", "EventLoop",
             ]),
         unitTests(
             "BatchFeatures", ["FeatureEngine", "FeatureStore", "ServiceRuntime", "Observability", "Compression"]),
@@ -218,12 +226,13 @@ let package = Package(
                 "FraudModel", "FeatureEngine", "FeatureStore", "PostgresOfflineStore", "ServiceRuntime",
                 "Observability", "JSON",
             ]),
-        unitTests("FeatureStoreCommands", ["FeatureEngine", "FeatureStore", "ServiceRuntime"]),
+        unitTests(
+            "FeatureStoreCommands", ["FeatureEngine", "FeatureStore", "ServiceRuntime", "TransactionData", "YAML"]),
         unitTests("PipelineRuntime", ["FeatureEngine", "FeatureStore", "KafkaClient", "ServiceRuntime"]),
         integrationTests(
             "StoreTests",
             [
-                "RedisClient", "PostgresClient", "RedisOnlineStore", "PostgresOfflineStore", "FeatureStore",
+                "RedisClient", "PostgresClient", "RedisOnlineStore", "PostgresOfflineStore", "Pipeline", "FeatureStore",
                 "FeatureEngine", "EventLoop", "FraudModel", "JSON",
             ]
         ),
@@ -234,12 +243,12 @@ let package = Package(
             "ServingTests",
             [
                 "PredictionAPI", "ServingSupport", "ServiceRuntime", "Observability", "FraudModel", "RedisClient",
-                "KafkaClient", "JSON", "FeatureEngine", "FeatureStore",
+                "KafkaClient", "JSON", "FeatureEngine", "FeatureStore", "EventLoop", "HTTPServer", "CAllocationCounter",
             ]),
         integrationTests(
             "PipelineTests",
             [
-                "KafkaClient", "RedisClient", "PostgresClient", "RedisOnlineStore", "PostgresOfflineStore",
+                "KafkaClient", "RedisClient", "PostgresClient", "RedisOnlineStore", "PostgresOfflineStore", "Pipeline",
                 "FeatureStore", "FeatureEngine", "TransactionData", "Compression", "JSON",
             ]),
     ]

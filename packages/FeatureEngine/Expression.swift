@@ -9,7 +9,7 @@
 /// A name is letters, digits and `_`, or anything between backquotes.
 public struct Expression: Hashable, Sendable {
     /// An operator between two numbers, or between two texts for equality.
-    public enum Operator: String, Hashable, Sendable {
+    public enum Operator: String, Hashable, Sendable, CaseIterable {
         case add = "+"
         case subtract = "-"
         case multiply = "*"

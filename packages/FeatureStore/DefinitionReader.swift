@@ -55,9 +55,16 @@ struct Definition {
         reader.fail(file, line: node.line, column: node.column, message, fix: fix)
     }
 
+    /// Reports every key that is not in a table; `old` are keys that have their own sentence.
+    func check(
+        keys table: [DefinitionKey], _ old: [String] = [], in mapping: YAMLNode? = nil, of what: String? = nil
+    ) {
+        check(keys: table.names, old, in: mapping, of: what)
+    }
+
     /// Reports every key that is not one of `keys`.
-    func check(keys: [String], in mapping: YAMLNode? = nil, of what: String? = nil) {
-        for pair in (mapping ?? node).pairs ?? [] where !keys.contains(pair.name) {
+    private func check(keys: [String], _ old: [String], in mapping: YAMLNode?, of what: String?) {
+        for pair in (mapping ?? node).pairs ?? [] where !keys.contains(pair.name) && !old.contains(pair.name) {
             let fix =
                 Suggestion.nearest(to: pair.name, among: keys).map { "Did you mean `\($0)`?" }
                 ?? "Remove it; the keys here are \(keys.joined(separator: ", "))"
@@ -167,20 +174,25 @@ struct Definition {
         return name
     }
 
+    /// What may stand behind the number of a length of time.
+    static let durationUnits: [(name: String, word: String, millis: Int64)] = [
+        ("ms", "milliseconds", 1), ("s", "seconds", 1_000), ("m", "minutes", 60_000), ("h", "hours", 3_600_000),
+        ("d", "days", 86_400_000), ("w", "weeks", 604_800_000),
+    ]
+
     /// A length of time in milliseconds: `90s`, `15m`, `1h`, `7d`, `2w`, `500ms`.
     func duration(_ node: YAMLNode, _ what: String, atLeast least: Int64 = 1) -> Int64? {
         guard let text = text(node, what) else { return nil }
-        let units: [(String, Int64)] = [
-            ("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000), ("w", 604_800_000),
-        ]
         let digits = text.prefix { $0.isASCII && $0.isNumber }
-        guard let count = Int64(digits), let unit = units.first(where: { $0.0 == text.dropFirst(digits.count) }) else {
+        guard let count = Int64(digits),
+            let unit = Self.durationUnits.first(where: { $0.name == text.dropFirst(digits.count) })
+        else {
             fail(
                 node, "\(what) is `\(text)`, which is no length of time",
                 fix: "Write a number and a unit, like 90s, 15m, 1h, 7d or 2w")
             return nil
         }
-        let (millis, overflow) = count.multipliedReportingOverflow(by: unit.1)
+        let (millis, overflow) = count.multipliedReportingOverflow(by: unit.millis)
         guard !overflow, millis >= least, millis <= Self.longestMillis else {
             fail(
                 node, "\(what) is `\(text)`, which is \(millis < least && !overflow ? "too short" : "too long")",

@@ -153,10 +153,9 @@ struct RepositoryLoader {
             return
         }
         enum Kind { case source, view, onDemandView, service }
-        let choices: [(String, Kind)] = [
-            ("source", .source), ("stream_feature_view", .view), ("on_demand_feature_view", .onDemandView),
-            ("feature_service", .service),
-        ]
+        let choices = zip(DefinitionKind.all.compactMap(\.name), [Kind.source, .view, .onDemandView, .service]).map {
+            ($0, $1)
+        }
         guard let kind = definition.choice(kindNode, "`kind`", choices) else { return }
         switch kind {
         case .source:
@@ -181,7 +180,7 @@ struct RepositoryLoader {
                 fix: "Write `project: fraud` into it")
             return nil
         }
-        store.check(keys: ["project", "description", "online_store", "offline_store"])
+        store.check(keys: DefinitionKind.project.keys)
         guard let node = store.required("project", fix: "Write `project: fraud`"),
             let project = store.identifier(node, "the project's name")
         else { return nil }
@@ -191,7 +190,7 @@ struct RepositoryLoader {
     private func url(_ key: String, _ type: String, in store: Definition) -> String? {
         guard let node = store.node[key] else { return nil }
         guard store.mapping(node, "`\(key)`", like: "`{type: \(type), url: \"${NAME}\"}`") != nil else { return nil }
-        store.check(keys: ["type", "url"], in: node, of: "`\(key)`")
+        store.check(keys: DefinitionKind.store(type), in: node, of: "`\(key)`")
         if let typeNode = node["type"] { _ = store.choice(typeNode, "the type of `\(key)`", [(type, true)]) }
         // The command's own variable, when it is not set, leaves the address to its setting.
         guard let urlNode = node["url"], let text = urlNode.text else { return nil }

@@ -11,7 +11,7 @@ struct FeatureServiceDefinition {
 
     init?(_ definition: Definition) {
         var definition = definition
-        definition.check(keys: ["kind", "name", "description", "features"])
+        definition.check(keys: DefinitionKind.service.keys)
         guard let nameNode = definition.required("name", fix: "Add `name: fraud_v1`"),
             let name = definition.identifier(nameNode, "the service's name")
         else { return nil }

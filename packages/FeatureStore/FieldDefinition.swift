@@ -5,8 +5,8 @@ import YAML
 /// Reads the `fields` of a source. A field is a type (`amt: decimal(2)`), or a mapping of its type and of what its values are
 /// held to (`amt: {type: decimal(2), min: 0}`).
 struct FieldDefinition {
-    /// The keys of a field that is a mapping.
-    static let keys = ["type", "min", "max", "enum", "length", "format"]
+    /// The types, as they are written.
+    static let typeNames = ["string", "integer", "double", "decimal(2)", "decimal(2, round)", "boolean"]
     private static let example = "fields: {trans_num: string, amt: decimal(2), lat: double, city: string?}"
 
     let definition: Definition
@@ -54,7 +54,7 @@ struct FieldDefinition {
 
     private func field(_ node: YAMLNode) -> Field? {
         guard node.pairs != nil else { return type(node) }
-        definition.check(keys: Self.keys, in: node, of: "the field `\(name)`")
+        definition.check(keys: DefinitionKind.field, in: node, of: "the field `\(name)`")
         guard
             let typeNode = definition.required(
                 "type", in: node, of: "the field `\(name)`", fix: "Write `\(name): {type: double, min: 0}`"),
@@ -74,7 +74,7 @@ struct FieldDefinition {
         if let (type, rounds) = FieldType.declaration(isOptional ? String(text.dropLast()) : text) {
             return Field(name, type, isOptional: isOptional, rounds: rounds)
         }
-        let names = ["string", "integer", "double", "decimal(2)", "decimal(2, round)", "boolean"]
+        let names = Self.typeNames
         // In braces the comma of decimal(2, round) ends the value.
         let isCut = text.hasPrefix("decimal(") && !text.contains(")")
         definition.fail(
@@ -156,7 +156,7 @@ struct FieldDefinition {
     private func lengths(_ node: YAMLNode, _ rule: inout FieldRule) {
         let example = "`length: {min: 1, max: 40}`"
         guard definition.mapping(node, "`length` of `\(name)`", like: example) != nil else { return }
-        definition.check(keys: ["min", "max"], in: node, of: "`length` of `\(name)`")
+        definition.check(keys: DefinitionKind.length, in: node, of: "`length` of `\(name)`")
         func count(_ key: String) -> Int? {
             guard let place = node[key] else { return nil }
             guard let count = place.integer, (0...1_000_000).contains(count) else {

@@ -19,7 +19,7 @@ struct OnDemandViewDefinition {
 
     init?(_ definition: Definition) {
         var definition = definition
-        definition.check(keys: ["kind", "name", "description", "inputs", "source", "features"])
+        definition.check(keys: DefinitionKind.onDemandView.keys)
         guard let nameNode = definition.required("name", fix: "Add `name: request_features`"),
             let name = definition.identifier(nameNode, "the view's name", reserved: SourceDefinition.reservedNames)
         else { return nil }

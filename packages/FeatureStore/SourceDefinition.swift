@@ -24,14 +24,16 @@ struct SourceDefinition {
     /// Columns that every table has beside the declared ones.
     static let reservedColumns: Set<String> = ["event_timestamp", "_topic", "_partition", "_offset"]
 
+    /// What `unknown_fields` may say, and whether that refuses them.
+    static let unknownFields = [("ignore", false), ("refuse", true)]
+    /// The formats of times that have a name.
+    static let timeFormatNames = ["unix_seconds", "unix_millis", "iso8601"]
+
     func index(of field: String) -> Int? { fields.firstIndex { $0.name == field } }
 
     init?(_ definition: Definition) {
         var definition = definition
-        definition.check(keys: [
-            "kind", "name", "description", "topic", "event_id", "event_timestamp", "key", "fields",
-            "unknown_fields", "label",
-        ])
+        definition.check(keys: DefinitionKind.source.keys)
         guard let nameNode = definition.required("name", fix: "Add `name: transactions`"),
             let name = definition.identifier(nameNode, "the source's name", reserved: Self.reservedNames)
         else { return nil }
@@ -49,7 +51,7 @@ struct SourceDefinition {
         label = labelNode.flatMap { Self.label(definition, $0, topic) }
         refusesUnknownFields =
             definition.node["unknown_fields"].flatMap {
-                definition.choice($0, "`unknown_fields` of \(definition.title)", [("ignore", false), ("refuse", true)])
+                definition.choice($0, "`unknown_fields` of \(definition.title)", Self.unknownFields)
             } ?? false
         if let node = definition.node["key"], let key = definition.text(node, "the key") {
             declaredKey = (key, node)
@@ -108,7 +110,8 @@ struct SourceDefinition {
         var format = EventTimeFormat.iso8601
         var fieldNode = node
         if node.pairs != nil {
-            definition.check(keys: ["field", "format"], in: node, of: "event_timestamp of \(definition.title)")
+            definition.check(
+                keys: DefinitionKind.eventTimestamp, in: node, of: "event_timestamp of \(definition.title)")
             guard let inner = definition.required("field", in: node, of: "event_timestamp", fix: "Write `\(example)`")
             else {
                 return nil
@@ -117,7 +120,7 @@ struct SourceDefinition {
             if let formatNode = node["format"] {
                 guard let text = definition.text(formatNode, "the time's format") else { return nil }
                 guard let known = EventTimeFormat(text) else {
-                    let names = ["unix_seconds", "unix_millis", "iso8601"]
+                    let names = timeFormatNames
                     definition.fail(
                         formatNode, "the time's format is `\(text)`, which is unknown",
                         fix: Suggestion.nearest(to: text, among: names).map { "Did you mean `\($0)`?" }
@@ -151,7 +154,7 @@ struct SourceDefinition {
         let example = "label: {field: is_fraud, topic: labels, delay: 7d}"
         guard definition.mapping(node, "label of \(definition.title)", like: "`\(example)`") != nil else { return nil }
         let what = "label of \(definition.title)"
-        definition.check(keys: ["field", "topic", "delay"], in: node, of: what)
+        definition.check(keys: DefinitionKind.label, in: node, of: what)
         guard let fieldNode = definition.required("field", in: node, of: what, fix: "Write `\(example)`"),
             let field = definition.text(fieldNode, "the label's field")
         else { return nil }

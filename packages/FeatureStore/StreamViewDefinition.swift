@@ -14,6 +14,10 @@ struct StreamViewDefinition {
     let isRightClosed: Bool
     let includesCurrentEvent: Bool
 
+    /// What `bounds` may say, and whether windows are then right closed.
+    static let bounds = [("left_closed", false), ("right_closed", true)]
+    /// What `current_event` may say, and whether it then counts.
+    static let currentEvent = [("exclude", false), ("include", true)]
     static let mostWindows = StreamView.mostWindows
     static let mostFeatures = 1_000
 
@@ -24,9 +28,7 @@ struct StreamViewDefinition {
 
     init?(_ definition: Definition, sources: [SourceDefinition], allSourceNames: [String]) {
         var definition = definition
-        definition.check(keys: [
-            "kind", "name", "description", "entity", "source", "aggregations", "bounds", "current_event", "tail_hop",
-        ])
+        definition.check(keys: DefinitionKind.streamView.keys, ["tail_hop"])
         guard let nameNode = definition.required("name", fix: "Add `name: card_activity`"),
             let name = definition.identifier(nameNode, "the view's name", reserved: SourceDefinition.reservedNames)
         else { return nil }
@@ -57,12 +59,12 @@ struct StreamViewDefinition {
         var isRightClosed = false
         if let node = definition.node["bounds"] {
             isRightClosed =
-                definition.choice(node, "`bounds`", [("left_closed", false), ("right_closed", true)]) ?? false
+                definition.choice(node, "`bounds`", Self.bounds) ?? false
         }
         var includesCurrentEvent = false
         if let node = definition.node["current_event"] {
             includesCurrentEvent =
-                definition.choice(node, "`current_event`", [("exclude", false), ("include", true)]) ?? false
+                definition.choice(node, "`current_event`", Self.currentEvent) ?? false
         }
         self.isRightClosed = isRightClosed
         self.includesCurrentEvent = includesCurrentEvent
@@ -118,7 +120,7 @@ struct StreamViewDefinition {
             definition.mapping(node, "entity of \(definition.title)", like: "`\(example)`") != nil
         else { return nil }
         definition.check(
-            keys: ["name", "join_key", "type", "description"], in: node, of: "entity of \(definition.title)")
+            keys: DefinitionKind.entity, in: node, of: "entity of \(definition.title)")
         guard
             let keyNode = definition.required(
                 "join_key", in: node, of: "entity of \(definition.title)", fix: "Write `\(example)`"),
@@ -172,7 +174,7 @@ struct AggregationDefinition {
         let what = "an aggregation of \(definition.title)"
         guard definition.mapping(item, what, like: example) != nil else { return }
         definition.check(
-            keys: ["column", "columns", "function", "functions", "windows", "delay"], in: item, of: what)
+            keys: DefinitionKind.aggregation, ["delay"], in: item, of: what)
         guard let functions = Self.functions(definition, item, what),
             let windows = Self.windows(definition, item, what, functions)
         else { return }

@@ -2,6 +2,8 @@
 public protocol Command: Sendable {
     /// The word, or words, that call it: `transform`, `features apply`.
     static var name: String { get }
+    /// Other words that call it; help names them.
+    static var aliases: [String] { get }
     static var summary: String { get }
     static var example: String { get }
     /// What can be set. The common settings are added.
@@ -21,6 +23,8 @@ public protocol Command: Sendable {
 }
 
 extension Command {
+    /// One name is enough.
+    public static var aliases: [String] { [] }
     /// Nothing may follow.
     public static var arguments: String { "" }
     /// No more help.

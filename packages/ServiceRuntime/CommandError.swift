@@ -1,5 +1,5 @@
 /// How a command ended, in the numbers of `sysexits.h`.
-public enum ExitCode: Int32, Sendable {
+public enum ExitCode: Int32, Sendable, CaseIterable {
     case success = 0
     /// The command line is wrong.
     case usage = 64
@@ -17,10 +17,24 @@ public enum ExitCode: Int32, Sendable {
     case inputOutput = 74
     /// It may work when tried again.
     case temporaryFailure = 75
-    /// Not allowed.
-    case noPermission = 77
     /// A setting or a definition is wrong.
     case configuration = 78
+
+    /// What it means, as help and the manual say it.
+    package var meaning: String {
+        switch self {
+        case .success: "Done, or stopped where a command runs until it is stopped."
+        case .usage: "The command line is wrong."
+        case .dataError: "The input's content is wrong."
+        case .noInput: "An input file is missing or cannot be read."
+        case .unavailable: "A server does not answer."
+        case .software: "A fault of the program."
+        case .cannotCreate: "An output cannot be made."
+        case .inputOutput: "Reading or writing failed."
+        case .temporaryFailure: "Not done, but it may be when tried again: a command was stopped before its end."
+        case .configuration: "A setting or a definition is wrong."
+        }
+    }
 }
 
 /// Ends a command with one sentence on standard error: what is wrong, and what to do.

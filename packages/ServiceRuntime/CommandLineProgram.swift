@@ -19,6 +19,13 @@ public struct CommandLineProgram: Sendable {
 
     var commands: [any Command.Type] { groups.flatMap(\.commands) }
 
+    /// The commands that `first` and another word call, with all of these words.
+    func family(_ first: String) -> [(name: String, command: any Command.Type)] {
+        commands.flatMap { command in
+            ([command.name] + command.aliases).filter { $0.hasPrefix(first + " ") }.map { ($0, command) }
+        }
+    }
+
     /// What a command line asks for.
     package enum Request: Sendable {
         case run(any Command.Type, [String])
@@ -36,14 +43,16 @@ public struct CommandLineProgram: Sendable {
         guard let first = words.first else { return .print(help()) }
         switch first {
         case "--help", "-h": return .print(help())
-        case "--version", "-V": return .print("\(name) \(version)")
+        case "--version", "-V", "version": return .print("\(name) \(version)")
         case "help":
             if words.count == 1 { return .print(help()) }
             return try request(Array(words.dropFirst()) + ["--help"])
+        case "completion": return .print(try completion(Array(words.dropFirst())))
+        case "man": return .print(try manual(Array(words.dropFirst())))
         case "settings": return .print(try settingsText(Array(words.dropFirst())))
         default: break
         }
-        let family = commands.filter { $0.name.hasPrefix(first + " ") }
+        let family = family(first)
         if !family.isEmpty {
             if words.count == 1 { return .print(help(of: family, called: first)) }
             if words[1] == "--help" || words[1] == "-h" {
@@ -51,8 +60,8 @@ public struct CommandLineProgram: Sendable {
                     ? .print(help(of: family, called: first)) : try request([first] + words.dropFirst(2) + ["--help"])
             }
         }
-        if let command = longestMatch(words) {
-            let rest = Array(words.dropFirst(command.name.split(separator: " ").count))
+        if let (name, command) = longestMatch(words) {
+            let rest = Array(words.dropFirst(name.split(separator: " ").count))
             if rest.prefix(while: { $0 != "--" }).contains(where: { $0 == "--help" || $0 == "-h" }) {
                 return .print(help(of: command))
             }
@@ -64,10 +73,11 @@ public struct CommandLineProgram: Sendable {
     /// What to say of words that are no command.
     private func unknown(_ words: [String]) -> CommandError {
         let first = words.first ?? ""
-        let family = commands.filter { $0.name.hasPrefix(first + " ") }
+        let family = family(first)
         guard !family.isEmpty else {
             let named = commands.map { (word: String($0.name.prefix { $0 != " " }), isReadOnly: $0.isReadOnly) }
-            let guess = guess(first, among: named + [("help", true), ("settings", true)])
+            let own = ["help", "settings", "completion", "man", "version"].map { (word: $0, isReadOnly: true) }
+            let guess = guess(first, among: named + own)
             return CommandError(.usage, "`\(first)` is not a command.\(guess) See `\(name) --help`.")
         }
         if words[1].hasPrefix("-") {
@@ -75,7 +85,7 @@ public struct CommandLineProgram: Sendable {
                 .usage,
                 "\(words[1]) is no option of `\(first)`, which is a family of commands; see `\(name) \(first) --help`.")
         }
-        let named = family.map { (word: String($0.name.dropFirst(first.count + 1)), isReadOnly: $0.isReadOnly) }
+        let named = family.map { (word: String($0.name.dropFirst(first.count + 1)), isReadOnly: $0.command.isReadOnly) }
         let guess = guess(words[1], among: named, after: first + " ")
         return CommandError(
             .usage, "`\(first) \(words[1])` is not a command.\(guess) See `\(name) \(first) --help`.")
@@ -93,10 +103,13 @@ public struct CommandLineProgram: Sendable {
         return meant.map { " Did you mean `\(name) \(prefix)\($0)`?" } ?? ""
     }
 
-    private func longestMatch(_ words: [String]) -> (any Command.Type)? {
-        var best: (any Command.Type)?
-        for command in commands where words.starts(with: command.name.split(separator: " ").map(String.init)) {
-            if best.map({ $0.name.count < command.name.count }) ?? true { best = command }
+    private func longestMatch(_ words: [String]) -> (name: String, command: any Command.Type)? {
+        var best: (name: String, command: any Command.Type)?
+        for command in commands {
+            for name in [command.name] + command.aliases
+            where words.starts(with: name.split(separator: " ").map(String.init)) {
+                if best.map({ $0.name.count < name.count }) ?? true { best = (name, command) }
+            }
         }
         return best
     }

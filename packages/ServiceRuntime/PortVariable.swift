@@ -53,7 +53,7 @@ struct ScriptVariable: Sendable {
         ScriptVariable(
             name: "DATA", initial: "",
             help:
-                "A CSV of your own, plain, .gz or .zst and in order of time, that `make up` replays; else it makes one."
+                "A CSV of your own, plain, .gz, .zst or .zip and in order of time, that `make up` replays; else it makes one."
         ),
         ScriptVariable(
             name: "NEEDLETAIL_ROWS", initial: "1000000", help: "How many transactions the first `make up` makes."),

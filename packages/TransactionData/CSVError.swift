@@ -28,15 +28,8 @@ public enum CSVError: Error, Hashable, Sendable, CustomStringConvertible {
             return "\(file): has no header: its first line begins \(Self.list(cells, limit: 4));"
                 + " put a line with the column names before it: \(Self.list(needed, limit: 40))"
         case .missingColumns(let file, let missing, let found):
-            let other = found.count == 1 ? [";", "\t", "|"].first { found[0].contains($0) } : nil
-            let hint =
-                other.map {
-                    let (name, text) = $0 == "\t" ? ("tabs", "sep=<tab>") : ("`\($0)`", "sep=\($0)")
-                    return
-                        "; its columns are separated by \(name): put a line `\(text)` before the header, and it is read so"
-                } ?? ""
             return "\(file): missing column\(missing.count == 1 ? "" : "s") \(Self.list(missing, limit: 40));"
-                + " it has \(Self.list(found, limit: 40))\(hint)"
+                + " it has \(Self.list(found, limit: 40))"
         case .duplicateColumns(let file, let names):
             return "\(file): column\(names.count == 1 ? "" : "s") \(Self.list(names, limit: 40)) more than once"
         case .unknownColumns(let file, let names, let source):

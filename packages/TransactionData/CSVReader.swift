@@ -3,8 +3,9 @@ public import Compression
 /// Reads RFC 4180 records one after the other: quotes, CRLF or LF, line breaks inside quotes, a byte order mark, a last
 /// line without its end. Memory is bounded by the longest record allowed. Not `Sendable`: one reader.
 ///
-/// The first record is the header; a line such as `sep=;` before it names another separator than the comma. A quote inside an
-/// unquoted cell is text; blank lines are skipped.
+/// The first record is the header. Cells are separated by commas, or by semicolons, tabs or bars where the header has those and no
+/// comma; a line such as `sep=;` before it names any other separator. A quote inside an unquoted cell is text; blank lines are
+/// skipped.
 public final class CSVReader {
     /// The column names, in file order. The first may be empty.
     public let header: [String]

@@ -16,7 +16,7 @@ internal import FeatureEngine
 /// with an error that names the line on which the quote was opened; memory stays bounded however long the file is.
 struct CSVScanner {
     let source: ByteSource
-    /// What stands between cells: a comma unless the file begins with a line such as `sep=;`.
+    /// What stands between cells: what a line such as `sep=;` before the header says, else what the header shows.
     private(set) var separator: UInt8 = 0x2C
     private(set) var line = 0
     private(set) var cells: [Cell] = []
@@ -47,26 +47,43 @@ struct CSVScanner {
     init(_ source: ByteSource) throws(CSVError) {
         self.source = source
         cells.reserveCapacity(32)
-        while end < 10, !isSourceAtEnd { try fill() }
+        while end < buffer.count, !isSourceAtEnd, !buffer[..<end].contains(0x0A) { try fill() }
         if buffer[..<end].starts(with: [0xEF, 0xBB, 0xBF]) {
             (cursor, store, recordStart) = (3, 3, 3)
         } else if buffer[..<end].starts(with: [0xFF, 0xFE]) || buffer[..<end].starts(with: [0xFE, 0xFF]) {
             throw .encoding(file: source.name, found: "UTF-16")
         }
-        takeSeparatorLine()
+        if !takeSeparatorLine() { separator = Self.separator(ofHeader: buffer[cursor..<end]) }
+    }
+
+    /// A header without a comma that holds semicolons, tabs or bars is separated by those: spreadsheets write what their country does.
+    private static func separator(ofHeader bytes: ArraySlice<UInt8>) -> UInt8 {
+        let marks: [UInt8] = [0x2C, 0x3B, 0x09, 0x7C]  // the comma wins
+        var counts = [0, 0, 0, 0]
+        var isQuoted = false
+        for byte in bytes {
+            if byte == 0x22 { isQuoted.toggle() }
+            if byte == 0x0A, !isQuoted { break }
+            if !isQuoted, let mark = marks.firstIndex(of: byte) { counts[mark] += 1 }
+        }
+        guard counts[0] == 0, let most = counts.max(), most > 0, let mark = counts.firstIndex(of: most) else {
+            return marks[0]
+        }
+        return marks[mark]
     }
 
     /// `sep=;`, as spreadsheets write it before the header.
-    private mutating func takeSeparatorLine() {
+    private mutating func takeSeparatorLine() -> Bool {
         let line = buffer[cursor..<end].prefix(7)
-        guard line.starts(with: Array("sep=".utf8)), line.count >= 6 else { return }
+        guard line.starts(with: Array("sep=".utf8)), line.count >= 6 else { return false }
         let (mark, after) = (line[line.startIndex + 4], line.dropFirst(5))
         guard mark != 0x22, mark != 0x0A, mark != 0x0D, after.first == 0x0A || after.starts(with: [0x0D, 0x0A]) else {
-            return
+            return false
         }
         separator = mark
         cursor += after.first == 0x0A ? 6 : 7
         (store, recordStart, currentLine) = (cursor, cursor, 2)
+        return true
     }
 
     /// Goes to the next record; false behind the last.

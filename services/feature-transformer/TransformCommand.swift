@@ -4,6 +4,7 @@ import Foundation
 import AdminServer
 import KafkaClient
 import Observability
+import Pipeline
 import PipelineRuntime
 import PostgresClient
 import PostgresOfflineStore

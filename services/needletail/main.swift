@@ -18,8 +18,9 @@ await CommandLineProgram(
         CommandGroup(
             "Features",
             [
-                FeaturesApplyCommand.self, FeaturesListCommand.self, FeaturesDescribeCommand.self,
-                FeaturesGetOnlineCommand.self, BackfillCommand.self, PruneCommand.self,
+                InitCommand.self, FeaturesApplyCommand.self, FeaturesListCommand.self, FeaturesDescribeCommand.self,
+                FeaturesGetOnlineCommand.self, FeaturesFunctionsCommand.self, FeaturesSchemaCommand.self,
+                BackfillCommand.self, PruneCommand.self,
             ]),
         CommandGroup(
             "Model",

@@ -2,6 +2,7 @@ import FeatureEngine
 import HTTPServer
 import JSON
 import Observability
+import Pipeline
 import TransactionData
 
 /// A batch on its way: an array of requests, or an object with an array `transactions`, answered in their order.

@@ -1,17 +1,7 @@
 import FeatureEngine
 import FeatureStore
-import KafkaClient
+import Pipeline
 import RedisClient
-
-/// The log position a served view was read at.
-struct ViewPosition: Equatable {
-    let generation: UInt64
-    /// v: the last position applied; −1 for none.
-    let offset: Int64
-    let partition: Int32
-    /// The moment up to which the partition is known to be applied, ms since 1970; −1 when it is not known.
-    var asOfMillis: Int64 = -1
-}
 
 /// Why an answer is degraded: what of the online state was not there, or not to be believed. Empty when all was there.
 struct Degradation: OptionSet, Hashable {
@@ -82,6 +72,8 @@ struct OnlineJoin {
     private let limits: ServingLimits
     /// How long the header of an entity that has too many is not looked at again, µs.
     static let tooManyMicros: Int64 = 30_000_000
+    /// Events of a state whose memory is kept for the next.
+    private static let keptEvents = 8_192
     /// Bytes of a blob from which on the clock is looked at before it is read.
     private static let largeBytes = 16_384
 
@@ -93,7 +85,9 @@ struct OnlineJoin {
     private var partitions: [PartitionKeys] = []
     /// Blobs with too many events, and until when their headers are not looked at.
     private var tooMany: [ByteString: Int64] = [:]
-    /// What each view decoded last, while the rows of one read share their entities.
+    /// What each view decoded last; its memory serves the next row.
+    private var states: [EntityState]
+    /// Where that came from, while the rows of one read share their entities.
     private var shared: [(slot: Int32, view: View)?]?
     /// Views of the row evaluated last that are those of a new entity, which is yet to be shown.
     private(set) var unproven: [Int] = []
@@ -112,6 +106,7 @@ struct OnlineJoin {
         self.hash8 = hash8
         topic = service.source.topic
         views = service.views
+        states = service.views.map { EntityState($0) }
         prefixes = service.views.map {
             Array(OnlineKeys.blob(project: project, view: $0.name, hash8: hash8, entity: "").utf8)
         }
@@ -153,7 +148,7 @@ struct OnlineJoin {
                 }
             }
         }
-        read.partition = row.withKeyBytes { Murmur2.partition(key: $0, partitionCount: partitions.count) }
+        read.partition = row.withKeyBytes { EntityPlacement.partition(of: $0, among: partitions.count) }
         let partition = partitions[Int(read.partition)]
         read.slots.append(keys.append(partition.watermark, isShared: isShared))
         read.slots.append(keys.append(partition.alive, isShared: isShared))
@@ -242,11 +237,13 @@ struct OnlineJoin {
         var degradation: Degradation = isStale(standing, now) ? .stale : []
         for index in views.indices {
             switch view(index, values, read.slots[index], standing.watermark, deadlineMicros) {
-            case .known(let state, let isProven):
-                state.evaluate(atMillis: row.eventTimeMillis, current: row, into: &vectors[index])
+            case .known(let isProven):
+                states[index].evaluate(atMillis: row.eventTimeMillis, current: row, into: &vectors[index])
                 positions[index] = ViewPosition(
-                    generation: state.generation, offset: state.offset, partition: read.partition,
+                    generation: states[index].generation, offset: states[index].offset, partition: read.partition,
                     asOfMillis: standing.asOfMillis)
+                // The memory of few, not of the largest entity there is.
+                if shared == nil, states[index].count > Self.keptEvents { states[index] = EntityState(views[index]) }
                 if !isProven { unproven.append(index) }
             case .missing(let reason):
                 vectors[index].reset()
@@ -270,7 +267,7 @@ struct OnlineJoin {
     }
 
     private enum View {
-        case known(EntityState, isProven: Bool)
+        case known(isProven: Bool)  // its state is in `states`
         case missing(Degradation)
     }
 
@@ -289,12 +286,14 @@ struct OnlineJoin {
                 if blob.count > Self.largeBytes, micros() > deadlineMicros { return .missing(.late) }
             }
             do throws(OnlineFault) {
-                return .known(try OnlineView.state(view, blob: blob, under: watermark), isProven: true)
+                try OnlineView.load(&states[index], blob: blob, under: watermark)
+                return .known(isProven: true)
             } catch {
                 switch error {
                 // No event of the entity lies before the watermark, or its blob was lost: where nothing was applied it is new.
                 case .absent, .outdated:
-                    return .known(OnlineView.empty(view, under: watermark), isProven: watermark.nextOffset == 0)
+                    states[index] = OnlineView.empty(view, under: watermark)
+                    return .known(isProven: watermark.nextOffset == 0)
                 case .unreadable, .ahead: return .missing(.unreadable)
                 }
             }

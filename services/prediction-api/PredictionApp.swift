@@ -346,6 +346,7 @@ final class PredictionApp {
         record.removeAll(keepingCapacity: true)
         model.appendRecord(
             row, predictionID: predictionID, createdMillis: now, latencyMicros: latency, to: &record)
-        log.append(key: row.keyBytes.bytes, value: record, timestampMillis: now)
+        let value = record
+        row.withKeyBytes { key in log.append(key: key, value: value.span, timestampMillis: now) }
     }
 }

@@ -42,9 +42,11 @@ private struct ApplyCommand: Command {
     @Test func `help lists every command under its heading`() throws {
         let help = try printed("--help")
         #expect(try help == printed() && help == printed("help"))
+        let lines = help.split(separator: "\n").map { $0.split(separator: " ").joined(separator: " ") }
         #expect(
-            help.contains(
-                "Words\n  echo          Say it again.\n  words list    List words.\n  words apply   Write words.\n"))
+            lines.dropFirst(2).prefix(4) == [
+                "Words", "echo Say it again.", "words list List words.", "words apply Write words.",
+            ])
         #expect(try printed("--version") == "needletail 1.2.3")
     }
 
@@ -57,6 +59,33 @@ private struct ApplyCommand: Command {
         #expect(help.contains("needletail echo --count 2 hello"))
         #expect(!help.contains("s3cret"))
     }
+
+    @Test(arguments: [40, 60, 80, 120]) func `help keeps to the width`(width: Int) {
+        for text in [program.help(width: width), program.help(of: EchoCommand.self, width: width)] {
+            for line in text.split(separator: "\n") where line.count > width {
+                // Only a word that is longer than its column, or what is to be copied.
+                let isWhole = line.hasPrefix("Settings") || line.hasPrefix("Usage") || line.hasPrefix("  needletail")
+                #expect(isWhole || line.dropFirst(14).drop { $0 == " " }.split(separator: " ").count == 1, "\(line)")
+            }
+        }
+        for code in ExitCode.allCases {
+            #expect(program.help(width: 120).contains("  \(code.rawValue)  "))
+            #expect(program.help(width: 400).contains(code.meaning))
+        }
+    }
+
+    @Test func `a word for an option's value says what completes it`() {
+        func value(_ placeholder: String?) -> CommandOutline.Value { CommandOutline.Value(placeholder) }
+        #expect(value(nil) == .none && value("") == .none && value("N") == .any && value("WORD") == .any)
+        #expect(value("FILE") == .file && value("FILE|-") == .file && value("DIR|FILE") == .file)
+        #expect(value("DIR") == .folder && value("json|text") == .words(["json", "text"]))
+    }
+
+    @Test(arguments: [
+        ("a-b", "a\\-b"), (".TH x", "\\&.TH x"), ("a\n.b", "a\n\\&.b"), ("it's", "it\\(aqs"), ("c:\\n", "c:\\en"),
+        ("é…", "\\[u00E9]\\[u2026]"), ("'x", "\\(aqx"),
+    ])
+    func `text means nothing to roff`(text: String, roff: String) { #expect(CommandLineProgram.roff(text) == roff) }
 
     @Test func `a command of two words is found, and its first word alone lists the family`() throws {
         guard case .run(let command, let rest) = try program.request(["words", "list", "--x"]) else {

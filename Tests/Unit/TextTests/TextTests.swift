@@ -65,4 +65,15 @@ import Text
             Suggestion.abbreviation(of: "aaa", among: [long]) == nil
                 && Suggestion.nearest(to: long, among: ["aaa"]) == nil)
     }
+
+    @Test func `words are wrapped at a width, below the first line's beginning`() {
+        #expect(
+            Wrapping.wrapped("one two three four five six", width: 24, indent: 4) == "one two three four\n    five six")
+        #expect(Wrapping.wrapped("", width: 40, indent: 2) == "")
+        #expect(Wrapping.wrapped("a\nb  c", width: 40, indent: 2) == "a\n  b c")
+        let long = String(repeating: "x", count: 50)
+        #expect(Wrapping.wrapped("a \(long) b", width: 30, indent: 0) == "a\n\(long)\nb")
+        // Narrower than anything: twenty characters a line all the same.
+        #expect(Wrapping.wrapped("aaaaaaaaa bbbbbbbbb ccc", width: 1, indent: 9).split(separator: "\n").count == 2)
+    }
 }

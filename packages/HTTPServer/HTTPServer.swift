@@ -303,6 +303,13 @@ internal import Glibc
         return unsafe MHD_queue_response(connection, UInt32(response.status), created)
     }
 
+    /// A string given to C as an argument is copied first; lent, it is not.
+    private static func add(_ name: String, _ value: String, to response: OpaquePointer) {
+        unsafe name.withCString { name in
+            unsafe value.withCString { value in _ = unsafe MHD_add_response_header(response, name, value) }
+        }
+    }
+
     private func whole(_ body: [UInt8]) -> OpaquePointer? {
         unsafe body.withUnsafeBytes { body in
             unsafe MHD_create_response_from_buffer(
@@ -331,13 +338,6 @@ internal import Glibc
         request.pendingIndex = pending.count
         pending.append(request)
         request.suspend()
-    }
-
-    /// A string given to C as an argument is copied first; lent, it is not.
-    private static func add(_ name: String, _ value: String, to response: OpaquePointer) {
-        unsafe name.withCString { name in
-            unsafe value.withCString { value in _ = unsafe MHD_add_response_header(response, name, value) }
-        }
     }
 
     // MARK: Called by requests

@@ -47,6 +47,8 @@ final class PredictionApp {
     private var notReadyReason = "no model is loaded yet"
     /// The service that a model is awaited of, to be described until there is one.
     private let expectedService: FeatureService?
+    /// Why the online store is not good enough, for `/health/ready`; requests are answered all the same.
+    var storeRefusal: String?
 
     let reader: any OnlineReader
     let metrics: PredictionMetrics
@@ -194,7 +196,7 @@ final class PredictionApp {
     /// Puts a model into service from the next request on; those under way end with theirs.
     func use(_ served: ServedModel) {
         let active = ActiveModel(served, limits: limits, micros: clocks.micros)
-        active.join.partitionCount = partitionCounts[served.service.source.topic]
+        for (topic, count) in partitionCounts { active.join.use(partitionCount: count, of: topic) }
         model = active
         metrics.modelLoads.add()
     }
@@ -205,16 +207,17 @@ final class PredictionApp {
         notReadyReason = reason
     }
 
-    /// The number of partitions of a topic. Until it is known for the model's source, answers are degraded.
+    /// The number of partitions of a topic. Until it is known for all that feed the model's views, answers are degraded.
     func use(partitionCount count: Int, of topic: String) {
         partitionCounts[topic] = count
-        if let model, model.served.service.source.topic == topic { model.join.partitionCount = count }
+        model?.join.use(partitionCount: count, of: topic)
     }
 
     /// Whether it can do its work, with the model that does and the one that the registry would have.
     private var readiness: Response {
         guard !isStopping else { return .error(503, "the server is stopping") }
         guard let model else { return .error(503, notReadyReason) }
+        if let storeRefusal { return .error(503, storeRefusal) }
         return Response(body: ModelDescription.ready(model.served, otherChampion: otherChampion))
     }
 

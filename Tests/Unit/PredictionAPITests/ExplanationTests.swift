@@ -67,8 +67,9 @@ import Testing
                 Issue.record("no number")
                 continue
             }
-            let shortest = Float(text).map { "\($0)" }
-            #expect(shortest == text || shortest == text + ".0")
+            let number = try #require(Float(text))
+            let shortest = "\(number)"
+            #expect(text == (shortest.hasSuffix(".0") ? String(shortest.dropLast(2)) : shortest))
         }
     }
 }

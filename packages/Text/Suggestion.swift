@@ -13,6 +13,24 @@ public enum Suggestion {
         return best?.name
     }
 
+    /// The candidate that `name` shortens, or that shortens `name`: the letters of the shorter one, three at least, stand in the longer
+    /// one in their order, the first at its beginning, as `amt` in `amount`. Nil when none does, or several do.
+    public static func abbreviation(of name: String, among candidates: some Sequence<String>) -> String? {
+        let found = candidates.filter { candidate in
+            let (shorter, longer) = candidate.utf8.count < name.utf8.count ? (candidate, name) : (name, candidate)
+            guard shorter.utf8.count >= 3, longer.utf8.count <= 64, shorter.utf8.first == longer.utf8.first else {
+                return false
+            }
+            var rest = longer.utf8[...]
+            for letter in shorter.utf8 {
+                guard let place = rest.firstIndex(of: letter) else { return false }
+                rest = rest[rest.index(after: place)...]
+            }
+            return true
+        }
+        return found.count == 1 ? found[0] : nil
+    }
+
     /// Levenshtein's distance in bytes, a swap of neighbours counting as one step. `row[j]` is the distance between the letters of
     /// `left` read so far and the first j of `right`.
     public static func distance(_ left: String, _ right: String) -> Int {

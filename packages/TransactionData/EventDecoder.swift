@@ -82,7 +82,8 @@ public final class EventDecoder {
     }
 
     private func unknown(_ name: String) -> EventError.Issue {
-        let nearest = Suggestion.nearest(to: name, among: schema.fields.map(\.name))
+        let names = schema.fields.map(\.name)
+        let nearest = Suggestion.nearest(to: name, among: names) ?? Suggestion.abbreviation(of: name, among: names)
         let hint =
             name == schema.label?.field
             ? ": the label is no part of an event" : nearest.map { ": did you mean \"\($0)\"?" }

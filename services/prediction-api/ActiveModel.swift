@@ -96,6 +96,7 @@ final class ActiveModel {
             error.issues.map { issue in
                 guard issue.type == "missing", let field = issue.field,
                     let stranger = Suggestion.nearest(to: field, among: strangers)
+                        ?? Suggestion.abbreviation(of: field, among: strangers)
                 else { return issue }
                 strangers.removeAll { $0 == stranger }
                 return .init(

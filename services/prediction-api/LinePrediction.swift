@@ -1,4 +1,5 @@
 import FeatureEngine
+import Glibc
 import HTTPServer
 import JSON
 import Observability
@@ -11,6 +12,8 @@ import TransactionData
 final class LinePrediction {
     /// The media type of both the request and the answer.
     static let mediaType = "application/x-ndjson"
+    /// Most bytes of white space that are gone over at once.
+    private static let blankMax = 65_536
 
     private let app: PredictionApp
     private let model: ActiveModel
@@ -57,9 +60,8 @@ final class LinePrediction {
         var rows: [SourceRow] = []
         var row = SourceRow(model.decoder.schema)
         let document = request.body
-        var count = 0
-        while count < RowScoring.rowsPerRead, count == 0 || app.clocks.micros() <= end, let place = nextLine(document) {
-            count += 1
+        repeat {
+            guard let place = nextLine(document) else { continue }
             do throws(EventError) {
                 try model.decode(document.span.extracting(place), into: &row, nowMillis: now)
                 rows.append(row)
@@ -69,7 +71,8 @@ final class LinePrediction {
                 refused.append((rows.count, Refusal(explained).line(of: line)))
             }
             line += 1
-        }
+        } while cursor < document.count && rows.count + refused.count < RowScoring.rowsPerRead
+            && app.clocks.micros() <= end
         let isLast = cursor >= document.count
         scoring.score(
             rows,
@@ -99,14 +102,25 @@ final class LinePrediction {
         }
     }
 
-    /// Where the next line that is not empty lies; nil at the end, after which the cursor is there.
+    private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0D || byte == 0x0A }
+
+    /// Where the next line lies, without the white space before it; nil where there is only white space, or much of it: then the
+    /// caller asks again, so that no number of empty lines keeps the loop.
     private func nextLine(_ body: [UInt8]) -> Range<Int>? {
-        while cursor < body.count {
-            let start = cursor
-            let end = body[start...].firstIndex(of: 0x0A) ?? body.count
-            cursor = min(end + 1, body.count)
-            if body[start..<end].contains(where: { $0 != 0x20 && $0 != 0x0D && $0 != 0x09 }) { return start..<end }
+        let blank = cursor
+        while cursor < body.count, Self.isBlank(body[cursor]) {
+            cursor += 1
+            guard cursor - blank < Self.blankMax else { return nil }
         }
-        return nil
+        guard cursor < body.count else { return nil }
+        let start = cursor
+        let end = body.withUnsafeBytes { bytes -> Int in
+            guard let base = bytes.baseAddress,
+                let found = memchr(base + start, 0x0A, bytes.count - start)
+            else { return bytes.count }
+            return base.distance(to: UnsafeRawPointer(found))
+        }
+        cursor = min(end + 1, body.count)
+        return start..<end
     }
 }

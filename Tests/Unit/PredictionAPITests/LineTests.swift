@@ -94,6 +94,32 @@ import TestSupport
         #expect(fixture.store.reads.count == 1)
     }
 
+    @Test func `megabytes of empty lines, and a line of megabytes, keep the loop for a slice only`() throws {
+        var ready: [() -> Void] = []
+        let time = TestTime()
+        time.stepMicros = RowScoring.sliceMicros  // a slice is a few steps
+        let app = PredictionApp(reader: MemoryReader(), log: nil, metrics: MetricsRegistry(), clocks: time.clocks) {
+            ready.append($0)
+        }
+        app.use(partitionCount: 4, of: "payments")
+        app.use(try ServedModel(Fixture.model(), Fixture.repository))
+        let count = 4 << 20
+        for (body, lines, turnsMin) in [
+            (Array(repeating: 0x0A, count: count), 0, 20), (Array(repeating: 0x78, count: count), 1, 1),
+            (Array(repeating: 0x20, count: count) + Array(Self.row("p").utf8), 1, 20),
+        ] as [([UInt8], Int, Int)] {
+            let request = Request(.post, Self.path, headers: Self.type, body: body)
+            _ = app.respond(to: request)
+            var turns = 0
+            while !ready.isEmpty, turns < 10_000 {
+                ready.removeFirst()()
+                turns += 1
+            }
+            #expect(turns >= turnsMin)
+            #expect(request.response?.body.split(separator: 0x0A).count == lines)
+        }
+    }
+
     @Test func `random lines never cause a server error, and each is answered`() throws {
         let fixture = try Fixture()
         for partition in 0..<4 { fixture.setWatermark(partition: partition, next: 10) }

@@ -419,6 +419,8 @@ import Testing
                     #"is missing: did you mean it by "crad"?"#, #"is missing: did you mean it by "merchnat"?"#,
                 ])
         }
+        let long = fixture.ask(#"{"id":"p1","at":"2024-03-01 12:00:00","card":"c1","merchant":"m","amount":1}"#)
+        #expect(long.json["detail"]?[0]?["msg"]?.string == #"is missing: did you mean it by "amount"?"#)
         let far = fixture.ask(#"{"id":"p1","at":"2024-03-01 12:00:00","card":"c1","merchant":"m","price":1}"#)
         #expect(far.json["detail"]?[0]?["msg"]?.string == "is missing")
     }

@@ -52,6 +52,20 @@ import Text
         #expect(Suggestion.nearest(to: "zzzz", among: ["amount", "merchant"]) == nil)
     }
 
+    @Test func `an abbreviation is found from either side, when it can be one word's only`() {
+        #expect(Suggestion.abbreviation(of: "amt", among: ["card", "amount"]) == "amount")
+        #expect(Suggestion.abbreviation(of: "amount", among: ["card", "amt"]) == "amt")
+        #expect(Suggestion.abbreviation(of: "amt", among: ["amount", "amortisation"]) == nil)
+        for (name, other) in [("at", "amount"), ("mt", "amt"), ("amt", "tamount"), ("amt", "price"), ("atm", "amount")]
+        {
+            #expect(Suggestion.abbreviation(of: name, among: [other]) == nil, "\(name) \(other)")
+        }
+        let long = String(repeating: "a", count: 100_000)
+        #expect(
+            Suggestion.abbreviation(of: "aaa", among: [long]) == nil
+                && Suggestion.nearest(to: long, among: ["aaa"]) == nil)
+    }
+
     @Test func `words are wrapped at a width, below the first line's beginning`() {
         #expect(
             Wrapping.wrapped("one two three four five six", width: 24, indent: 4) == "one two three four\n    five six")

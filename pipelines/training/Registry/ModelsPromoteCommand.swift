@@ -18,7 +18,7 @@ public struct ModelsPromoteCommand: Command {
         --force promotes it whatever the comparison says, and the history keeps that.
 
         With --approve (or PROMOTION_APPROVAL=true) two people are needed: the first call asks, the second, by somebody
-        else, agrees. --as challenger lets `serve` score it beside the champion, which answers.
+        else, agrees. --as challenger only names it: the champion answers.
 
         Exits with 65 when the model does not become champion.
         """

@@ -79,9 +79,11 @@ let package = Package(
         // stores and data
         library("FeatureStore", depending: ["FeatureEngine", "YAML", "Text"]),
         library("TransactionData", depending: ["FeatureEngine", "JSON", "Compression", "Text"]),
+        library("Pipeline", depending: ["FeatureStore", "FeatureEngine", "TransactionData", "JSON"]),
         library("RedisOnlineStore", depending: ["FeatureStore", "RedisClient"]),
         .target(
-            name: "PostgresOfflineStore", dependencies: ["FeatureStore", "FeatureEngine", "PostgresClient"],
+            name: "PostgresOfflineStore",
+            dependencies: ["Pipeline", "FeatureStore", "FeatureEngine", "PostgresClient"],
             path: "packages/PostgresOfflineStore", resources: [.embedInCode("Migrations")], swiftSettings: common),
 
         // recovery: a state machine without I/O
@@ -95,42 +97,43 @@ let package = Package(
         // what commands share
         library(
             "PipelineRuntime",
-            depending: ["ServiceRuntime", "Observability", "FeatureStore", "FeatureEngine", "KafkaClient"]),
+            depending: ["ServiceRuntime", "Observability", "Pipeline", "FeatureStore", "FeatureEngine", "KafkaClient"]),
 
         // services and pipelines
         library(
             "KafkaProducerService", in: "services/kafka-producer",
             depending: [
-                "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
+                "Pipeline", "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
                 "FeatureEngine", "KafkaClient",
                 "HTTPServer", "JSON", "Compression",
             ]),
         library(
             "FeatureTransformer", in: "services/feature-transformer",
             depending: [
-                "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
+                "Pipeline", "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
                 "FeatureEngine", "KafkaClient",
-                "RedisOnlineStore", "PostgresOfflineStore", "RedisClient", "PostgresClient", "HTTPServer", "JSON",
+                "RedisOnlineStore", "PostgresOfflineStore", "RedisClient", "PostgresClient", "HTTPServer",
                 "StreamRecovery",
             ]),
         library(
             "FeatureStoreCommands", in: "services/feature-store",
             depending: [
-                "PipelineRuntime", "ServiceRuntime", "Observability", "FeatureStore",
+                "Pipeline", "PipelineRuntime", "ServiceRuntime", "Observability", "FeatureStore",
                 "FeatureEngine", "KafkaClient", "RedisOnlineStore", "PostgresOfflineStore", "PostgresClient", "JSON",
                 "Text", "TransactionData", "Compression",
             ]),
         library(
             "PredictionAPI", in: "services/prediction-api",
             depending: [
-                "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
+                "Pipeline", "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
                 "FeatureEngine", "FraudModel", "KafkaClient", "RedisClient", "RedisOnlineStore",
                 "PostgresOfflineStore", "HTTPServer", "EventLoop", "JSON", "PostgresClient", "Text",
             ]),
         library(
             "Dashboard", in: "services/dashboard",
             depending: [
-                "PipelineRuntime", "ServiceRuntime", "Observability", "TerminalUI", "KafkaClient", "PostgresClient",
+                "Pipeline", "PipelineRuntime", "ServiceRuntime", "Observability", "TerminalUI", "KafkaClient",
+                "PostgresClient",
                 "RedisClient", "FeatureStore", "FeatureEngine", "FraudModel", "PostgresOfflineStore", "JSON",
             ]),
         library(
@@ -142,7 +145,7 @@ let package = Package(
         library(
             "BatchFeatures", in: "pipelines/batch-features",
             depending: [
-                "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
+                "Pipeline", "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
                 "FeatureEngine",
                 "PostgresOfflineStore", "PostgresClient", "Compression",
             ]),
@@ -181,6 +184,10 @@ let package = Package(
         unitTests("JSON"),
         unitTests("Compression"),
         unitTests("TransactionData", ["FeatureEngine", "Compression", "JSON"]),
+        .testTarget(
+            name: "PipelineContractTests",
+            dependencies: ["Pipeline", "FeatureEngine", "FeatureStore", "JSON", "ServingSupport", "TestSupport"],
+            path: "Tests/Unit/PipelineContractTests", swiftSettings: common),
         unitTests("KafkaClient"),
         unitTests("HTTPServer", ["EventLoop", "Observability"]),
         unitTests(
@@ -192,21 +199,21 @@ let package = Package(
         unitTests("FraudModel", ["GradientBoosting", "FeatureEngine", "FeatureStore", "JSON"], fixtures: true),
         unitTests("ServiceRuntime", ["Observability"]),
         unitTests("TerminalUI"),
-        unitTests("Dashboard", ["TerminalUI", "FeatureStore", "JSON", "KafkaClient"]),
+        unitTests("Dashboard", ["TerminalUI", "FeatureStore", "Pipeline", "JSON", "KafkaClient"]),
         unitTests("KafkaProtocol"),
         unitTests("KafkaBroker", ["KafkaProtocol"]),
         unitTests("Scheduler", ["ServiceRuntime", "Observability"]),
         unitTests(
             "FeatureTransformer",
             [
-                "FeatureEngine", "FeatureStore", "PostgresOfflineStore", "PostgresClient",
+                "FeatureEngine", "FeatureStore", "Pipeline", "PostgresOfflineStore", "PostgresClient",
                 "RedisClient", "KafkaClient", "StreamRecovery", "HTTPServer", "Observability",
             ]),
         unitTests(
             "KafkaProducerService",
             [
-                "FeatureEngine", "TransactionData", "KafkaClient", "ServiceRuntime", "Observability", "JSON",
-                "Compression", "HTTPServer", "EventLoop",
+                "FeatureEngine", "FeatureStore", "TransactionData", "KafkaClient", "ServiceRuntime", "Observability",
+                "JSON", "Compression", "HTTPServer", "EventLoop",
             ]),
         unitTests(
             "BatchFeatures", ["FeatureEngine", "FeatureStore", "ServiceRuntime", "Observability", "Compression"]),
@@ -222,7 +229,7 @@ let package = Package(
         integrationTests(
             "StoreTests",
             [
-                "RedisClient", "PostgresClient", "RedisOnlineStore", "PostgresOfflineStore", "FeatureStore",
+                "RedisClient", "PostgresClient", "RedisOnlineStore", "PostgresOfflineStore", "Pipeline", "FeatureStore",
                 "FeatureEngine", "EventLoop", "FraudModel", "JSON",
             ]
         ),
@@ -238,7 +245,7 @@ let package = Package(
         integrationTests(
             "PipelineTests",
             [
-                "KafkaClient", "RedisClient", "PostgresClient", "RedisOnlineStore", "PostgresOfflineStore",
+                "KafkaClient", "RedisClient", "PostgresClient", "RedisOnlineStore", "PostgresOfflineStore", "Pipeline",
                 "FeatureStore", "FeatureEngine", "TransactionData", "Compression", "JSON",
             ]),
     ]

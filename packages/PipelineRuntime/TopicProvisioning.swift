@@ -1,5 +1,5 @@
-import FeatureStore
 public import KafkaClient
+import Pipeline
 public import ServiceRuntime
 
 extension SettingProtocol where Self == Setting<Int> {

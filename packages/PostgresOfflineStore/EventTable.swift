@@ -1,4 +1,5 @@
 public import FeatureEngine
+import Pipeline
 public import PostgresClient
 
 /// The table of one source: its declared columns, the event time, and the place in the log.

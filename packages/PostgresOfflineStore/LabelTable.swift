@@ -1,23 +1,6 @@
+import FeatureEngine
+public import Pipeline
 public import PostgresClient
-
-/// One label as it arrived.
-public struct Label: Hashable, Sendable {
-    /// The event it belongs to.
-    public var eventID: String
-    /// 0 or 1.
-    public var label: Int
-    /// The event's time, ms.
-    public var eventMillis: Int64
-    /// When it became known, in event time, ms.
-    public var availableMillis: Int64
-
-    /// Describes a label.
-    public init(eventID: String, label: Int, eventMillis: Int64, availableMillis: Int64) {
-        (self.eventID, self.label, self.eventMillis, self.availableMillis) = (
-            eventID, label, eventMillis, availableMillis
-        )
-    }
-}
 
 /// The table of labels.
 public enum LabelTable {
@@ -29,11 +12,11 @@ public enum LabelTable {
     ]
 
     /// Appends one label to a COPY of the table.
-    public static func add(_ label: Label, at position: LogPosition, to rows: PostgresCopyBuffer) {
+    public static func add(_ label: LabelRecord, at position: LogPosition, to rows: PostgresCopyBuffer) {
         rows.beginRow(columns: 7)
-        rows.add(label.eventID)
+        rows.add(bytes: label.eventID.bytes)
         rows.add(millis: label.availableMillis)
-        rows.add(Int16(label.label))
+        rows.add(Int16(label.isFraud ? 1 : 0))
         rows.add(millis: label.eventMillis)
         rows.add(position.topic)
         rows.add(position.partition)
@@ -41,7 +24,7 @@ public enum LabelTable {
     }
 
     /// The stored labels of these events.
-    public static func labels(of eventIDs: [String], on connection: PostgresConnection) throws -> [Label] {
+    public static func labels(of eventIDs: [String], on connection: PostgresConnection) throws -> [LabelRecord] {
         guard !eventIDs.isEmpty else { return [] }
         let result = try connection.query(
             """
@@ -49,8 +32,8 @@ public enum LabelTable {
             (extract(epoch FROM available_at) * 1000)::bigint FROM labels WHERE event_id = ANY($1)
             """, [.array(eventIDs)])
         return (0..<result.count).map { row in
-            Label(
-                eventID: result.text(row, 0) ?? "", label: Int(result.integer(row, 1) ?? 0),
+            LabelRecord(
+                eventID: ByteString(result.text(row, 0) ?? ""), isFraud: result.integer(row, 1) == 1,
                 eventMillis: result.integer(row, 2) ?? 0, availableMillis: result.integer(row, 3) ?? 0)
         }
     }

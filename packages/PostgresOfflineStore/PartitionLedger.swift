@@ -1,56 +1,5 @@
+public import Pipeline
 public import PostgresClient
-
-/// What Postgres knows about one partition of one topic.
-public struct PartitionState: Hashable, Sendable {
-    /// Raised by every assignment.
-    public var epoch: Int64 = 0
-    /// N: everything before it is in the tables.
-    public var nextOffset: Int64 = 0
-    /// P: dead letters before it are acknowledged by Kafka.
-    public var published: Int64 = 0
-    /// The generation of the online state.
-    public var generation: Int64 = 0
-    /// Kafka timestamp of the record before N, ms.
-    public var lastTimestamp: Int64 = 0
-    /// CRC-32 of the record before N.
-    public var lastCRC: UInt32 = 0
-    /// Repeats that were dropped.
-    public var duplicates: Int64 = 0
-    /// Offsets the log never handed out.
-    public var gaps: Int64 = 0
-    /// Rows and dead letters that were deleted by age.
-    public var removed: Int64 = 0
-    /// A position is base + Kafka offset: more than 0 after a log was lost and made again.
-    public var base: Int64 = 0
-    /// Partitions of the topic when it was first read; 0 when that was not noted yet.
-    public var partitionCount = 0
-
-    /// A partition nothing was read of.
-    public init() {}
-}
-
-/// A refused record, as it came.
-public struct DeadLetter: Hashable, Sendable {
-    /// Where it lay.
-    public var position: LogPosition
-    /// Why it was refused.
-    public var reason: String
-    /// Its key; nil for none.
-    public var key: [UInt8]?
-    /// Its value; nil for none.
-    public var value: [UInt8]?
-    /// Its Kafka timestamp, ms.
-    public var timestampMillis: Int64
-
-    /// Describes a refused record.
-    public init(position: LogPosition, reason: String, key: [UInt8]?, value: [UInt8]?, timestampMillis: Int64) {
-        self.position = position
-        self.reason = reason
-        self.key = key
-        self.value = value
-        self.timestampMillis = timestampMillis
-    }
-}
 
 /// What one batch adds to a partition.
 public struct PartitionAdvance: Hashable, Sendable {
@@ -184,7 +133,7 @@ public struct PartitionLedger: Sendable {
     // MARK: Dead letters
 
     /// Stores refused records; part of the batch's transaction.
-    public func store(_ letters: [DeadLetter], version: String, on connection: PostgresConnection) throws {
+    public func store(_ letters: [DeadLetterRecord], version: String, on connection: PostgresConnection) throws {
         guard !letters.isEmpty else { return }
         let rows = PostgresCopyBuffer()
         for letter in letters {
@@ -207,7 +156,7 @@ public struct PartitionLedger: Sendable {
 
     /// The dead letters with offsets in the range, in order.
     public func deadLetters(
-        in offsets: Range<Int64>, on connection: PostgresConnection, _ body: (DeadLetter) throws -> Void
+        in offsets: Range<Int64>, on connection: PostgresConnection, _ body: (DeadLetterRecord) throws -> Void
     ) throws {
         guard !offsets.isEmpty else { return }
         try connection.copyOut(
@@ -218,7 +167,7 @@ public struct PartitionLedger: Sendable {
             """
         ) { row in
             try body(
-                DeadLetter(
+                DeadLetterRecord(
                     position: LogPosition(topic: topic, partition: partition, offset: row.integer(0)),
                     reason: row.text(1) ?? "", key: row.isNull(2) ? nil : Array(row.bytes(2)),
                     value: row.isNull(3) ? nil : Array(row.bytes(3)), timestampMillis: row.millis(4)))

@@ -1,5 +1,6 @@
 public import FeatureEngine
 public import FeatureStore
+public import Pipeline
 
 extension PostgresOfflineStore {
     /// Makes the tables of every source and view of the definitions.

@@ -1,4 +1,5 @@
 public import FeatureEngine
+public import Pipeline
 import PostgresClient
 
 /// The order of a scan.

@@ -68,18 +68,3 @@ public struct TableMismatch: Error, CustomStringConvertible {
         "table \"\(table)\" has column \"\(column)\" as \(found), but the definition says \(wanted): rename the table or undo the change"
     }
 }
-
-/// Where an event lies in the log.
-public struct LogPosition: Hashable, Sendable {
-    /// The topic.
-    public var topic: String
-    /// The partition.
-    public var partition: Int32
-    /// The offset.
-    public var offset: Int64
-
-    /// A record's topic, partition and position.
-    public init(topic: String, partition: Int32, offset: Int64) {
-        (self.topic, self.partition, self.offset) = (topic, partition, offset)
-    }
-}

@@ -1,44 +1,6 @@
 public import FeatureEngine
+public import Pipeline
 public import PostgresClient
-
-/// One logged answer of the API.
-public struct PredictionRecord: Hashable, Sendable {
-    /// The answer's own id.
-    public var predictionID = ""
-    /// The transaction it is about.
-    public var transactionID = ""
-    /// The key of its entity: the record's key.
-    public var entity = ""
-    /// When it was answered, ms.
-    public var createdMillis: Int64 = 0
-    /// The transaction's time, ms.
-    public var eventMillis: Int64 = 0
-    /// The feature service.
-    public var service = ""
-    /// The model.
-    public var modelVersion = ""
-    /// The definitions.
-    public var definitionHash = ""
-    /// The score.
-    public var probability = 0.0
-    /// The threshold of that day.
-    public var threshold = 0.0
-    /// Whether it was over the threshold.
-    public var isFraud = false
-    /// Whether online features were missing.
-    public var isDegraded = false
-    /// How long the answer took.
-    public var latencyMicros: Int64 = 0
-    /// The request's fields, as JSON.
-    public var request: [UInt8] = []
-    /// The features in service order, as JSON.
-    public var vector: [UInt8] = []
-    /// The position of each view's state, as JSON.
-    public var featuresAsOf: [UInt8] = []
-
-    /// An answer to be filled in.
-    public init() {}
-}
 
 /// The table of predictions.
 public enum PredictionTable {
@@ -54,9 +16,9 @@ public enum PredictionTable {
     /// Appends one prediction to a COPY of the table.
     public static func add(_ prediction: PredictionRecord, at position: LogPosition, to rows: PostgresCopyBuffer) {
         rows.beginRow(columns: columns.count)
-        rows.add(prediction.predictionID)
-        rows.add(prediction.transactionID)
-        rows.add(prediction.entity)
+        rows.add(bytes: prediction.predictionID.bytes)
+        rows.add(bytes: prediction.transactionID.bytes)
+        rows.add(bytes: prediction.entity.bytes)
         rows.add(millis: prediction.createdMillis)
         rows.add(millis: prediction.eventMillis)
         rows.add(prediction.service)

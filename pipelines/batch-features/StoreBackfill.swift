@@ -2,6 +2,7 @@ import Compression
 import FeatureEngine
 import FeatureStore
 import Observability
+import Pipeline
 import PostgresClient
 import PostgresOfflineStore
 import ServiceRuntime

@@ -1,26 +1,27 @@
 import FeatureEngine
 package import FeatureStore
-package import JSON
+import JSON
+package import Pipeline
 
 /// A prediction that was called a fraud.
 package struct Alert: Hashable, Sendable {
     package let transactionID: String
     /// The key of the entity the features are kept for, masked unless the user asked to see it.
     package let entity: String
-    /// Event time, ms UTC; nil when the record does not say.
-    package let eventTimeMillis: Int64?
+    /// Event time, ms UTC.
+    package let eventTimeMillis: Int64
     /// What the request said, in the order of `AlertColumns.texts`.
     package let texts: [String]
     /// As the request wrote it, in major units.
     package let amount: String
-    /// The model's probability of fraud, and the one from which on it is called so; NaN when the record does not say.
+    /// The model's probability of fraud, and the one from which on it is called so; NaN for one that is none.
     package let probability: Double, threshold: Double
     package let modelVersion: String
     /// Whether it was scored without all of its online features.
     package let isDegraded: Bool
 
     package init(
-        transactionID: String, entity: String, eventTimeMillis: Int64?, texts: [String], amount: String,
+        transactionID: String, entity: String, eventTimeMillis: Int64, texts: [String], amount: String,
         probability: Double, threshold: Double, modelVersion: String, isDegraded: Bool
     ) {
         self.transactionID = transactionID
@@ -50,7 +51,6 @@ package struct AlertColumns: Sendable {
     package let keyCaption: String
     package let texts: [String]
     package let amount: String?
-    private let key: String
     /// Whether keys are shown whole.
     package let reveals: Bool
 
@@ -58,12 +58,11 @@ package struct AlertColumns: Sendable {
         self.reveals = reveals
         let service = repository.services.first
         guard let schema = service?.source ?? repository.sources.first else {
-            (key, keyCaption, texts, amount) = ("", "key", [], nil)
+            (keyCaption, texts, amount) = ("key", [], nil)
             return
         }
         let views = service?.views ?? repository.views(of: schema)
         let key = schema.fields[schema.keyIndex].name
-        self.key = key
         keyCaption = views.first { $0.source === schema && $0.joinKeyIndex == schema.keyIndex }?.entityName ?? key
         let taken = [schema.keyIndex, schema.eventIDIndex, schema.eventTimeIndex]
         let others = schema.fields.indices.filter { !taken.contains($0) }
@@ -76,18 +75,16 @@ package struct AlertColumns: Sendable {
         amount = chosen.map { schema.fields[$0].name }
     }
 
-    /// The alert of a record of the predictions topic; nil for a prediction that is none, or a record that is none of ours.
-    package func alert(_ record: JSONTree) -> Alert? {
-        guard record["is_fraud"] == .bool(true), let request = record["request"],
-            case .string(let id)? = record["transaction_id"], case .string(let version)? = record["model_version"]
-        else { return nil }
-        let entity = Self.text(request[key])
+    /// The alert of a prediction; nil for one that is none.
+    package func alert(_ record: PredictionRecord) -> Alert? {
+        guard record.isFraud, let request = try? JSONTree.parse(record.request) else { return nil }
+        let entity = Self.cut(record.entity.description)
         return Alert(
-            transactionID: masked(Self.cut(id)), entity: reveals ? entity : Masking.key(entity),
-            eventTimeMillis: Self.number(record["event_timestamp"]).flatMap { Int64($0) },
+            transactionID: masked(Self.cut(record.transactionID.description)),
+            entity: reveals ? entity : Masking.key(entity), eventTimeMillis: record.eventMillis,
             texts: texts.map { masked(Self.text(request[$0])) }, amount: amount.map { Self.text(request[$0]) } ?? "",
-            probability: Self.share(record["probability"]), threshold: Self.share(record["threshold"]),
-            modelVersion: Self.cut(version), isDegraded: record["degraded"] == .bool(true))
+            probability: Self.share(record.probability), threshold: Self.share(record.threshold),
+            modelVersion: Self.cut(record.modelVersion), isDegraded: record.isDegraded)
     }
 
     private func masked(_ text: String) -> String { reveals ? text : Masking.digits(in: text) }
@@ -99,15 +96,8 @@ package struct AlertColumns: Sendable {
         }
     }
 
-    private static func number(_ value: JSONTree?) -> String? {
-        if case .number(let text)? = value { text } else { nil }
-    }
-
     /// A number from 0 to 1, else NaN.
-    private static func share(_ value: JSONTree?) -> Double {
-        guard let share = number(value).flatMap({ Double($0) }), (0...1).contains(share) else { return .nan }
-        return share
-    }
+    private static func share(_ value: Double) -> Double { (0...1).contains(value) ? value : .nan }
 
     private static func cut(_ text: String) -> String {
         guard text.utf8.count > longestText else { return text }

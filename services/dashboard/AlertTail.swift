@@ -1,6 +1,5 @@
-import FeatureStore
-import JSON
 package import KafkaClient
+import Pipeline
 
 /// Follows the predictions topic from a little before its end and picks out the frauds. Confined to one thread; leaves no group
 /// on the broker, since it assigns its partitions itself and commits nothing.
@@ -57,15 +56,15 @@ package final class AlertTail {
             nextOffsets[run.partition] = batch.offset(at: last) &+ 1
         }
         for index in 0..<batch.count {
-            guard let record = try? JSONTree.parse(batch.value(at: index)), let alert = columns.alert(record) else {
-                continue
-            }
-            alerts.append(alert)
+            let key = batch.key(at: index)
+            // What is no prediction is a dead letter of `transform`, and no alert.
+            let record = batch.withValue(at: index) { try? PredictionRecord(key: key, value: $0) }
+            if let alert = record.flatMap(columns.alert) { alerts.append(alert) }
         }
     }
 
     private func newest(_ alerts: [Alert]) -> [Alert] {
-        let sorted = alerts.sorted { ($0.eventTimeMillis ?? .min) < ($1.eventTimeMillis ?? .min) }
+        let sorted = alerts.sorted { $0.eventTimeMillis < $1.eventTimeMillis }
         return Array(sorted.suffix(DashboardModel.keptAlerts))
     }
 

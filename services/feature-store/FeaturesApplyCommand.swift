@@ -2,6 +2,7 @@ import FeatureEngine
 import FeatureStore
 import JSON
 import KafkaClient
+import Pipeline
 import PipelineRuntime
 import PostgresClient
 import PostgresOfflineStore

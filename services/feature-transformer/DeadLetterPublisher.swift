@@ -1,7 +1,6 @@
-import FeatureStore
 import KafkaClient
 import Observability
-import PostgresOfflineStore
+import Pipeline
 import StreamRecovery
 
 /// Sends refused records to `<topic>.dlq` with their reason, and waits until they are there. What that topic will never take
@@ -25,17 +24,13 @@ final class DeadLetterPublisher {
     }
 
     /// Queues one record.
-    func send(_ letter: DeadLetter) throws {
+    func send(_ letter: DeadLetterRecord) throws {
         let producer = try producer ?? make()
-        let headers = [
-            KafkaHeader("reason", letter.reason), KafkaHeader("topic", letter.position.topic),
-            KafkaHeader("partition", "\(letter.position.partition)"),
-            KafkaHeader("offset", "\(letter.position.offset)"),
-        ]
         do {
             while case .full = try producer.send(
                 topic: PipelineTopics.deadLetters(of: letter.position.topic), partition: -1, key: letter.key,
-                value: letter.value, timestampMillis: Self.plausible(letter.timestampMillis), token: 0, headers: headers
+                value: letter.value, timestampMillis: Self.plausible(letter.timestampMillis), token: 0,
+                headers: letter.headers.map { KafkaHeader($0.name, $0.value) }
             ) {
                 producer.poll(timeoutMillis: 50)
             }

@@ -2,6 +2,7 @@ import FeatureEngine
 import FeatureStore
 import KafkaClient
 import Observability
+import Pipeline
 import PostgresOfflineStore
 import RedisOnlineStore
 import StreamRecovery

@@ -2,6 +2,7 @@ import FeatureEngine
 import FeatureStore
 import KafkaClient
 import Observability
+import Pipeline
 import PostgresClient
 import PostgresOfflineStore
 import StreamRecovery
@@ -116,7 +117,7 @@ final class EventStage: OnlineStage {
         } catch {
             return error.description
         }
-        let home = rows[slot].withKeyBytes { Murmur2.partition(key: $0, partitionCount: partitionCount) }
+        let home = rows[slot].withKeyBytes { EntityPlacement.partition(of: $0, among: partitionCount) }
         if home != partition.partition { return try foreign(home) }
         guard !PlausibleTime.isAhead(rows[slot].eventTimeMillis, ofRecordAt: batch.timestampMillis(at: index)) else {
             return "\(source.fields[source.eventTimeIndex].name): is later than the moment the event was produced"

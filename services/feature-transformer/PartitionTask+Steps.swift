@@ -1,5 +1,6 @@
 import KafkaClient
 import Observability
+import Pipeline
 import PostgresClient
 import PostgresOfflineStore
 import StreamRecovery
@@ -221,7 +222,7 @@ extension PartitionTask {
     }
 
     private func refuse(_ index: Int, of records: KafkaBatch, at position: Int64, _ refusal: Refusal) {
-        var letter = DeadLetter(
+        var letter = DeadLetterRecord(
             position: LogPosition(topic: partition.topic, partition: partition.partition, offset: position),
             reason: refusal.reason, key: nil, value: nil, timestampMillis: records.timestampMillis(at: index))
         if case .whole = refusal {
@@ -233,9 +234,9 @@ extension PartitionTask {
         batch.letters.append(letter)
     }
 
-    private func unreadable(from: Int64, to: Int64) -> DeadLetter {
+    private func unreadable(from: Int64, to: Int64) -> DeadLetterRecord {
         let base = machine.claim.base
-        return DeadLetter(
+        return DeadLetterRecord(
             position: LogPosition(topic: partition.topic, partition: partition.partition, offset: from),
             reason: "the records at offsets \(from - base) to \(to - base - 1) cannot be read by any client: "
                 + "their batch is damaged inside",

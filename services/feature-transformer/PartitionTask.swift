@@ -1,5 +1,6 @@
 import KafkaClient
 import Observability
+import Pipeline
 import PostgresClient
 import PostgresOfflineStore
 import StreamRecovery

@@ -2,6 +2,7 @@ import FeatureStore
 import Glibc
 import KafkaClient
 import Observability
+import Pipeline
 import PostgresClient
 import PostgresOfflineStore
 import ServiceRuntime

@@ -1,5 +1,6 @@
 import FeatureEngine
 import KafkaClient
+import Pipeline
 import PostgresClient
 import PostgresOfflineStore
 import StreamRecovery

@@ -1,4 +1,5 @@
 import KafkaClient
+import Pipeline
 import PostgresOfflineStore
 
 /// The records in hand of one partition, and what is being made of them.
@@ -9,7 +10,7 @@ struct TaskBatch {
 
     /// Places in `records` of those the stage took.
     var taken: [Int] = []
-    var letters: [DeadLetter] = []
+    var letters: [DeadLetterRecord] = []
     /// Of the attempt: how many records, and what the commit will say of them.
     var attempted = 0
     var rows = 0

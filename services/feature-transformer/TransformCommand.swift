@@ -4,6 +4,7 @@ import Foundation
 import HTTPServer
 import KafkaClient
 import Observability
+import Pipeline
 import PipelineRuntime
 import PostgresClient
 import PostgresOfflineStore

@@ -1,6 +1,7 @@
 import FeatureEngine
 import FeatureStore
 import KafkaClient
+import Pipeline
 import PostgresOfflineStore
 
 /// What a `transform` process does, once its settings and definitions are read.
@@ -42,7 +43,7 @@ struct TransformPlan: Sendable {
         askPartitionCount: @escaping () throws -> Int?
     ) throws -> any Stage {
         switch kind {
-        case .labels: return TableStage<Label>(partition)
+        case .labels: return TableStage<LabelRecord>(partition)
         case .predictions: return TableStage<PredictionRecord>(partition)
         case .events:
             guard let source = repository.sources.first(where: { $0.topic == partition.topic }),

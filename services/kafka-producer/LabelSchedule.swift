@@ -1,4 +1,5 @@
-internal import JSON
+import FeatureEngine
+import Pipeline
 
 /// One label that waits for its time.
 package struct PendingLabel: Equatable, Sendable {
@@ -27,20 +28,12 @@ package struct PendingLabel: Equatable, Sendable {
         eventToken: UInt64,
         line: Int
     ) {
-        let availableAtMillis = eventMillis + delayMillis
-        var writer = JSONWriter(reserving: 128 + eventID.count)
-        writer.beginObject()
-        writer.key("event_id")
-        writer.value(utf8: eventID.span)
-        writer.key("label")
-        writer.value(Int(label))
-        writer.key("event_timestamp")
-        writer.value(eventMillis)
-        writer.key("available_at")
-        writer.value(availableAtMillis)
-        writer.endObject()
+        let record = LabelRecord(
+            eventID: ByteString(eventID), isFraud: label == 1, eventMillis: eventMillis,
+            availableMillis: eventMillis + delayMillis)
         self.init(
-            availableAtMillis: availableAtMillis, key: key, value: writer.bytes, eventToken: eventToken, line: line)
+            availableAtMillis: record.availableMillis, key: key, value: record.encoded(), eventToken: eventToken,
+            line: line)
     }
 }
 

@@ -1,4 +1,5 @@
 internal import FeatureEngine
+import FeatureStore
 import KafkaClient
 
 /// Hands events and labels to the Kafka client and follows what becomes of them: acknowledged, refused for themselves, or failed.
@@ -56,7 +57,7 @@ struct ReplaySender {
         key: [UInt8], value: [UInt8], line: Int, isLabel: Bool, nowMillis: Int64
     ) throws -> Outcome {
         guard let topic = isLabel ? labelTopic : eventTopic else { return .refused(reason: "there is no label topic") }
-        let partition = Murmur2.partition(key: key, partitionCount: isLabel ? labelPartitions : eventPartitions)
+        let partition = EntityPlacement.partition(of: key, among: isLabel ? labelPartitions : eventPartitions)
         let token = tracker.next
         do throws(KafkaError) {
             let result = try producer.send(

@@ -3,6 +3,7 @@ import FeatureStore
 import FraudModel
 import HTTPServer
 import JSON
+import Pipeline
 import Text
 import TransactionData
 
@@ -32,16 +33,14 @@ final class ActiveModel {
     /// Most values of a batch: each takes 32 bytes while it is read. Room for every field of every row, and as much again.
     let batchValuesMax: Int
     let batchParser: JSONParser
-    private let encoder: EventEncoder
     private let speller: EventDecoder
     private var contributions: [Double]
     private var order: [Int]
     private var idle: [PendingRequest] = []
     private let featureStarts: [[UInt8]]  // `{"feature":"…","value":`
-    private let viewStarts: [[UInt8]]  // `"card_activity":{"generation":`
-    private let topicMember: [UInt8]  // `,"topic":"transactions","partition":`
     private let modelMembers: [UInt8]  // `,"threshold":…` and what else is the same in every answer
-    private let logMembers: [UInt8]
+    private let featuresAsOf: FeaturesAsOf
+    private let records: PredictionRecordWriter
 
     init(_ served: ServedModel, limits: ServingLimits, micros: @escaping () -> Int64) {
         self.served = served
@@ -49,7 +48,6 @@ final class ActiveModel {
         decoder = EventDecoder(service.source, maximumBytes: BatchPrediction.rowBytesMax)
         batchValuesMax = BatchPrediction.rowsMax * (2 * service.source.fields.count + 32)
         batchParser = JSONParser(maximumValues: batchValuesMax)
-        encoder = EventEncoder(service.source)
         speller = EventDecoder(
             service.source, maximumBytes: BatchPrediction.rowBytesMax, collectsUnknownFields: true)
         join = OnlineJoin(service, project: served.project, hash8: served.hash8, limits: limits, micros: micros)
@@ -60,17 +58,16 @@ final class ActiveModel {
         contributions = Array(repeating: 0, count: service.featureNames.count)
         order = Array(service.featureNames.indices)
         featureStarts = service.featureNames.map { name in
-            [UInt8].member("feature").withPrefix("{") + quoted(name) + Array(",\"value\":".utf8)
+            Array("{\"feature\":".utf8) + .quoted(name) + Array(",\"value\":".utf8)
         }
-        viewStarts = service.views.map { [UInt8].member($0.name) + Array("{\"generation\":".utf8) }
-        topicMember = Array(",\"topic\":".utf8) + quoted(service.source.topic) + Array(",\"partition\":".utf8)
         var members: [UInt8] = Array(",\"threshold\":".utf8)
         members.append(json: served.scoring.threshold)
-        members += Array(",\"model_version\":".utf8) + quoted(served.scoring.version)
+        members += Array(",\"model_version\":".utf8) + [UInt8].quoted(served.scoring.version)
         modelMembers = members
-        logMembers =
-            Array(",\"service\":".utf8) + quoted(service.name) + members + Array(",\"definition_hash\":".utf8)
-            + quoted(service.definitionHash)
+        let feeds = service.views.map { ViewFeed($0) }
+        featuresAsOf = FeaturesAsOf(feeds)
+        records = PredictionRecordWriter(
+            service, feeds: feeds, modelVersion: served.scoring.version, threshold: served.scoring.threshold)
     }
 
     func takePending() -> PendingRequest { idle.popLast() ?? PendingRequest(served.service.source) }
@@ -144,7 +141,8 @@ final class ActiveModel {
         bytes.append(isFraud ? ",\"prediction\":\"FRAUD\"" : ",\"prediction\":\"LEGIT\"")
         bytes.append(contentsOf: modelMembers)
         if explains { appendExplanation(to: &bytes) }
-        appendPositions(to: &bytes)
+        bytes.append(",\"features_as_of\":")
+        featuresAsOf.append(positions, to: &bytes)
         bytes.append(isDegraded ? ",\"degraded\":true}" : ",\"degraded\":false}")
     }
 
@@ -168,65 +166,14 @@ final class ActiveModel {
         bytes.append(0x5D)
     }
 
-    private func appendPositions(to bytes: inout [UInt8]) {
-        bytes.append(",\"features_as_of\":{")
-        var isFirst = true
-        for (start, position) in zip(viewStarts, positions) {
-            guard let position else { continue }
-            if !isFirst { bytes.append(0x2C) }
-            isFirst = false
-            bytes.append(contentsOf: start)
-            JSONWriter.append(integer: Int64(bitPattern: position.generation), to: &bytes)
-            bytes.append(contentsOf: topicMember)
-            JSONWriter.append(integer: Int64(position.partition), to: &bytes)
-            bytes.append(",\"offset\":")
-            JSONWriter.append(integer: position.offset, to: &bytes)
-            if position.asOfMillis >= 0 {
-                bytes.append(",\"as_of\":")
-                JSONWriter.append(integer: position.asOfMillis, to: &bytes)
-            }
-            bytes.append(0x7D)
-        }
-        bytes.append(0x7D)
-    }
-
     /// Appends the record of the `predictions` topic for the row scored last.
     func appendRecord(
         _ row: SourceRow, predictionID: [UInt8], createdMillis: Int64, latencyMicros: Int64, to bytes: inout [UInt8]
     ) {
-        bytes.append("{\"prediction_id\":\"")
-        bytes.append(contentsOf: predictionID)
-        bytes.append("\",\"transaction_id\":")
-        JSONWriter.append(utf8: row.bytes(served.service.source.eventIDIndex), to: &bytes)
-        bytes.append(",\"created_at\":")
-        JSONWriter.append(integer: createdMillis, to: &bytes)
-        bytes.append(",\"event_timestamp\":")
-        JSONWriter.append(integer: row.eventTimeMillis, to: &bytes)
-        bytes.append(contentsOf: logMembers)
-        bytes.append(",\"probability\":")
-        bytes.append(json: probability)
-        bytes.append(isFraud ? ",\"is_fraud\":true" : ",\"is_fraud\":false")
-        bytes.append(isDegraded ? ",\"degraded\":true,\"latency_micros\":" : ",\"degraded\":false,\"latency_micros\":")
-        JSONWriter.append(integer: latencyMicros, to: &bytes)
-        bytes.append(",\"request\":")
-        encoder.encode(row, into: &bytes)
-        bytes.append(",\"vector\":[")
-        for index in 0..<vector.count {
-            if index > 0 { bytes.append(0x2C) }
-            bytes.append(valueAt: index, of: vector)
-        }
-        bytes.append(0x5D)
-        appendPositions(to: &bytes)
-        bytes.append(0x7D)
+        records.append(
+            PredictionOutcome(
+                probability: probability, isFraud: isFraud, isDegraded: isDegraded, createdMillis: createdMillis,
+                latencyMicros: latencyMicros),
+            predictionID: predictionID, of: row, vector, positions, to: &bytes)
     }
-}
-
-private func quoted(_ text: String) -> [UInt8] {
-    var bytes: [UInt8] = []
-    JSONWriter.append(string: text, to: &bytes)
-    return bytes
-}
-
-extension [UInt8] {
-    fileprivate func withPrefix(_ prefix: String) -> [UInt8] { Array(prefix.utf8) + self }
 }

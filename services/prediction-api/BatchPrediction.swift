@@ -2,6 +2,7 @@ import FeatureEngine
 import HTTPServer
 import JSON
 import Observability
+import Pipeline
 import RedisClient
 import TransactionData
 

@@ -1,17 +1,7 @@
 import FeatureEngine
 import FeatureStore
-import KafkaClient
+import Pipeline
 import RedisClient
-
-/// The log position a served view was read at.
-struct ViewPosition: Equatable {
-    let generation: UInt64
-    /// v: the last position applied; −1 for none.
-    let offset: Int64
-    let partition: Int32
-    /// The moment up to which the partition is known to be applied, ms since 1970; −1 when it is not known.
-    var asOfMillis: Int64 = -1
-}
 
 /// Why an answer is degraded: what of the online state was not there, or not to be believed. Empty when all was there.
 struct Degradation: OptionSet, Hashable {
@@ -153,7 +143,7 @@ struct OnlineJoin {
                 }
             }
         }
-        read.partition = row.withKeyBytes { Murmur2.partition(key: $0, partitionCount: partitions.count) }
+        read.partition = row.withKeyBytes { EntityPlacement.partition(of: $0, among: partitions.count) }
         let partition = partitions[Int(read.partition)]
         read.slots.append(keys.append(partition.watermark, isShared: isShared))
         read.slots.append(keys.append(partition.alive, isShared: isShared))

@@ -1,7 +1,7 @@
 import EventLoop
-import FeatureStore
 import KafkaClient
 import Observability
+import Pipeline
 
 /// Takes the record of every prediction. Must never block.
 protocol PredictionLog: AnyObject {

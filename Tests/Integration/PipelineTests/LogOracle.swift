@@ -2,6 +2,7 @@ import FeatureEngine
 import FeatureStore
 import Foundation
 import KafkaClient
+import Pipeline
 import PostgresClient
 import PostgresOfflineStore
 import RedisOnlineStore
@@ -34,7 +35,7 @@ struct LogOracle {
             guard batch.hasValue(at: index),
                 (try? batch.withValue(
                     at: index, { (bytes) throws(EventError) in try decoder.decode(bytes, into: &row) })) != nil,
-                Murmur2.partition(key: row.key, partitionCount: harness.partitionCount) == position.partition,
+                EntityPlacement.partition(of: row.key, among: harness.partitionCount) == position.partition,
                 !PlausibleTime.isAhead(row.eventTimeMillis, ofRecordAt: batch.timestampMillis(at: index))
             else {
                 refused.insert(position)
@@ -87,16 +88,11 @@ struct LogOracle {
         try checkCounts(store, harness, sourceLocation)
         try checkOnline(harness, sourceLocation)
         let published = Set(
-            try Self.records(PipelineTopics.deadLetters(of: harness.topic), harness).compactMap { _, batch, index in
-                var fields: [String: String] = [:]
-                for header in batch.headers(at: index) {
-                    fields[header.name] = String(decoding: header.value, as: UTF8.self)
-                }
-                return fields["partition"].flatMap { Int32($0) }.flatMap { partition in
-                    fields["offset"].flatMap { Int64($0) }.map {
-                        LogPosition(topic: harness.topic, partition: partition, offset: $0)
-                    }
-                }
+            try Self.records(PipelineTopics.deadLetters(of: harness.topic), harness).map { _, batch, index in
+                try DeadLetterRecord(
+                    headers: batch.headers(at: index).map { ($0.name, $0.value) }, key: nil, value: nil,
+                    timestampMillis: 0
+                ).position
             })
         #expect(published == refused, "every refused record is published, and no other", sourceLocation: sourceLocation)
     }

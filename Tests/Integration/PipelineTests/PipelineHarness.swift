@@ -3,6 +3,7 @@ import FeatureEngine
 import FeatureStore
 import Foundation
 import KafkaClient
+import Pipeline
 import PostgresClient
 import PostgresOfflineStore
 import TestSupport
@@ -155,7 +156,7 @@ final class PipelineHarness {
         self.producer = producer
         let now = Int64(Date().timeIntervalSince1970 * 1_000)
         for record in records {
-            let home = record.partition ?? Murmur2.partition(key: record.key ?? [], partitionCount: partitionCount)
+            let home = record.partition ?? EntityPlacement.partition(of: record.key ?? [], among: partitionCount)
             while case .full = try producer.send(
                 topic: topic ?? self.topic, partition: home, key: record.key, value: record.value, timestampMillis: now,
                 token: 0)

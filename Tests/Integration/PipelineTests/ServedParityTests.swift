@@ -2,6 +2,7 @@ import FeatureEngine
 import FeatureStore
 import Foundation
 import JSON
+import Pipeline
 import PostgresClient
 import PostgresOfflineStore
 import TestSupport

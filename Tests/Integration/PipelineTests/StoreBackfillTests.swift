@@ -1,6 +1,7 @@
 import FeatureEngine
 import FeatureStore
 import Foundation
+import Pipeline
 import PostgresClient
 import PostgresOfflineStore
 import TestSupport

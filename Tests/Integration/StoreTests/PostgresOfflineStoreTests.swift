@@ -1,4 +1,5 @@
 import FeatureEngine
+import Pipeline
 import PostgresClient
 import PostgresOfflineStore
 import TestSupport
@@ -111,7 +112,8 @@ import Testing
         ]
         for (offset, label) in known.enumerated() {
             LabelTable.add(
-                Label(eventID: label.0, label: label.1, eventMillis: 0, availableMillis: label.2),
+                LabelRecord(
+                    eventID: ByteString(label.0), isFraud: label.1 == 1, eventMillis: 0, availableMillis: label.2),
                 at: LogPosition(topic: "labels", partition: 0, offset: Int64(offset)), to: labels)
         }
         try store.connection.copyIn(table: Self.source.name, columns: eventTable.columns, rows: events)
@@ -158,14 +160,14 @@ import Testing
     @Test func `dead letters keep every byte`() throws {
         let ledger = PartitionLedger(topic: "payments", partition: 0)
         let letters = (0..<3).map { index in
-            DeadLetter(
+            DeadLetterRecord(
                 position: LogPosition(topic: "payments", partition: 0, offset: Int64(index)),
                 reason: "re\0ason \(index)",
                 key: index == 0 ? nil : [0, 0xC3, 0x28], value: index == 1 ? nil : [0, 255, 10],
                 timestampMillis: 1_700_000_000_123)
         }
         try store.connection.transaction { try ledger.store(letters, version: "v", on: store.connection) }
-        var read: [DeadLetter] = []
+        var read: [DeadLetterRecord] = []
         try ledger.deadLetters(in: 0..<9, on: store.connection) { read.append($0) }
         #expect(read.map(\.key) == letters.map(\.key))
         #expect(read.map(\.value) == letters.map(\.value))

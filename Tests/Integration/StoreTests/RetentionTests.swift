@@ -1,3 +1,5 @@
+import FeatureEngine
+import Pipeline
 import PostgresClient
 import PostgresOfflineStore
 import TestSupport
@@ -19,12 +21,12 @@ import Testing
             let ledger = PartitionLedger(topic: "predictions", partition: partition)
             let state = try ledger.claim("me", on: store.connection)
             let rows = PostgresCopyBuffer()
-            var letters: [DeadLetter] = []
+            var letters: [DeadLetterRecord] = []
             for offset in Int64(0)..<30 {
                 let position = LogPosition(topic: "predictions", partition: partition, offset: offset)
                 if offset % 2 == 0 {
                     var record = PredictionRecord()
-                    record.predictionID = "p-\(partition)-\(offset)"
+                    record.predictionID = ByteString("p-\(partition)-\(offset)")
                     record.createdMillis = Self.now - (29 - offset) * Self.day
                     (record.request, record.vector, record.featuresAsOf) = (
                         Array("{}".utf8), Array("[]".utf8), Array("{}".utf8)
@@ -32,7 +34,7 @@ import Testing
                     PredictionTable.add(record, at: position, to: rows)
                 } else {
                     letters.append(
-                        DeadLetter(position: position, reason: "r", key: nil, value: [1], timestampMillis: .max))
+                        DeadLetterRecord(position: position, reason: "r", key: nil, value: [1], timestampMillis: .max))
                 }
             }
             try ledger.begin(

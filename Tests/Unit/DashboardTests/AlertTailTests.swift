@@ -18,13 +18,15 @@ import Testing
         for number in numbers {
             let value =
                 """
-                {"transaction_id":"t\(number)","event_timestamp":\(1_577_836_800_000 + number),"model_version":"3",\
-                "threshold":0.5,"probability":0.9,"is_fraud":\(isFraud(number)),"degraded":false,\
-                "request":{"cc_num":"4111111111111111","merchant":"m","category":"c","amt":1.00}}
+                {"prediction_id":"p\(number)","transaction_id":"t\(number)","created_at":1700000000000,\
+                "event_timestamp":\(1_577_836_800_000 + number),"service":"s","model_version":"3","definition_hash":"h",\
+                "threshold":0.5,"probability":0.9,"is_fraud":\(isFraud(number)),"degraded":false,"latency_micros":1,\
+                "request":{"cc_num":"4111111111111111","merchant":"m","category":"c","amt":1.00},"vector":[],\
+                "features_as_of":{}}
                 """
             let bytes = number % 10 == 9 ? Array("{\"not a prediction\"".utf8) : Array(value.utf8)
             while try producer.send(
-                topic: "predictions", partition: Int32(number % 2), key: nil, value: bytes,
+                topic: "predictions", partition: Int32(number % 2), key: Array("4111111111111111".utf8), value: bytes,
                 timestampMillis: 1_700_000_000_000, token: 0) == .full
             { producer.poll(timeoutMillis: 50) }
         }

@@ -114,7 +114,8 @@ import Testing
     @Test func `a key that was asked for is shown whole`() throws {
         var model = DashboardModel(project: "fraud", columns: try AlertColumnsTests.cards(reveals: true))
         var observation = Self.observation(0)
-        let record = try AlertColumnsTests.record(#"{"cc_num":"4992346398065154184","merchant":"m","amt":9.10}"#)
+        let record = try AlertColumnsTests.record(
+            entity: "4992346398065154184", #"{"merchant":"m","amt":9.10}"#)
         observation.alerts = [try #require(model.columns.alert(record))]
         update(&model, .observed(observation))
         #expect(Self.text(model, 80, 24).contains("4992346398065154184"))

@@ -1,14 +1,14 @@
 import KafkaClient
 import Observability
-import PostgresOfflineStore
+import Pipeline
 import StreamRecovery
 import Testing
 
 @testable import FeatureTransformer
 
 @Suite struct DeadLetterPublisherTests {
-    private func letter(_ topic: String, bytes: Int = 3, timestamp: Int64 = 1) -> DeadLetter {
-        DeadLetter(
+    private func letter(_ topic: String, bytes: Int = 3, timestamp: Int64 = 1) -> DeadLetterRecord {
+        DeadLetterRecord(
             position: LogPosition(topic: topic, partition: 0, offset: 7), reason: "why", key: nil,
             value: Array(repeating: 65, count: bytes), timestampMillis: timestamp)
     }

@@ -1,20 +1,20 @@
 import FeatureEngine
 import KafkaClient
-import PostgresOfflineStore
+import Pipeline
 import Testing
 
 @testable import FeatureTransformer
 
 @Suite struct TableStageTests {
-    private func stage(_ labels: [Label], isCareful: Bool = false) -> TableStage<Label> {
-        let stage = TableStage<Label>(KafkaPartition("labels", 0))
+    private func stage(_ labels: [LabelRecord], isCareful: Bool = false) -> TableStage<LabelRecord> {
+        let stage = TableStage<LabelRecord>(KafkaPartition("labels", 0))
         stage.begin(isCareful: isCareful)
         for (position, label) in labels.enumerated() { stage.take(label, Int64(position)) }
         return stage
     }
 
-    private func label(_ id: String, _ value: Int, at available: Int64 = 5) -> Label {
-        Label(eventID: id, label: value, eventMillis: 1, availableMillis: available)
+    private func label(_ id: String, _ value: Int, at available: Int64 = 5) -> LabelRecord {
+        LabelRecord(eventID: ByteString(id), isFraud: value == 1, eventMillis: 1, availableMillis: available)
     }
 
     @Test func `the same label again is a repeat, another value for its moment is refused`() {
@@ -26,7 +26,7 @@ import Testing
     }
 
     @Test func `what is stored decides, whether the filter knew of it or not`() {
-        let known = [label("a", 1).id: 1]
+        let known = [label("a", 1).id: true]
         #expect(stage([label("a", 1), label("b", 0)], isCareful: true).sort(knowing: known).duplicates == 1)
         #expect(stage([label("a", 0)], isCareful: true).sort(knowing: known).refused.count == 1)
     }

@@ -1,4 +1,5 @@
 import FeatureEngine
+import FeatureStore
 import Foundation
 import JSON
 import KafkaClient
@@ -136,7 +137,7 @@ final class ReplayFixture {
         let records = try fixture.records("payments")
         #expect(try fixture.eventIDs() == (0..<60).map { "e\($0)" })
         for record in records {
-            #expect(record.partition == Murmur2.partition(key: record.key, partitionCount: 4))
+            #expect(record.partition == EntityPlacement.partition(of: record.key, among: 4))
             #expect(record.timestampMillis >= before)
         }
         let first = try #require(records.first { $0.value.contains("\"e7\"") })

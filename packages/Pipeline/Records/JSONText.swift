@@ -1,19 +1,20 @@
-import FeatureEngine
+package import FeatureEngine
 import JSON
 
+/// What answers and records have in common: features and floats as JSON text, appended to what is there.
 extension [UInt8] {
     /// Appends text that is JSON already.
-    mutating func append(_ json: StaticString) {
+    package mutating func append(_ json: StaticString) {
         json.withUTF8Buffer { append(contentsOf: $0) }
     }
 
     /// Appends a float in its shortest form that reads back to the same float; null when it is not finite.
-    mutating func append(json number: Float) {
+    package mutating func append(json number: Float) {
         if number.isFinite { append(contentsOf: number.description.utf8) } else { append("null") }
     }
 
     /// Appends a feature's value: a category quoted, a number shortest, null for a missing one.
-    mutating func append(valueAt index: Int, of vector: FeatureVector) {
+    package mutating func append(valueAt index: Int, of vector: FeatureVector) {
         if let text = vector.texts[index] {
             JSONWriter.append(string: text, to: &self)
         } else {
@@ -21,11 +22,13 @@ extension [UInt8] {
         }
     }
 
-    /// A name as the start of an object's member: `"name":`.
-    static func member(_ name: String) -> [UInt8] {
+    /// A text in quotes, escaped.
+    package static func quoted(_ text: String) -> [UInt8] {
         var bytes: [UInt8] = []
-        JSONWriter.append(string: name, to: &bytes)
-        bytes.append(0x3A)
+        JSONWriter.append(string: text, to: &bytes)
         return bytes
     }
+
+    /// A name as the start of an object's member: `"name":`.
+    package static func member(_ name: String) -> [UInt8] { quoted(name) + [0x3A] }
 }

@@ -1,18 +1,17 @@
-import PostgresOfflineStore
+import FeatureEngine
+import Pipeline
 import Testing
 
-@testable import FeatureTransformer
-
-@Suite struct RecordTests {
+@Suite struct RecordLimitsTests {
     private func label(_ json: String) throws(RecordError) -> String {
-        let label = try Label(key: [], value: Array(json.utf8).span)
-        return "\(label.eventID) \(label.label) \(label.eventMillis) \(label.availableMillis)"
+        let label = try LabelRecord(Array(json.utf8).span)
+        return "\(label.eventID) \(label.isFraud) \(label.eventMillis) \(label.availableMillis)"
     }
 
     @Test func `reads a label`() throws {
         #expect(
             try label(#"{"event_id": "e", "label": 1, "event_timestamp": 5, "available_at": 604800005, "more": null}"#)
-                == "e 1 5 604800005")
+                == "e true 5 604800005")
     }
 
     @Test(arguments: [

@@ -1,9 +1,10 @@
 import FeatureEngine
+import Pipeline
 import PostgresClient
 import PostgresOfflineStore
 
 /// Labels: kept as they arrive. The same label again is a repeat; another value for the same moment is refused.
-extension Label: LogRecord {
+extension LabelRecord: LogRecord {
     struct ID: Hashable {
         let eventID: ByteString
         let availableMillis: Int64
@@ -13,32 +14,25 @@ extension Label: LogRecord {
     static var columns: [String] { LabelTable.columns }
     static var idColumns: [String] { ["event_id", "available_at"] }
 
-    init(key: [UInt8], value: Span<UInt8>) throws(RecordError) {
-        let fields = try RecordFields(value)
-        let label = try fields.integer("label")
-        guard label == 0 || label == 1 else { throw RecordError("label: is neither 0 nor 1") }
-        self.init(
-            eventID: try fields.id("event_id"), label: Int(label), eventMillis: try fields.millis("event_timestamp"),
-            availableMillis: try fields.millis("available_at"))
-    }
+    init(key: [UInt8], value: Span<UInt8>) throws(RecordError) { try self.init(value) }
 
-    var id: ID { ID(eventID: ByteString(eventID), availableMillis: availableMillis) }
-    var fact: Int { label }
-    var idHash: UInt64 { Self.hash(eventID.utf8, availableMillis) }
+    var id: ID { ID(eventID: eventID, availableMillis: availableMillis) }
+    var fact: Bool { isFraud }
+    var idHash: UInt64 { Self.hash(eventID.bytes, availableMillis) }
 
     static func idHash(of row: PostgresCopyRow) -> UInt64 { hash(row.bytes(0), row.millis(1)) }
 
-    static func stored(_ records: [Label], in store: PostgresOfflineStore) throws -> [ID: Int] {
-        let ids = Set(records.map { ByteString($0.eventID) })
-        var stored: [ID: Int] = [:]
+    static func stored(_ records: [LabelRecord], in store: PostgresOfflineStore) throws -> [ID: Bool] {
+        let ids = Set(records.map(\.eventID))
+        var stored: [ID: Bool] = [:]
         for label in try LabelTable.labels(of: ids.map(\.description), on: store.connection) {
-            stored[label.id] = label.label
+            stored[label.id] = label.isFraud
         }
         return stored
     }
 
-    static func contradiction(of fact: Int, to stored: Int) -> String {
-        "label: \(fact) contradicts the \(stored) that arrived before"
+    static func contradiction(of fact: Bool, to stored: Bool) -> String {
+        "label: \(fact ? 1 : 0) contradicts the \(stored ? 1 : 0) that arrived before"
     }
 
     func add(at position: LogPosition, to rows: PostgresCopyBuffer) { LabelTable.add(self, at: position, to: rows) }

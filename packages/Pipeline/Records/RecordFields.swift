@@ -23,11 +23,12 @@ struct RecordFields {
     }
 
     /// Text that something is looked up by.
-    func id(_ name: String, mayBeEmpty: Bool = false) throws(RecordError) -> String {
+    func id(_ name: String, mayBeEmpty: Bool = false) throws(RecordError) -> ByteString {
         guard let text = tree[name]?.string else { throw RecordError("\(name): is missing or not a string") }
-        if mayBeEmpty, text.utf8.isEmpty { return text }
-        if let problem = KeyRule.problem(Array(text.utf8).span) { throw RecordError("\(name): \(problem)") }
-        return text
+        let id = ByteString(text)
+        if mayBeEmpty, id.bytes.isEmpty { return id }
+        if let problem = KeyRule.problem(id.bytes.span) { throw RecordError("\(name): \(problem)") }
+        return id
     }
 
     /// Milliseconds since 1970, within what event times may be.
@@ -72,7 +73,7 @@ struct RecordFields {
 }
 
 /// Why a record was refused.
-struct RecordError: Error, Equatable {
-    let reason: String
-    init(_ reason: String) { self.reason = reason }
+package struct RecordError: Error, Equatable {
+    package let reason: String
+    package init(_ reason: String) { self.reason = reason }
 }

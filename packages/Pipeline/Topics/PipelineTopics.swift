@@ -1,4 +1,5 @@
 import FeatureEngine
+public import FeatureStore
 
 /// The topics of a pipeline, by name.
 public enum PipelineTopics {

@@ -27,12 +27,14 @@ public struct ViewFeed: Sendable {
     /// The partition of a row's entity; nil while the count is not known.
     public func partition(of row: SourceRow) -> Int32? {
         guard let partitionCount else { return nil }
-        return row.withCanonicalBytes(keyIndex) { EntityPlacement.partition(of: $0, among: partitionCount) }
+        return row.withCanonicalBytes(keyIndex) {
+            EntityPlacement.partition(of: $0, among: partitionCount, by: view.source.partitioner)
+        }
     }
 
     /// The partition of an entity by its key's bytes; nil while the count is not known.
     public func partition(of entity: ByteString) -> Int32? {
-        partitionCount.map { EntityPlacement.partition(of: entity.bytes, among: $0) }
+        partitionCount.map { EntityPlacement.partition(of: entity.bytes, among: $0, by: view.source.partitioner) }
     }
 }
 

@@ -100,7 +100,7 @@ public struct FeaturesGetOnlineCommand: Command {
         _ entity: String, _ views: [StreamView], _ source: SourceSchema, _ repository: FeatureRepository,
         _ millis: Int64, partitions: Int, redisURL: String
     ) throws -> [OnlineAnswer] {
-        let partition = Int(EntityPlacement.partition(of: entity, among: partitions))
+        let partition = Int(EntityPlacement.partition(of: entity, among: partitions, by: source.partitioner))
         let watermarkKey = OnlineKeys.watermark(hash8: repository.hash8, topic: source.topic, partition: partition)
         let keys = views.map {
             OnlineKeys.blob(project: repository.project, view: $0.name, hash8: repository.hash8, entity: entity)

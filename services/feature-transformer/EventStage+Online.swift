@@ -130,6 +130,6 @@ extension EventStage {
             positions.removeAll(keepingCapacity: true)
             try writeKnown(under: left, to: stores.online(), stores)
         }
-        try stores.redis().noteAlive(OnlineKeys.alive(watermarkKey: watermarkKey), millis: metrics.nowMillis())
+        try stores.redis().noteAlive(OnlineKeys.alive(watermarkKey: watermarkKey), millis: WallClock.nowMillis())
     }
 }

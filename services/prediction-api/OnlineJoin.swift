@@ -80,6 +80,7 @@ struct OnlineJoin {
     private let prefixes: [[UInt8]]
     private let hash8: String
     private let topic: String
+    private let partitioner: Partitioner
     private var partitions: [PartitionKeys] = []
     /// Blobs with too many events, and until when their headers are not looked at.
     private var tooMany: [ByteString: Int64] = [:]
@@ -101,6 +102,7 @@ struct OnlineJoin {
         self.micros = micros
         self.hash8 = hash8
         topic = service.source.topic
+        partitioner = service.source.partitioner
         views = service.views
         prefixes = service.views.map {
             Array(OnlineKeys.blob(project: project, view: $0.name, hash8: hash8, entity: "").utf8)
@@ -143,7 +145,9 @@ struct OnlineJoin {
                 }
             }
         }
-        read.partition = row.withKeyBytes { EntityPlacement.partition(of: $0, among: partitions.count) }
+        read.partition = row.withKeyBytes {
+            EntityPlacement.partition(of: $0, among: partitions.count, by: partitioner)
+        }
         let partition = partitions[Int(read.partition)]
         read.slots.append(keys.append(partition.watermark, isShared: isShared))
         read.slots.append(keys.append(partition.alive, isShared: isShared))

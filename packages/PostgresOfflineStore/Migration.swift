@@ -11,6 +11,7 @@ struct Migration {
         Migration(version: 1, name: "pipeline", sql: PackageResources._01_pipeline_sql),
         Migration(version: 2, name: "models", sql: PackageResources._02_models_sql),
         Migration(version: 3, name: "retention", sql: PackageResources._03_retention_sql),
+        Migration(version: 7, name: "definitions", sql: PackageResources._07_definitions_sql),
     ]
 
     /// Serialises whoever migrates or makes tables at the same moment.

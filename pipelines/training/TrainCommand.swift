@@ -31,7 +31,8 @@ public struct TrainCommand: Command {
         model file, byte for byte, with any number of threads.
         """
     public static let settings: [any SettingProtocol] = [
-        input, fromStore, output, TrainingContext.serviceName, register, noRegister, force, allowMalformed, holdoutFrom,
+        input, fromStore, output, TrainingContext.serviceName, register, noRegister, noPromote, force, allowMalformed,
+        holdoutFrom,
         rounds, depth, learningRate, subsample, patience, seed, threads, json, .featureRepo, .databaseURL,
         .modelDirectory,
     ]
@@ -48,6 +49,8 @@ public struct TrainCommand: Command {
         "no-register", default: false, help: "Leave the registry alone; needs --output.", flagOnly: true)
     static let register = Setting<Bool>(
         "register", default: false, help: "Register a model of a file's rows too.", flagOnly: true)
+    static let noPromote = Setting<Bool>(
+        "no-promote", default: false, help: "Register and compare, and leave the champion as it is.", flagOnly: true)
     static let force = Setting<Bool>(
         "force", default: false, help: "Make the new model champion whatever the comparison says.", flagOnly: true)
     static let allowMalformed = Setting<Bool>(
@@ -81,6 +84,7 @@ public struct TrainCommand: Command {
         var run = TrainingRun(definitions: context.definitions)
         run.output = settings[Self.output]
         run.forces = settings[Self.force]
+        run.promotes = !settings[Self.noPromote]
         run.parameters = Self.parameters(settings)
         run.holdoutFromMillis = try Self.moment(settings)
         let input = settings[Self.input]
@@ -116,6 +120,9 @@ public struct TrainCommand: Command {
                 .usage,
                 "\(why) needs --output DIR\(settings[input] == nil ? "" : ", --register or both"): the model would be nowhere."
             )
+        }
+        guard !(settings[force] && settings[noPromote]) else {
+            throw CommandError(.usage, "--force and --no-promote contradict each other.")
         }
         guard registers || !settings[force] else {
             throw CommandError(.usage, "--force is for a model that is registered.")

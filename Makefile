@@ -8,7 +8,7 @@ TESTS := -c release --scratch-path .build/tests -Xswiftc -enable-testing
 INTEGRATION := 'BrokerTests|PipelineTests|ProgramTests|ServingTests|StoreTests|TerminalTests'
 ON_KAFKA := 'PipelineTests|LibrdkafkaTests|ServingTests'
 
-.PHONY: help packages build test test-apache test-unit test-integration bench format lint check docs up down status logs dashboard \
+.PHONY: help packages build test test-apache test-unit test-integration bench profile format lint check docs up down status logs dashboard \
 	clean-data clean hooks conformance bench-broker fuzz settings test-up
 
 help:  ## this list
@@ -46,6 +46,11 @@ test-up:  ## break `make up` at three moments, or NEEDLETAIL_UP_MOMENTS=20, and 
 bench:  ## measure, beside peers of the same run: ARGS="case --json"
 	@scripts/install-packages --bench
 	@NEEDLETAIL_BENCHMARKS=1 swift run $(FLAVOUR) needletail-bench $(ARGS)
+
+profile:  ## where processor time goes, by sampling: ARGS="serve serve-explain transform backfill"
+	@scripts/install-packages --bench
+	@swift build $(FLAVOUR) --product needletail
+	@NEEDLETAIL_BENCHMARKS=1 swift run $(FLAVOUR) needletail-bench --profile $(ARGS)
 
 format:  ## lay out all Swift files
 	@swift format format -i -r -p Package.swift packages services pipelines Tests

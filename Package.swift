@@ -72,7 +72,8 @@ let package = Package(
         wrapper("Compression", ["CZlib", "CZstd"]),
 
         // serving and broker
-        wrapper("HTTPServer", ["CMicroHTTPD", "EventLoop", "Observability", "JSON"]),
+        wrapper("HTTPServer", ["CMicroHTTPD", "EventLoop", "JSON"]),
+        library("AdminServer", depending: ["HTTPServer", "EventLoop", "Observability"]),
         wrapper("KafkaProtocol", ["CCRC32C"]),
         wrapper("KafkaBroker", ["KafkaProtocol", "EventLoop", "Observability", "Compression", "Text"]),
 
@@ -105,14 +106,14 @@ let package = Package(
             depending: [
                 "Pipeline", "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
                 "FeatureEngine", "KafkaClient",
-                "HTTPServer", "JSON", "Compression",
+                "AdminServer", "JSON", "Compression",
             ]),
         library(
             "FeatureTransformer", in: "services/feature-transformer",
             depending: [
                 "Pipeline", "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
                 "FeatureEngine", "KafkaClient",
-                "RedisOnlineStore", "PostgresOfflineStore", "RedisClient", "PostgresClient", "HTTPServer",
+                "RedisOnlineStore", "PostgresOfflineStore", "RedisClient", "PostgresClient", "AdminServer",
                 "StreamRecovery",
             ]),
         library(
@@ -122,13 +123,13 @@ let package = Package(
                 "FeatureEngine", "KafkaClient", "RedisOnlineStore", "PostgresOfflineStore", "PostgresClient", "JSON",
                 "Text", "TransactionData", "Compression",
             ]),
-        library(
-            "PredictionAPI", in: "services/prediction-api",
-            depending: [
+        .target(
+            name: "PredictionAPI",
+            dependencies: [
                 "Pipeline", "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
                 "FeatureEngine", "FraudModel", "KafkaClient", "RedisClient", "RedisOnlineStore",
-                "PostgresOfflineStore", "HTTPServer", "EventLoop", "JSON", "PostgresClient", "Text",
-            ]),
+                "PostgresOfflineStore", "AdminServer", "HTTPServer", "EventLoop", "JSON", "PostgresClient", "Text",
+            ], path: "services/prediction-api", resources: [.embedInCode("Docs")], swiftSettings: common),
         library(
             "Dashboard", in: "services/dashboard",
             depending: [
@@ -141,13 +142,13 @@ let package = Package(
             depending: ["ServiceRuntime", "Observability", "KafkaBroker"]),
         library(
             "Scheduler", in: "services/scheduler",
-            depending: ["ServiceRuntime", "Observability", "HTTPServer", "Text"]),
+            depending: ["ServiceRuntime", "Observability", "AdminServer", "Text"]),
         library(
             "BatchFeatures", in: "pipelines/batch-features",
             depending: [
                 "Pipeline", "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
                 "FeatureEngine",
-                "PostgresOfflineStore", "PostgresClient", "Compression",
+                "PostgresOfflineStore", "PostgresClient", "Compression", "JSON",
             ]),
         library(
             "Training", in: "pipelines/training",
@@ -182,6 +183,7 @@ let package = Package(
         unitTests("FeatureStore", ["FeatureEngine", "YAML"]),
         unitTests("StreamRecovery"),
         unitTests("JSON"),
+        unitTests("RedisClient"),
         unitTests("Compression"),
         unitTests("TransactionData", ["FeatureEngine", "Compression", "JSON"]),
         .testTarget(
@@ -189,12 +191,13 @@ let package = Package(
             dependencies: ["Pipeline", "FeatureEngine", "FeatureStore", "JSON", "ServingSupport", "TestSupport"],
             path: "Tests/Unit/PipelineContractTests", swiftSettings: common),
         unitTests("KafkaClient"),
-        unitTests("HTTPServer", ["EventLoop", "Observability"]),
+        unitTests("HTTPServer", ["EventLoop"]),
+        unitTests("AdminServer", ["Observability"]),
         unitTests(
             "PredictionAPI",
             [
                 "HTTPServer", "FeatureStore", "FeatureEngine", "FraudModel", "JSON", "RedisClient", "Observability",
-                "EventLoop", "ServiceRuntime", "ServingSupport",
+                "EventLoop", "ServiceRuntime", "ServingSupport", "TransactionData",
             ]),
         unitTests("FraudModel", ["GradientBoosting", "FeatureEngine", "FeatureStore", "JSON"], fixtures: true),
         unitTests("ServiceRuntime", ["Observability"]),
@@ -207,7 +210,7 @@ let package = Package(
             "FeatureTransformer",
             [
                 "FeatureEngine", "FeatureStore", "Pipeline", "PostgresOfflineStore", "PostgresClient",
-                "RedisClient", "KafkaClient", "StreamRecovery", "HTTPServer", "Observability",
+                "RedisClient", "KafkaClient", "StreamRecovery", "AdminServer", "Observability",
             ]),
         unitTests(
             "KafkaProducerService",
@@ -240,7 +243,7 @@ let package = Package(
             "ServingTests",
             [
                 "PredictionAPI", "ServingSupport", "ServiceRuntime", "Observability", "FraudModel", "RedisClient",
-                "KafkaClient", "JSON", "FeatureEngine", "FeatureStore",
+                "KafkaClient", "JSON", "FeatureEngine", "FeatureStore", "EventLoop", "HTTPServer", "CAllocationCounter",
             ]),
         integrationTests(
             "PipelineTests",

@@ -82,8 +82,15 @@ online_store() {
         secret=$(head -n 1 "${BASH_REMATCH[1]}" 2>/dev/null || true)
     fi
     # A user without a password means nothing to redis-cli.
+    local query=${url#"${url%%\?*}"}
     url=${url%%\?*}
     if [ -n "$secret" ]; then export REDISCLI_AUTH=$secret; fi
+    if [[ $url =~ ^unix://([^/]*@)?(/.*)$ ]]; then
+        local path=${BASH_REMATCH[2]} database=0
+        if [[ $query =~ [?\&]db=([0-9]+) ]]; then database=${BASH_REMATCH[1]}; fi
+        timeout 5 redis-cli -s "$path" -n "$database" "$@"
+        return
+    fi
     timeout 5 redis-cli -u "${url/:\/\/@/://}" "$@"
 }
 

@@ -9,9 +9,6 @@ internal import Synchronization
 ///
 /// `@unchecked Sendable`: other threads touch only `jobs`, a `Mutex`, and the eventfd, whose writes are atomic.
 @safe public final class EventLoop: @unchecked Sendable {
-    /// The `event_base`, for libraries that attach themselves to it (hiredis). Valid as long as the loop lives.
-    public var base: OpaquePointer { unsafe handle }
-
     private let handle: OpaquePointer
     private let wakeDescriptor: Int32
     private let jobs = Mutex(Jobs())

@@ -217,12 +217,21 @@ extension Span<UInt8> {
     }
 
     @inline(__always) func varint(at cursor: inout Int) throws(BlobError) -> UInt64 {
-        guard cursor < count else { throw .truncated }
-        let first = self[cursor]
-        cursor += 1
-        if first < 0x80 { return UInt64(first) }
-        var value = UInt64(first & 0x7F)
-        var shift: UInt64 = 7
+        guard count - cursor >= 8 else { return try slowVarint(at: &cursor) }
+        // Eight bytes at once: lengths vary from event to event, and a branch for each byte would be guessed wrong.
+        let word = UInt64(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: cursor, as: UInt64.self))
+        let ends = ~word & 0x8080_8080_8080_8080
+        guard ends != 0 else { return try slowVarint(at: &cursor) }
+        cursor += ends.trailingZeroBitCount >> 3 + 1
+        var value = word & (ends ^ (ends &- 1)) & 0x7F7F_7F7F_7F7F_7F7F
+        value = value & 0x007F_007F_007F_007F | (value & 0x7F00_7F00_7F00_7F00) >> 1
+        value = value & 0x0000_3FFF_0000_3FFF | (value & 0x3FFF_0000_3FFF_0000) >> 2
+        return value & 0x0FFF_FFFF | (value >> 4) & 0x00FF_FFFF_F000_0000
+    }
+
+    private func slowVarint(at cursor: inout Int) throws(BlobError) -> UInt64 {
+        var value: UInt64 = 0
+        var shift: UInt64 = 0
         while true {
             guard cursor < count else { throw .truncated }
             let byte = self[cursor]

@@ -260,7 +260,7 @@ internal import Glibc
             return unsafe answer(request, connection)
         }
         request.route = router.match(request.method, request.path)
-        request.bodyLimit = if case .route(_, let limit) = request.route { limit } else { 1 << 20 }
+        request.bodyLimit = if case .route(let entry) = request.route { entry.bodyLimit } else { 1 << 20 }
         if request.method != .get, let length = framing.contentLength {
             if length > request.bodyLimit + limits.discardedBytes {
                 // Answered before the body, which libmicrohttpd then does not read: it closes the connection.
@@ -298,11 +298,18 @@ internal import Glibc
         }
         guard let created = unsafe created else { return .NO }
         defer { unsafe MHD_destroy_response(created) }
-        unsafe MHD_add_response_header(created, "Content-Type", response.contentType)
-        for header in response.headers { unsafe MHD_add_response_header(created, header.name, header.value) }
-        for header in request.answerHeaders { unsafe MHD_add_response_header(created, header.name, header.value) }
-        if stopping != nil || request.closes { unsafe MHD_add_response_header(created, "Connection", "close") }
+        unsafe Self.add("Content-Type", response.contentType, to: created)
+        for header in response.headers { unsafe Self.add(header.name, header.value, to: created) }
+        for header in request.answerHeaders { unsafe Self.add(header.name, header.value, to: created) }
+        if stopping != nil || request.closes { unsafe Self.add("Connection", "close", to: created) }
         return unsafe MHD_queue_response(connection, UInt32(response.status), created)
+    }
+
+    /// A string given to C as an argument is copied first; lent, it is not.
+    private static func add(_ name: String, _ value: String, to response: OpaquePointer) {
+        unsafe name.withCString { name in
+            unsafe value.withCString { value in _ = unsafe MHD_add_response_header(response, name, value) }
+        }
     }
 
     // MARK: Called by requests

@@ -1,4 +1,5 @@
 internal import CMicroHTTPD
+internal import Glibc
 
 /// One request, from its headers to its answer. A handler answers it by `reply`, at once or later on the same loop; until
 /// then the connection rests. Belongs to the loop's thread.
@@ -16,6 +17,8 @@ internal import CMicroHTTPD
     public private(set) var response: Response?
     /// Headers that its answer has beside the answer's own.
     public var answerHeaders: [Response.Header] = []
+    /// When its handler took it up, in its handler's own µs; 0 for one that no handler saw.
+    public var startMicros: Int64 = 0
 
     enum Phase { case target, reading, handled, suspended, answered }
     var phase = Phase.reading
@@ -71,20 +74,34 @@ internal import CMicroHTTPD
     }
 
     /// A header by its lower-case name. Nil when it is absent, or when the client is already gone.
-    public func header(_ name: String) -> String? {
-        guard let connection = unsafe connection else { return values[name] }
-        return unsafe Self.value(connection, .HEADER_KIND, name)
+    public func header(_ name: StaticString) -> String? { value(.HEADER_KIND, name, values) }
+
+    /// Whether a header is exactly this, looked at where it lies; nil when it is absent.
+    public func header(_ name: StaticString, is expected: StaticString) -> Bool? {
+        guard let connection = unsafe connection else { return values["\(name)"].map { $0 == "\(expected)" } }
+        guard let (start, count) = unsafe Self.value(connection, .HEADER_KIND, name) else { return nil }
+        return unsafe count == expected.utf8CodeUnitCount && memcmp(start, expected.utf8Start, count) == 0
     }
 
     /// A query argument, percent-decoded: `false` of `?explain=false`.
-    public func query(_ name: String) -> String? {
-        guard let connection = unsafe connection else { return arguments[name] }
-        return unsafe Self.value(connection, .GET_ARGUMENT_KIND, name)
+    public func query(_ name: StaticString) -> String? { value(.GET_ARGUMENT_KIND, name, arguments) }
+
+    private func value(_ kind: MHD_ValueKind, _ name: StaticString, _ given: [String: String]) -> String? {
+        guard let connection = unsafe connection else { return given["\(name)"] }
+        guard let (start, count) = unsafe Self.value(connection, kind, name) else { return nil }
+        return unsafe String(decoding: UnsafeRawBufferPointer(start: start, count: count), as: UTF8.self)
     }
 
-    private static func value(_ connection: OpaquePointer, _ kind: MHD_ValueKind, _ name: String) -> String? {
-        guard let text = unsafe MHD_lookup_connection_value(connection, kind, name) else { return nil }
-        return unsafe String(cString: text)
+    private static func value(
+        _ connection: OpaquePointer, _ kind: MHD_ValueKind, _ name: StaticString
+    ) -> (start: UnsafePointer<CChar>, count: Int)? {
+        var start: UnsafePointer<CChar>?
+        var count = 0
+        let isThere = unsafe name.utf8Start.withMemoryRebound(to: CChar.self, capacity: name.utf8CodeUnitCount) {
+            unsafe MHD_lookup_connection_value_n(connection, kind, $0, name.utf8CodeUnitCount, &start, &count)
+        }
+        guard isThere == .YES, let start = unsafe start else { return nil }
+        return unsafe (start, count)
     }
 
     /// Answers. The first answer counts; later ones are ignored.

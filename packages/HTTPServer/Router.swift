@@ -4,12 +4,24 @@ public struct Router {
     /// Answers a request, at once or later on the same loop.
     public typealias Handler = (Request) -> Void
 
+    /// An object, so that to find it costs nothing.
+    final class Entry {
+        let method: Method
+        let handler: Handler
+        let bodyLimit: Int
+
+        init(_ method: Method, bodyLimit: Int, _ handler: @escaping Handler) {
+            self.method = method
+            self.bodyLimit = bodyLimit
+            self.handler = handler
+        }
+    }
     struct Route {
-        var handlers: [(method: Method, handler: Handler, bodyLimit: Int)] = []
+        var entries: [Entry] = []
         var allow = ""
     }
     enum Match {
-        case route(Handler, bodyLimit: Int)
+        case route(Entry)
         case notFound
         case methodNotAllowed(allow: String)
     }
@@ -27,8 +39,8 @@ public struct Router {
         _ method: Method, _ path: String, bodyLimit: Int = 1 << 20, _ handler: @escaping Handler
     ) {
         var route = routes[path] ?? Route()
-        route.handlers.append((method, handler, bodyLimit))
-        var names = route.handlers.map(\.method.rawValue)
+        route.entries.append(Entry(method, bodyLimit: bodyLimit, handler))
+        var names = route.entries.map(\.method.rawValue)
         if let get = names.firstIndex(of: "GET") { names.insert("HEAD", at: get + 1) }
         route.allow = names.joined(separator: ", ")
         routes[path] = route
@@ -46,11 +58,11 @@ public struct Router {
 
     static func handle(_ request: Request, _ match: Match) {
         switch match {
-        case .route(let handler, let bodyLimit):
-            if request.body.count > bodyLimit {
-                request.reply(tooLarge(bodyLimit))
+        case .route(let entry):
+            if request.body.count > entry.bodyLimit {
+                request.reply(tooLarge(entry.bodyLimit))
             } else {
-                handler(request)
+                entry.handler(request)
             }
         case .notFound: request.reply(.error(404, "Not Found"))
         case .methodNotAllowed(let allow):
@@ -65,9 +77,7 @@ public struct Router {
     func match(_ method: Method, _ path: String) -> Match {
         guard let route = routes[path] else { return .notFound }
         let wanted = method == .head ? .get : method
-        for entry in route.handlers where entry.method == wanted {
-            return .route(entry.handler, bodyLimit: entry.bodyLimit)
-        }
+        for entry in route.entries where entry.method == wanted { return .route(entry) }
         return .methodNotAllowed(allow: route.allow)
     }
 }

@@ -65,7 +65,7 @@ public struct JSONWriter: Sendable {
     /// A number in its shortest form that reads back to the same `Float`; null when it is not finite.
     public mutating func value(_ number: Float) {
         comma()
-        Self.append(description: number.isFinite ? number.description : "null", to: &bytes)
+        Self.append(number, to: &bytes)
         needsComma = true
     }
 
@@ -156,13 +156,20 @@ extension JSONWriter {
 
     /// Appends a number in its shortest exact form; null when it is not finite.
     public static func append(_ number: Double, to bytes: inout [UInt8]) {
-        append(description: number.isFinite ? number.description : "null", to: &bytes)
+        guard number.isFinite else { return bytes.append(contentsOf: "null".utf8) }
+        NumberText.append(number, to: &bytes)
+    }
+
+    /// Appends a number in the shortest form that reads back to the same `Float`; null when it is not finite.
+    public static func append(_ number: Float, to bytes: inout [UInt8]) {
+        guard number.isFinite else { return bytes.append(contentsOf: "null".utf8) }
+        NumberText.append(number, to: &bytes)
     }
 
     /// Appends the digits of an integer.
     public static func append(integer: Int64, to bytes: inout [UInt8]) {
         if integer < 0 { bytes.append(0x2D) }
-        append(digits: integer.magnitude, to: &bytes)
+        NumberText.append(digits: integer.magnitude, to: &bytes)
     }
 
     /// Appends `minorUnits / 10^places` with exactly `places` decimals: 1230 with 2 is `12.30`.
@@ -170,7 +177,7 @@ extension JSONWriter {
         guard places > 0 else { return append(integer: minorUnits, to: &bytes) }
         if minorUnits < 0 { bytes.append(0x2D) }
         let start = bytes.count
-        append(digits: minorUnits.magnitude, to: &bytes)
+        NumberText.append(digits: minorUnits.magnitude, to: &bytes)
         let missing = places + 1 - (bytes.count - start)
         if missing > 0 { bytes.insert(contentsOf: repeatElement(0x30, count: missing), at: start) }
         bytes.append(0x2E)
@@ -179,27 +186,6 @@ extension JSONWriter {
             bytes.swapAt(index, index - 1)
             index -= 1
         }
-    }
-
-    private static func append(digits magnitude: UInt64, to bytes: inout [UInt8]) {
-        var digits = InlineArray<20, UInt8>(repeating: 0x30)
-        var first = 20
-        var rest = magnitude
-        repeat {
-            first -= 1
-            digits[first] = UInt8(truncatingIfNeeded: rest % 10) + 0x30
-            rest /= 10
-        } while rest > 0
-        unsafe digits.span.withUnsafeBufferPointer {
-            unsafe bytes.append(contentsOf: UnsafeBufferPointer(rebasing: $0[first...]))
-        }
-    }
-
-    /// Swift writes `5.0` where JSON's shortest is `5`.
-    private static func append(description: String, to bytes: inout [UInt8]) {
-        bytes.append(contentsOf: description.utf8)
-        let count = bytes.count
-        if count >= 3, bytes[count - 1] == 0x30, bytes[count - 2] == 0x2E { bytes.removeLast(2) }
     }
 
     private static func append(escape byte: UInt8, to bytes: inout [UInt8]) {

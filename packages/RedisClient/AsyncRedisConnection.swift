@@ -1,20 +1,20 @@
-internal import CHiredis
 public import EventLoop
+internal import Glibc
 
 /// One asynchronous connection to Redis on an event loop, for reads that must answer within a deadline. Belongs to the loop's
 /// thread; `close` it there before it is released.
 ///
-/// hiredis has no deadline of its own and queues without an end while a server hangs, so both limits are kept here. All reads
-/// of one turn of the loop go out in one write.
+/// A server that hangs must neither keep a caller waiting nor fill memory, so both limits are kept here. All reads of one turn
+/// of the loop go out in one write, and no read has memory of its own.
 ///
 ///     read ──▶ sent ──▶ answered in time ──▶ values
 ///                └────▶ deadline: the caller gets a failure now; the answer that comes later is dropped
 ///     no answer at all for `silenceMillis`: the connection is dead; all that wait fail, and it is made anew
 ///
 /// A read that was given up still counts against `readsMax` until its answer or the end of the connection: Redis works on it, and
-/// so does memory. Beyond the limit a read fails at once, which is the right answer to an overloaded store. Deadlines are in the
-/// order of the reads, so one timer for the first is enough.
-@safe public final class AsyncRedisConnection {
+/// so does memory. Beyond the limit a read fails at once, which is the right answer to an overloaded store. One timer is set for
+/// the earliest deadline; it may find that deadline answered, and is then set for the next.
+public final class AsyncRedisConnection {
     /// What it may wait for.
     public struct Limits: Sendable {
         /// A read without an answer is given up after this.
@@ -35,38 +35,31 @@ public import EventLoop
     /// Whether reads go out now.
     public private(set) var isConnected = false
     /// Reads that are out.
-    public private(set) var readsOut = 0
+    public var readsOut: Int { reads.count - first }
 
     private let address: RedisAddress
     private let loop: EventLoop
     private let limits: Limits
     private let resolver = HostResolver()
-    private var context: UnsafeMutablePointer<redisAsyncContext>?
+    private var socket: RedisSocket?
+    private var reader = RedisReplyReader()
     private var isClosed = false
+    private var greetings = 0  // answers to come before the connection is ready
     private var backoffMillis = 50
     private var reconnect: LoopTimer?
     private var deadlines: LoopTimer?
-    private var waiting: [Read] = []  // in the order of their deadlines, from `first`
+    private var timerMicros = Int64.max  // when the timer fires
+    private var reads: [Read] = []  // in the order sent, from `first`
     private var first = 0
     /// When the last answer came, or when the first of the reads that are out went out.
     private var silentSinceMicros: Int64 = 0
     private var lastReason: String?
 
-    private final class Read {
+    private struct Read {
         let keys: Int?
-        let startMicros: Int64
+        let deadlineMicros: Int64
+        /// Nil once it was called.
         var body: ((borrowing RedisValues) -> Void)?
-        init(keys: Int?, startMicros: Int64, body: @escaping (borrowing RedisValues) -> Void) {
-            self.keys = keys
-            self.startMicros = startMicros
-            self.body = body
-        }
-
-        func finish(_ values: borrowing RedisValues) {
-            let body = self.body
-            self.body = nil
-            body?(values)
-        }
     }
 
     /// Starts to connect. Until it is connected, reads fail at once.
@@ -76,7 +69,8 @@ public import EventLoop
         self.limits = limits
         reconnect = loop.timer { [unowned self] in connect() }
         deadlines = loop.timer { [unowned self] in giveUpLateReads() }
-        connect()
+        // In the loop's first turn, so that also what fails at once is told to whoever sets `onChange` meanwhile.
+        reconnect?.schedule(afterMillis: 0)
     }
 
     deinit { close() }
@@ -85,7 +79,7 @@ public import EventLoop
     public func close() {
         guard !isClosed else { return }
         isClosed = true
-        drop("closed")
+        drop()
         reconnect?.cancel()
         deadlines?.cancel()
     }
@@ -102,100 +96,99 @@ public import EventLoop
     ) {
         precondition(command.isComplete && command.count == 1, "one whole command")
         defer { command.removeAll() }
-        guard isConnected, let context = unsafe context else { return body(RedisValues(.notConnected)) }
+        guard isConnected, let socket else { return body(RedisValues(.notConnected)) }
         guard readsOut < limits.readsMax else { return body(RedisValues(.tooManyReads)) }
         let now = EventLoop.monotonicMicros()
-        let read = Read(keys: keys, startMicros: sinceMicros ?? now, body: body)
-        let held = unsafe Unmanaged.passRetained(read)
-        let code = unsafe command.bytes.withUnsafeBytes { bytes in
-            unsafe redisAsyncFormattedCommand(
-                context,
-                { context, reply, read in
-                    guard let context = unsafe context, let read = unsafe read else { return }
-                    let finished = unsafe Unmanaged<Read>.fromOpaque(read).takeRetainedValue()
-                    guard let connection = unsafe AsyncRedisConnection.connection(context) else {
-                        return finished.finish(RedisValues(.connectionLost))
-                    }
-                    unsafe connection.answered(finished, reply?.assumingMemoryBound(to: redisReply.self))
-                }, held.toOpaque(), bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
-        }
-        guard code == REDIS_OK else {
-            unsafe held.release()
-            return body(RedisValues(.notConnected))
-        }
+        let deadline = (sinceMicros ?? now) + Int64(limits.deadlineMillis) * 1_000
         if readsOut == 0 { silentSinceMicros = now }
-        readsOut += 1
-        var place = waiting.count
-        while place > first, waiting[place - 1].startMicros > read.startMicros { place -= 1 }
-        waiting.insert(read, at: place)
-        if place == first { setDeadline() }
+        reads.append(Read(keys: keys, deadlineMicros: deadline, body: body))
+        socket.write(command.bytes)
+        if deadline < timerMicros { setTimer(deadline, nowMicros: now) }
     }
 
     // MARK: Answers
 
-    private func answered(_ read: Read, _ reply: UnsafeMutablePointer<redisReply>?) {
-        readsOut -= 1
-        guard let reply = unsafe reply else { return read.finish(RedisValues(.connectionLost)) }
-        silentSinceMicros = EventLoop.monotonicMicros()
-        if unsafe reply.pointee.type == REDIS_REPLY_ERROR {
-            read.finish(RedisValues(.reply(unsafe AsyncRedisConnection.text(reply))))
-        } else if let keys = read.keys {
-            if unsafe reply.pointee.type == REDIS_REPLY_ARRAY && reply.pointee.elements == keys {
-                read.finish(unsafe RedisValues(reply))
-            } else {
-                read.finish(RedisValues(.unexpectedReply))
-            }
-        } else {
-            read.finish(unsafe RedisValues(single: reply))
+    /// Takes the answers that the socket has; nothing is touched any more once one of them ended the connection.
+    private func receive() {
+        guard let socket else { return }
+        let count = reader.receive(from: socket.descriptor)
+        if count <= 0 {
+            if count < 0, errno == EAGAIN || errno == EINTR { return }
+            return fail(count == 0 ? "the server closed the connection" : unsafe String(cString: strerror(errno)))
         }
-        // Answers come in the order of the reads, so those at the front are done.
-        while first < waiting.count, waiting[first].body == nil { first += 1 }
-        if first == waiting.count {
-            waiting.removeAll(keepingCapacity: true)
+        while self.socket === socket {
+            switch reader.next() {
+            case .incomplete: return
+            case .malformed: return fail("its answer is not Redis's protocol")
+            case .reply(let kind):
+                if greetings > 0 { greeted(kind) } else { answered(kind) }
+                // A callback may have ended the connection, and the reader with it.
+                if self.socket === socket { reader.drop() }
+            }
+        }
+    }
+
+    private func answered(_ kind: RedisReplyReader.Kind) {
+        guard first < reads.count else { return fail("it answers what was not asked") }
+        silentSinceMicros = EventLoop.monotonicMicros()
+        let (keys, body) = (reads[first].keys, reads[first].body)
+        reads[first].body = nil
+        first += 1
+        tidy()
+        let values = reader.values
+        if kind == .error {
+            body?(RedisValues(.reply(values.text(0))))
+        } else if keys == nil ? kind != .array : kind == .array && values.count == keys {
+            body?(values)
+        } else {
+            body?(RedisValues(.unexpectedReply))
+        }
+    }
+
+    private func tidy() {
+        if first == reads.count {
+            reads.removeAll(keepingCapacity: true)
             first = 0
         } else if first >= 1_024 {
-            waiting.removeFirst(first)
+            reads.removeFirst(first)
             first = 0
         }
     }
 
-    private func setDeadline() {
-        guard first < waiting.count else { return }
-        let passed = (EventLoop.monotonicMicros() - waiting[first].startMicros) / 1_000
-        deadlines?.schedule(afterMillis: max(1, limits.deadlineMillis - Int(passed)))
+    private func setTimer(_ micros: Int64, nowMicros: Int64) {
+        timerMicros = micros
+        deadlines?.schedule(afterMillis: max(1, Int(clamping: (micros - nowMicros + 999) / 1_000)))
     }
 
     private func giveUpLateReads() {
+        timerMicros = .max
         // On a busy machine the answer may lie in the socket while its deadline passes: it counts.
-        var before = 0
-        while before != readsOut, readsOut > 0, let context = unsafe context {
+        var before = -1
+        while before != readsOut, readsOut > 0, isConnected {
             before = readsOut
-            unsafe redisAsyncHandleRead(context)
+            receive()
         }
         let now = EventLoop.monotonicMicros()
-        let late = now - Int64(limits.deadlineMillis) * 1_000
-        while first < waiting.count, waiting[first].body == nil || waiting[first].startMicros <= late {
-            let read = waiting[first]
-            first += 1
-            read.finish(RedisValues(.deadline))
+        // Callbacks may send more, whose turn it is not, or end the connection.
+        let late = reads.indices.filter { $0 >= first && reads[$0].body != nil && reads[$0].deadlineMicros <= now }
+        let bodies = late.map { index in
+            defer { reads[index].body = nil }
+            return reads[index].body
         }
-        if first == waiting.count {
-            waiting.removeAll(keepingCapacity: true)
-            first = 0
-        }
+        for body in bodies { body?(RedisValues(.deadline)) }
         if readsOut > 0, isConnected, now - silentSinceMicros > Int64(limits.silenceMillis) * 1_000 {
             return fail("no answer for \(limits.silenceMillis) ms")
         }
-        if first < waiting.count {
-            setDeadline()
-        } else if readsOut > 0 {
-            deadlines?.schedule(afterMillis: 100)  // Watch for silence.
-        }
+        guard readsOut > 0 else { return }
+        let waiting = reads[first...].lazy.filter { $0.body != nil }.map(\.deadlineMicros).min()
+        let next = min(waiting ?? .max, now + 100_000)  // Watch for silence.
+        if next < timerMicros { setTimer(next, nowMicros: now) }
     }
 
     // MARK: Connecting
 
     private func connect() {
+        if let path = address.socketPath { return connect(to: path) }
         if HostResolver.isNumeric(address.host) { return connect(to: address.host) }
         resolver.resolve(address.host, on: loop) { [weak self] numeric in
             guard let self, !isClosed else { return }
@@ -204,40 +197,16 @@ public import EventLoop
     }
 
     private func connect(to host: String) {
-        guard !isClosed, unsafe context == nil else { return }
-        guard let context = unsafe redisAsyncConnect(host, Int32(address.port)) else {
-            return fail("out of memory")
-        }
-        guard unsafe context.pointee.err == 0 else {
-            let reason = unsafe String(cString: context.pointee.errstr)
-            unsafe redisAsyncFree(context)  // hiredis returns a context even when it could not connect.
-            return fail(reason)
-        }
-        unsafe self.context = context
-        unsafe context.pointee.data = Unmanaged.passUnretained(self).toOpaque()
-        unsafe redisAsyncSetConnectCallback(context) { context, status in
-            guard let context = unsafe context, let connection = unsafe AsyncRedisConnection.connection(context) else {
-                return
-            }
-            if status == REDIS_OK {
-                connection.greet()
-            } else {
-                let reason = unsafe context.pointee.errstr.map { unsafe String(cString: $0) } ?? "refused"
-                unsafe connection.context = nil  // hiredis frees it after this call.
-                connection.fail(reason)
+        guard !isClosed, socket == nil else { return }
+        let isPath = address.socketPath != nil
+        socket = RedisSocket(host: host, port: address.port, isPath: isPath, on: loop) { [unowned self] event in
+            switch event {
+            case .connected: greet()
+            case .readable: receive()
+            case .lost(let reason): fail(reason)
             }
         }
-        unsafe redisAsyncSetDisconnectCallback(context) { context, _ in
-            guard let context = unsafe context, let connection = unsafe AsyncRedisConnection.connection(context),
-                unsafe connection.context == UnsafeMutablePointer(mutating: context)
-            else { return }
-            let reason = unsafe context.pointee.errstr.map { unsafe String(cString: $0) } ?? ""
-            unsafe connection.context = nil
-            connection.fail(reason.isEmpty ? "the server closed the connection" : reason)
-        }
-        guard unsafe needletail_redis_attach(context, UnsafeMutableRawPointer(loop.base)) == REDIS_OK else {
-            return fail("out of memory")
-        }
+        guard socket != nil else { return fail(unsafe String(cString: strerror(errno))) }
         // A server that accepts and then says nothing, or packets that vanish.
         reconnect?.cancel()
         reconnect = loop.schedule(afterMillis: limits.silenceMillis) { [unowned self] in
@@ -247,7 +216,6 @@ public import EventLoop
 
     /// Password, database, then a PING whose answer makes the connection ready.
     private func greet() {
-        guard let context = unsafe context else { return }
         var hello = RedisPipeline()
         if let password = address.password {
             if let user = address.user {
@@ -255,37 +223,17 @@ public import EventLoop
             } else {
                 hello.command("AUTH", password)
             }
-            unsafe send(hello, context)
         }
-        if address.database != 0 {
-            hello.removeAll()
-            hello.command("SELECT", String(address.database))
-            unsafe send(hello, context)
-        }
-        hello.removeAll()
+        if address.database != 0 { hello.command("SELECT", String(address.database)) }
         hello.command("PING")
-        unsafe send(hello, context)
+        greetings = hello.count
+        socket?.write(hello.bytes)
     }
 
-    private func send(_ command: RedisPipeline, _ context: UnsafeMutablePointer<redisAsyncContext>) {
-        _ = unsafe command.bytes.withUnsafeBytes { bytes in
-            unsafe redisAsyncFormattedCommand(
-                context,
-                { context, reply, _ in
-                    guard let context = unsafe context,
-                        let connection = unsafe AsyncRedisConnection.connection(context),
-                        let reply = unsafe reply?.assumingMemoryBound(to: redisReply.self)
-                    else { return }
-                    if unsafe reply.pointee.type == REDIS_REPLY_ERROR {
-                        connection.fail(unsafe AsyncRedisConnection.text(reply))
-                    } else if unsafe AsyncRedisConnection.text(reply) == "PONG" {
-                        connection.ready()
-                    }
-                }, nil, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
-        }
-    }
-
-    private func ready() {
+    private func greeted(_ kind: RedisReplyReader.Kind) {
+        guard kind == .status else { return fail(kind == .error ? reader.values.text(0) : "it is no Redis") }
+        greetings -= 1
+        guard greetings == 0 else { return }
         isConnected = true
         backoffMillis = 50
         lastReason = nil
@@ -294,7 +242,7 @@ public import EventLoop
     }
 
     private func fail(_ reason: String) {
-        drop(reason)
+        drop()
         guard !isClosed else { return }
         if lastReason != reason {
             lastReason = reason
@@ -305,22 +253,16 @@ public import EventLoop
         backoffMillis = min(limits.backoffMillisMax, backoffMillis * 2)
     }
 
-    /// Lets go of the context; hiredis calls every read back without an answer.
-    private func drop(_ reason: String) {
+    /// Lets go of the socket and fails what waits for it.
+    private func drop() {
         isConnected = false
-        if let context = unsafe context {
-            unsafe self.context = nil
-            unsafe redisAsyncFree(context)
-        }
-    }
-
-    private static func connection(_ context: UnsafePointer<redisAsyncContext>) -> AsyncRedisConnection? {
-        guard let data = unsafe context.pointee.data else { return nil }
-        return unsafe Unmanaged<AsyncRedisConnection>.fromOpaque(data).takeUnretainedValue()
-    }
-
-    private static func text(_ reply: UnsafeMutablePointer<redisReply>) -> String {
-        unsafe String(
-            decoding: UnsafeRawBufferPointer(start: reply.pointee.str, count: reply.pointee.len), as: UTF8.self)
+        greetings = 0
+        socket?.close()
+        socket = nil
+        reader = RedisReplyReader()
+        let lost = reads[first...]
+        reads = []
+        first = 0
+        for read in lost { read.body?(RedisValues(.connectionLost)) }
     }
 }

@@ -1,6 +1,7 @@
 import Glibc
 
-/// Where a Redis server is, read from `redis://[user][:password@]host[:port][/database][?passfile=FILE]`.
+/// Where a Redis server is, read from `redis://[user][:password@]host[:port][/database][?passfile=FILE]`, or for one on this
+/// machine from `unix://[user][:password@]/path/of/its/socket[?db=N][&passfile=FILE]`.
 public struct RedisAddress: Hashable, Sendable {
     /// Host name or address, without brackets.
     public var host: String
@@ -12,6 +13,8 @@ public struct RedisAddress: Hashable, Sendable {
     public var password: String?
     /// The logical database.
     public var database: Int
+    /// The path of a Unix socket, where that is asked instead of host and port.
+    public var socketPath: String?
 
     /// Names a server without a password.
     public init(host: String, port: Int) {
@@ -21,20 +24,33 @@ public struct RedisAddress: Hashable, Sendable {
     /// Reads a URL. `passfile` names a file whose first line is the password, so that none stands in a command line; as with
     /// Postgres, a file that is not there is no password.
     public init(url: String) throws(RedisError) {
-        guard url.hasPrefix("redis://") else { throw .invalidURL(Self.withoutPassword(url)) }
         let error = RedisError.invalidURL(Self.withoutPassword(url))
-        var rest = url.dropFirst("redis://".count)
+        let isSocket = url.hasPrefix("unix://")
+        guard isSocket || url.hasPrefix("redis://") else { throw error }
+        var rest = url[(url.firstRange(of: "://")?.upperBound ?? url.endIndex)...]
         if let fragment = rest.firstIndex(of: "#") { rest = rest[..<fragment] }
-        var filed: String?
+        (host, port, database) = ("127.0.0.1", 6379, 0)
         if let query = rest.firstIndex(of: "?") {
-            for parameter in rest[rest.index(after: query)...].split(separator: "&")
-            where parameter.hasPrefix("passfile=") {
-                guard let path = Self.percentDecoded(parameter.dropFirst("passfile=".count)) else { throw error }
-                filed = Self.firstLine(of: path)
+            for parameter in rest[rest.index(after: query)...].split(separator: "&") {
+                if parameter.hasPrefix("passfile=") {
+                    guard let path = Self.percentDecoded(parameter.dropFirst("passfile=".count)) else { throw error }
+                    password = Self.firstLine(of: path)
+                } else if isSocket, parameter.hasPrefix("db=") {
+                    guard let number = Int(parameter.dropFirst("db=".count)), number >= 0 else { throw error }
+                    database = number
+                }
             }
             rest = rest[..<query]
         }
-        (user, password, database, port) = (nil, filed, 0, 6379)
+        if isSocket {
+            // A path may have an @, so the credentials end before its first slash.
+            guard let slash = rest.firstIndex(of: "/"), slash == rest.startIndex || rest[..<slash].last == "@",
+                let path = Self.percentDecoded(rest[slash...]), path.utf8.count > 1
+            else { throw error }
+            if slash > rest.startIndex, !take(credentials: rest[..<slash].dropLast()) { throw error }
+            socketPath = path
+            return
+        }
         if let slash = rest.firstIndex(of: "/") {
             let text = rest[rest.index(after: slash)...]
             if !text.isEmpty {
@@ -46,12 +62,7 @@ public struct RedisAddress: Hashable, Sendable {
         if let at = rest.lastIndex(of: "@") {
             let credentials = rest[..<at]
             rest = rest[rest.index(after: at)...]
-            guard let colon = credentials.firstIndex(of: ":"),
-                let name = Self.percentDecoded(credentials[..<colon]),
-                let secret = Self.percentDecoded(credentials[credentials.index(after: colon)...])
-            else { throw error }
-            user = name.isEmpty ? nil : name
-            if !secret.isEmpty { password = secret }
+            guard take(credentials: credentials) else { throw error }
         }
         if rest.first == "[" {
             guard let close = rest.firstIndex(of: "]") else { throw error }
@@ -70,8 +81,21 @@ public struct RedisAddress: Hashable, Sendable {
         if host.isEmpty { host = "127.0.0.1" }
     }
 
-    /// `host:port`, for messages.
-    public var name: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+    /// `user:password`; whether it is that.
+    private mutating func take(credentials: Substring) -> Bool {
+        guard let colon = credentials.firstIndex(of: ":"), let name = Self.percentDecoded(credentials[..<colon]),
+            let secret = Self.percentDecoded(credentials[credentials.index(after: colon)...])
+        else { return false }
+        user = name.isEmpty ? nil : name
+        if !secret.isEmpty { password = secret }
+        return true
+    }
+
+    /// `host:port`, or the socket's path, for messages.
+    public var name: String {
+        if let socketPath { return socketPath }
+        return host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    }
 
     /// The first line of a small file, without its end; nil when there is none.
     private static func firstLine(of path: String) -> String? {

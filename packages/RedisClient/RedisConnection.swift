@@ -13,8 +13,13 @@ import Glibc
         _ address: RedisAddress, connectTimeoutMillis: Int = 2_000, commandTimeoutMillis: Int = 5_000
     ) throws(RedisError) {
         self.address = address
-        let context = unsafe redisConnectWithTimeout(
-            address.host, Int32(address.port), Self.timeval(connectTimeoutMillis))
+        let timeout = Self.timeval(connectTimeoutMillis)
+        let context =
+            if let path = address.socketPath {
+                unsafe redisConnectUnixWithTimeout(path, timeout)
+            } else {
+                unsafe redisConnectWithTimeout(address.host, Int32(address.port), timeout)
+            }
         guard let context = unsafe context else { throw .connect(address: address.name, reason: "out of memory") }
         guard unsafe context.pointee.err == 0 else {
             let reason = unsafe Self.reason(context)
@@ -25,7 +30,7 @@ import Glibc
         guard unsafe redisSetTimeout(context, Self.timeval(commandTimeoutMillis)) == REDIS_OK else {
             throw .connect(address: address.name, reason: unsafe Self.reason(context))
         }
-        unsafe redisEnableKeepAlive(context)
+        if address.socketPath == nil { unsafe redisEnableKeepAlive(context) }
         if let password = address.password {
             if let user = address.user { try command("AUTH", user, password) } else { try command("AUTH", password) }
         }

@@ -13,7 +13,8 @@ public enum RedisError: Error, Hashable, Sendable, CustomStringConvertible {
 
     public var description: String {
         switch self {
-        case .invalidURL(let text): "\"\(text)\" is not a Redis URL: write redis://[:password@]host:port[/database]"
+        case .invalidURL(let text):
+            "\"\(text)\" is not a Redis URL: write redis://[:password@]host:port[/database] or unix://[:password@]/path"
         case .connect(let address, let reason): "cannot connect to Redis at \(address): \(reason)"
         case .connectionLost(let reason): "the connection to Redis was lost: \(reason)"
         case .reply(let text): "Redis answered with an error: \(text)"

@@ -44,7 +44,12 @@ public struct RedisPipeline: Sendable {
 
     private mutating func header(_ kind: UInt8, _ number: Int) {
         bytes.append(kind)
-        bytes.append(contentsOf: String(number).utf8)
+        var place = 1
+        while number / place > 9 { place *= 10 }
+        while place > 0 {
+            bytes.append(0x30 + UInt8(number / place % 10))
+            place /= 10
+        }
         bytes.append(13)
         bytes.append(10)
     }

@@ -1,5 +1,3 @@
-internal import CHiredis
-
 /// Why a read brought no values.
 public enum RedisReadFailure: Error, Hashable, Sendable {
     /// There is no connection now; another attempt is made in the background.
@@ -16,59 +14,65 @@ public enum RedisReadFailure: Error, Hashable, Sendable {
     case unexpectedReply
 }
 
-/// The values of one MGET, lent to the callback: it cannot be kept.
-@safe public struct RedisValues: ~Copyable {
+/// The values of one read, lent to the callback: it cannot be kept.
+public struct RedisValues: ~Copyable {
     /// Why there are none; nil when there are.
     public let failure: RedisReadFailure?
-    /// How many there are: as many as keys were asked for, or 0 after a failure.
-    public let count: Int
-    private let reply: UnsafeMutablePointer<redisReply>?
-    private let copies: [[UInt8]?]
+    private let bytes: [UInt8]
+    private let start: Int
+    private let places: [Place]
 
-    init(_ reply: UnsafeMutablePointer<redisReply>) {
-        failure = nil
-        count = unsafe reply.pointee.elements
-        unsafe self.reply = reply
-        copies = []
+    /// Where a value lies.
+    struct Place {
+        var start: Int
+        var count: Int
+        /// No value.
+        static let none = Place(start: 0, count: -1)
     }
 
-    /// The value of a reply that is no array.
-    init(single reply: UnsafeMutablePointer<redisReply>) {
-        let isText = unsafe reply.pointee.type == REDIS_REPLY_STRING
-        let bytes = unsafe UnsafeRawBufferPointer(start: reply.pointee.str, count: isText ? reply.pointee.len : 0)
-        self.init([isText ? unsafe Array(bytes) : nil])
+    /// Values that lie in a buffer, counted from a place in it.
+    init(_ bytes: [UInt8], from start: Int, _ places: [Place]) {
+        failure = nil
+        self.bytes = bytes
+        self.start = start
+        self.places = places
     }
 
     /// A failure.
     public init(_ failure: RedisReadFailure) {
         self.failure = failure
-        count = 0
-        unsafe reply = nil
-        copies = []
+        (bytes, start, places) = ([], 0, [])
     }
 
     /// Values that no server sent, for stores in memory.
     public init(_ values: [[UInt8]?]) {
-        failure = nil
-        count = values.count
-        unsafe reply = nil
-        copies = values
+        var (bytes, places): ([UInt8], [Place]) = ([], [])
+        for value in values {
+            places.append(value.map { Place(start: bytes.count, count: $0.count) } ?? .none)
+            bytes += value ?? []
+        }
+        self.init(bytes, from: 0, places)
     }
+
+    /// How many there are: as many as keys were asked for, or 0 after a failure.
+    public var count: Int { places.count }
 
     /// Lends one value's bytes; nil is a key that does not exist.
     public func withValue<Result, Failure: Error>(
         _ index: Int, _ body: (Span<UInt8>?) throws(Failure) -> Result
     ) throws(Failure) -> Result {
-        precondition(index >= 0 && index < count)
-        guard let reply = unsafe reply else {
-            guard let copy = copies[index] else { return try body(nil) }
-            return try body(copy.span)
-        }
-        guard let element = unsafe reply.pointee.element[index], unsafe element.pointee.type == REDIS_REPLY_STRING,
-            let start = unsafe element.pointee.str
-        else { return try body(nil) }
-        // The reply lives until the callback returns, and this value cannot be kept beyond it.
-        let bytes = unsafe UnsafeRawBufferPointer(start: start, count: element.pointee.len)
-        return try body(unsafe Span(_unsafeElements: bytes.assumingMemoryBound(to: UInt8.self)))
+        let place = places[index]
+        guard place.count >= 0 else { return try body(nil) }
+        return try body(bytes.span.extracting(start + place.start..<start + place.start + place.count))
     }
+
+    /// A value, to be kept.
+    func copy(_ index: Int) -> [UInt8]? {
+        let place = places[index]
+        guard place.count >= 0 else { return nil }
+        return Array(bytes[start + place.start..<start + place.start + place.count])
+    }
+
+    /// A value as text.
+    func text(_ index: Int) -> String { String(decoding: copy(index) ?? [], as: UTF8.self) }
 }

@@ -241,7 +241,7 @@ extension SettingProtocol where Self == Setting<String> {
     public static var redisURL: Setting<String> {
         Setting(
             "redis-url", default: "redis://127.0.0.1:16379?passfile=var/redis.pass",
-            help: "The online store: redis://[:password@]host:port[/database][?passfile=FILE].",
+            help: "The online store: redis://[:password@]host:port[/database][?passfile=FILE], or unix:///path[?db=N].",
             placeholder: "URL"
         ).following(.redis)
     }

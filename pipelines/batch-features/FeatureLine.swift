@@ -1,4 +1,5 @@
 import FeatureEngine
+import JSON
 import TransactionData
 
 /// Writes feature rows as CSV: event id, join key, time, features; a missing one is empty.
@@ -30,7 +31,7 @@ struct FeatureLine {
         CSVText.append(row.bytes(source.eventIDIndex), to: &line)
         line.append(0x2C)
         if let number = row.bits(source.keyIndex) {
-            line.append(contentsOf: String(number).utf8)
+            JSONWriter.append(integer: number, to: &line)
         } else {
             CSVText.append(row.bytes(source.keyIndex), to: &line)
         }
@@ -80,36 +81,12 @@ struct FeatureLine {
 enum ShortestDecimal {
     /// Appends a number; NaN, which is a missing one, is nothing.
     static func append(_ value: Double, to bytes: inout [UInt8]) {
-        guard !value.isNaN else { return }
-        // Amounts and counts: two decimals and at most 15 digits. No other decimal of so few digits is the same double, so
-        // this one is the shortest.
-        if value.magnitude < 1e13 {
-            let hundredths = (value * 100).rounded()
-            if hundredths / 100 == value, value != 0 || value.sign == .plus {
-                append(Int64(hundredths), to: &bytes)
-                return
-            }
+        guard value.isFinite else {
+            if !value.isNaN { bytes.append(contentsOf: value.description.utf8) }
+            return
         }
-        bytes.append(contentsOf: value.description.utf8)
-    }
-
-    private static func append(_ hundredths: Int64, to bytes: inout [UInt8]) {
-        if hundredths < 0 { bytes.append(0x2D) }
-        let (whole, rest) = hundredths.magnitude.quotientAndRemainder(dividingBy: 100)
-        var digits = InlineArray<20, UInt8>(repeating: 0)
-        var count = 0
-        var left = whole
-        repeat {
-            digits[count] = 0x30 + UInt8(left % 10)
-            left /= 10
-            count += 1
-        } while left > 0
-        while count > 0 {
-            count -= 1
-            bytes.append(digits[count])
-        }
-        bytes.append(0x2E)
-        bytes.append(0x30 + UInt8(rest / 10))
-        if rest % 10 != 0 { bytes.append(0x30 + UInt8(rest % 10)) }
+        NumberText.append(value, to: &bytes)
+        // Large integers are written with an exponent from there on.
+        if value == value.rounded(), value.magnitude <= 0x1p53 { bytes += [0x2E, 0x30] }
     }
 }

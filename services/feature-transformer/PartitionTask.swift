@@ -26,6 +26,7 @@ final class PartitionTask {
     var batch = TaskBatch()
     /// Raised by every seek: records fetched before it are not what follows.
     var seeks = 0
+    private var polledSeeks = 0
     private var isShown = false
     private var aliveMillis: Int64 = 0
     private let lag: Gauge
@@ -73,12 +74,15 @@ final class PartitionTask {
         context.board.remove(partition)
     }
 
+    /// A poll begins. What it brings is dropped when the reader is set elsewhere before it is processed: the first of records
+    /// read from another place is not the record before N, and would be taken for proof that the log is another one.
+    func willPoll() { polledSeeks = seeks }
+
     /// Processes the records of this partition that a poll brought.
     func process(_ records: KafkaBatch, _ runs: [Range<Int>], _ consumer: KafkaConsumer) throws {
         batch.begin(records, runs)
         defer { batch.end() }
-        let seek = seeks
-        while machine.isReady, seek == seeks {
+        while machine.isReady, seeks == polledSeeks {
             if !machine.comparesNext { batch.drop(before: nextOffset) }
             guard let first = batch.firstOffset else { return }
             try drive(.records(batch.count, first: first + machine.claim.base), consumer)

@@ -81,6 +81,7 @@ final class StageThread {
         let since = WallClock.monotonicNanos() - lastBatchNanos
         if !isLagging, since < Self.lingerNanos { usleep(UInt32((Self.lingerNanos - since) / 1_000)) }
         let isWaiting = tasks.isEmpty || tasks.values.contains { !$0.isReady }
+        for task in tasks.values { task.willPoll() }
         let batch = try consumer.nextBatch(
             max: isLagging ? plan.lagBatchEvents : plan.batchEvents, timeoutMillis: isWaiting ? 20 : 100)
         try notice(batch.events, consumer)

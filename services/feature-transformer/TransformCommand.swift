@@ -1,7 +1,7 @@
 import FeatureEngine
 import FeatureStore
 import Foundation
-import HTTPServer
+import AdminServer
 import KafkaClient
 import Observability
 import Pipeline

@@ -1,7 +1,7 @@
 internal import FeatureEngine
 internal import FeatureStore
 import Foundation
-internal import HTTPServer
+internal import AdminServer
 internal import KafkaClient
 internal import Observability
 internal import PipelineRuntime

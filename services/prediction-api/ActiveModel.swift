@@ -12,7 +12,7 @@ final class PendingRequest {
     var row: SourceRow
     var request: Request?
     var startMicros: Int64 = 0
-    var explains = true
+    var explanation = ExplanationChoice.all
     var read = OnlineRead()
 
     init(_ schema: SourceSchema) { row = SourceRow(schema) }
@@ -38,6 +38,7 @@ final class ActiveModel {
     private var order: [Int]
     private var idle: [PendingRequest] = []
     private let featureStarts: [[UInt8]]  // `{"feature":"…","value":`
+    private let featureMembers: [[UInt8]]  // `"…":`
     private let modelMembers: [UInt8]  // `,"threshold":…` and what else is the same in every answer
     private let featuresAsOf: FeaturesAsOf
     private let records: PredictionRecordWriter
@@ -60,6 +61,7 @@ final class ActiveModel {
         featureStarts = service.featureNames.map { name in
             Array("{\"feature\":".utf8) + .quoted(name) + Array(",\"value\":".utf8)
         }
+        featureMembers = service.featureNames.map { [UInt8].member($0) }
         var members: [UInt8] = Array(",\"threshold\":".utf8)
         members.append(json: served.scoring.threshold)
         members += Array(",\"model_version\":".utf8) + [UInt8].quoted(served.scoring.version)
@@ -127,7 +129,9 @@ final class ActiveModel {
     var isFraud: Bool { served.scoring.isFraud(probability) }
 
     /// Appends the answer for the row scored last.
-    func appendAnswer(_ row: SourceRow, predictionID: [UInt8], explains: Bool, to bytes: inout [UInt8]) {
+    func appendAnswer(
+        _ row: SourceRow, predictionID: [UInt8], _ explanation: ExplanationChoice, to bytes: inout [UInt8]
+    ) {
         bytes.append("{\"prediction_id\":\"")
         bytes.append(contentsOf: predictionID)
         bytes.append("\",\"transaction_id\":")
@@ -140,30 +144,33 @@ final class ActiveModel {
         bytes.append(json: probability)
         bytes.append(isFraud ? ",\"prediction\":\"FRAUD\"" : ",\"prediction\":\"LEGIT\"")
         bytes.append(contentsOf: modelMembers)
-        if explains { appendExplanation(to: &bytes) }
+        if explanation.count > 0 { appendExplanation(explanation, to: &bytes) }
         bytes.append(",\"features_as_of\":")
         featuresAsOf.append(positions, to: &bytes)
         bytes.append(isDegraded ? ",\"degraded\":true}" : ",\"degraded\":false}")
     }
 
-    /// Exact SHAP values of the margin, the largest first; with `base_value` they add up to the margin.
-    private func appendExplanation(to bytes: inout [UInt8]) {
+    /// Exact SHAP values of the margin, the strongest first; all of them and `base_value` add up to the margin. They are
+    /// written as floats, which is what the margin is.
+    private func appendExplanation(_ explanation: ExplanationChoice, to bytes: inout [UInt8]) {
         let base = scorer.contributions(of: vector, into: &contributions)
         order.sort { (contributions[$0].magnitude, $1) > (contributions[$1].magnitude, $0) }
         bytes.append(",\"base_value\":")
-        JSONWriter.append(base, to: &bytes)
-        bytes.append(",\"explanation\":[")
-        var isFirst = true
-        for index in order {
-            if !isFirst { bytes.append(0x2C) }
-            isFirst = false
-            bytes.append(contentsOf: featureStarts[index])
-            bytes.append(valueAt: index, of: vector)
-            bytes.append(",\"contribution\":")
-            JSONWriter.append(contributions[index], to: &bytes)
-            bytes.append(0x7D)
+        bytes.append(json: Float(base))
+        bytes.append(explanation.isObject ? ",\"explanation\":{" : ",\"explanation\":[")
+        for (place, index) in order.prefix(explanation.count).enumerated() {
+            if place > 0 { bytes.append(0x2C) }
+            if explanation.isObject {
+                bytes.append(contentsOf: featureMembers[index])
+            } else {
+                bytes.append(contentsOf: featureStarts[index])
+                bytes.append(valueAt: index, of: vector)
+                bytes.append(",\"contribution\":")
+            }
+            bytes.append(json: Float(contributions[index]))
+            if !explanation.isObject { bytes.append(0x7D) }
         }
-        bytes.append(0x5D)
+        bytes.append(explanation.isObject ? 0x7D : 0x5D)
     }
 
     /// Appends the record of the `predictions` topic for the row scored last.

@@ -14,6 +14,8 @@ import TransactionData
 final class BatchPrediction {
     /// Most rows.
     static let rowsMax = 10_000
+    /// Most bytes.
+    static let bytesMax = 16 << 20
     /// Most bytes of one row, as of a request alone.
     static let rowBytesMax = 65_536
     /// Most rows that share one read of the online store.
@@ -24,7 +26,7 @@ final class BatchPrediction {
     private let app: PredictionApp
     private let model: ActiveModel
     private let request: Request
-    private let explains: Bool
+    private let explanation: ExplanationChoice
     private let startMicros: Int64
     private var places: [Range<Int>?] = []
     private var rows: [SourceRow] = []
@@ -39,11 +41,13 @@ final class BatchPrediction {
     /// The store failed once: the rows that are left are not worth a deadline each.
     private var isOffline = false
 
-    init(_ request: Request, app: PredictionApp, model: ActiveModel, explains: Bool, startMicros: Int64) {
+    init(
+        _ request: Request, app: PredictionApp, model: ActiveModel, explanation: ExplanationChoice, startMicros: Int64
+    ) {
         self.request = request
         self.app = app
         self.model = model
-        self.explains = explains
+        self.explanation = explanation
         self.startMicros = startMicros
     }
 
@@ -138,7 +142,7 @@ final class BatchPrediction {
         places = []
         guard refusal.isEmpty else { return app.refuse(request, refusal) }
         next = 0
-        body.reserveCapacity(rows.count * (explains ? 3_072 : 384) + 64)
+        body.reserveCapacity(rows.count * (explanation.count > 0 ? 3_072 : 384) + 64)
         isOffline = !model.join.isReady
         if isOffline { app.metrics.onlineFailures.add() }
         scoreNext()
@@ -222,7 +226,7 @@ final class BatchPrediction {
         model.score(rows[index], degradation)
         if index > 0 { body.append(0x2C) }
         app.beginPrediction()
-        model.appendAnswer(rows[index], predictionID: app.predictionID, explains: explains, to: &body)
+        model.appendAnswer(rows[index], predictionID: app.predictionID, explanation, to: &body)
         app.record(rows[index], model, since: startMicros)
     }
 }

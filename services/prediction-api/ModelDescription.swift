@@ -2,8 +2,24 @@ import FeatureStore
 import FraudModel
 import JSON
 
-/// What `/api/v1/model` says.
+/// What `/api/v1/model` and `/health/ready` say.
 enum ModelDescription {
+    /// That it is ready, with which model, and with which it would be if the registry's could be served.
+    static func ready(_ served: ServedModel, otherChampion: String?) -> [UInt8] {
+        var writer = JSONWriter()
+        writer.beginObject()
+        writer.key("status")
+        writer.value("ok")
+        writer.key("model_version")
+        writer.value(served.scoring.version)
+        if let otherChampion {
+            writer.key("registry_champion")
+            writer.value(otherChampion)
+        }
+        writer.endObject()
+        return writer.bytes
+    }
+
     static func json(_ served: ServedModel, otherChampion: String? = nil) -> [UInt8] {
         let scoring = served.scoring
         var writer = JSONWriter()

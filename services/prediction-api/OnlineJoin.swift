@@ -72,6 +72,8 @@ struct OnlineJoin {
     private let limits: ServingLimits
     /// How long the header of an entity that has too many is not looked at again, µs.
     static let tooManyMicros: Int64 = 30_000_000
+    /// Events of a state whose memory is kept for the next.
+    private static let keptEvents = 8_192
     /// Bytes of a blob from which on the clock is looked at before it is read.
     private static let largeBytes = 16_384
 
@@ -84,7 +86,9 @@ struct OnlineJoin {
     private var partitions: [PartitionKeys] = []
     /// Blobs with too many events, and until when their headers are not looked at.
     private var tooMany: [ByteString: Int64] = [:]
-    /// What each view decoded last, while the rows of one read share their entities.
+    /// What each view decoded last; its memory serves the next row.
+    private var states: [EntityState]
+    /// Where that came from, while the rows of one read share their entities.
     private var shared: [(slot: Int32, view: View)?]?
     /// Views of the row evaluated last that are those of a new entity, which is yet to be shown.
     private(set) var unproven: [Int] = []
@@ -104,6 +108,7 @@ struct OnlineJoin {
         topic = service.source.topic
         partitioner = service.source.partitioner
         views = service.views
+        states = service.views.map { EntityState($0) }
         prefixes = service.views.map {
             Array(OnlineKeys.blob(project: project, view: $0.name, hash8: hash8, entity: "").utf8)
         }
@@ -236,11 +241,13 @@ struct OnlineJoin {
         var degradation: Degradation = isStale(standing, now) ? .stale : []
         for index in views.indices {
             switch view(index, values, read.slots[index], standing.watermark, deadlineMicros) {
-            case .known(let state, let isProven):
-                state.evaluate(atMillis: row.eventTimeMillis, current: row, into: &vectors[index])
+            case .known(let isProven):
+                states[index].evaluate(atMillis: row.eventTimeMillis, current: row, into: &vectors[index])
                 positions[index] = ViewPosition(
-                    generation: state.generation, offset: state.offset, partition: read.partition,
+                    generation: states[index].generation, offset: states[index].offset, partition: read.partition,
                     asOfMillis: standing.asOfMillis)
+                // The memory of few, not of the largest entity there is.
+                if shared == nil, states[index].count > Self.keptEvents { states[index] = EntityState(views[index]) }
                 if !isProven { unproven.append(index) }
             case .missing(let reason):
                 vectors[index].reset()
@@ -264,7 +271,7 @@ struct OnlineJoin {
     }
 
     private enum View {
-        case known(EntityState, isProven: Bool)
+        case known(isProven: Bool)  // its state is in `states`
         case missing(Degradation)
     }
 
@@ -283,12 +290,14 @@ struct OnlineJoin {
                 if blob.count > Self.largeBytes, micros() > deadlineMicros { return .missing(.late) }
             }
             do throws(OnlineFault) {
-                return .known(try OnlineView.state(view, blob: blob, under: watermark), isProven: true)
+                try OnlineView.load(&states[index], blob: blob, under: watermark)
+                return .known(isProven: true)
             } catch {
                 switch error {
                 // No event of the entity lies before the watermark, or its blob was lost: where nothing was applied it is new.
                 case .absent, .outdated:
-                    return .known(OnlineView.empty(view, under: watermark), isProven: watermark.nextOffset == 0)
+                    states[index] = OnlineView.empty(view, under: watermark)
+                    return .known(isProven: watermark.nextOffset == 0)
                 case .unreadable, .ahead: return .missing(.unreadable)
                 }
             }

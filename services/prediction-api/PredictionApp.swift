@@ -1,3 +1,4 @@
+import AdminServer
 import EventLoop
 import FeatureEngine
 import FeatureStore
@@ -44,6 +45,8 @@ final class PredictionApp {
     /// The version of the model that the registry names, where that is not the one in service.
     var otherChampion: String?
     private var notReadyReason = "no model is loaded yet"
+    /// The service that a model is awaited of, to be described until there is one.
+    private let expectedService: FeatureService?
 
     let reader: any OnlineReader
     let metrics: PredictionMetrics
@@ -53,6 +56,7 @@ final class PredictionApp {
     private let log: (any PredictionLog)?
     private let gate: RequestGate
     private let unauthorized: Complaints
+    private let journal: RequestJournal
     private let limits: ServingLimits
     private let idPrefix: [UInt8]
     private var nextID: UInt64 = 0
@@ -66,7 +70,8 @@ final class PredictionApp {
     init(
         reader: any OnlineReader, log: (any PredictionLog)?, metrics registry: MetricsRegistry,
         gate: RequestGate = RequestGate(), limits: ServingLimits = ServingLimits(),
-        clocks: Clocks = Clocks(), events: Log = .silent,
+        clocks: Clocks = Clocks(), events: Log = .silent, journal: RequestJournal? = nil,
+        expectedService: FeatureService? = nil,
         yield: @escaping (@escaping () -> Void) -> Void = { $0() }
     ) {
         self.reader = reader
@@ -74,6 +79,8 @@ final class PredictionApp {
         self.gate = gate
         self.limits = limits
         self.clocks = clocks
+        self.expectedService = expectedService
+        self.journal = journal ?? RequestJournal(events, slowMillis: 0)
         unauthorized = Complaints("requests without a valid key are refused", events)
         self.yield = yield
         metrics = PredictionMetrics(registry)
@@ -81,51 +88,99 @@ final class PredictionApp {
         makeRoutes(registry)
     }
 
+    private static let requestIDHeader = "X-Request-ID"
+
     /// What a client calls its request: given back as it came, if it can be a header.
-    private static func isRequestID(_ id: String) -> Bool {
-        !id.isEmpty && id.utf8.count <= 128 && id.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
+    private static func requestID(of request: Request) -> String? {
+        guard let id = request.header("x-request-id"), !id.isEmpty, id.utf8.count <= 128,
+            id.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F })
+        else { return nil }
+        return id
+    }
+
+    /// Notes an answer before it is sent: one that is an error gets an id to be found by, if the client gave it none.
+    func answered(_ request: Request, _ status: Int) {
+        let now = clocks.micros()
+        let micros = request.startMicros > 0 ? now - request.startMicros : 0
+        var id = request.answerHeaders.first { $0.name == Self.requestIDHeader }?.value
+        if status >= 400, id == nil {
+            let made = Self.requestID(of: request) ?? makeID()
+            request.answerHeaders.append(.init(Self.requestIDHeader, made))
+            id = made
+        }
+        journal.note(id: id ?? "", path: request.path, status: status, micros: micros, nowMillis: now / 1_000)
+    }
+
+    private func makeID() -> String {
+        nextID += 1
+        return "\(String(decoding: idPrefix, as: UTF8.self))\(nextID)"
     }
 
     private func makeRoutes(_ registry: MetricsRegistry) {
-        routes = AdminServer.routes(metrics: registry) { [unowned self] in readiness }
-        routes.get("/api/v1/health") { _ in .json("{\"status\":\"ok\"}") }
-        for path in ["/api/v1/predict", "/predict"] {
-            on(.post, path, bodyLimit: BatchPrediction.rowBytesMax) { [unowned self] in predict($0) }
-        }
-        on(.post, "/api/v1/predict/batch", bodyLimit: 16 << 20) { [unowned self] in predictBatch($0) }
-        on(.get, "/api/v1/model") { [unowned self] in describeModel($0) }
-        routes.get("/openapi.json") { [unowned self] _ in
-            APIDescription.openAPI(source: model?.served.service.source, needsKey: gate.apiKeys.areNeeded)
-        }
-        routes.get("/docs") { _ in APIDescription.page }
-        routes.get("/health") { _ in .json("{\"status\":\"ok\"}") }
-        routes.get("/") { _ in
-            var response = Response.json("{\"docs\":\"/docs\",\"openapi\":\"/openapi.json\"}", status: 307)
-            response.headers = [.init("Location", "/docs")]
-            return response
+        for operation in APIOperation.allCases {
+            let answer = handler(of: operation, registry)
+            guard operation.isGuarded else {
+                routes.on(operation.method, operation.path, bodyLimit: operation.bodyLimit, answer)
+                continue
+            }
+            routes.on(operation.method, operation.path, bodyLimit: operation.bodyLimit) { [unowned self] request in
+                if letIn(request) { answer(request) }
+            }
+            // What a browser asks before it lets another origin's page use it.
+            guard gate.origins.areSet else { continue }
+            routes.on(.options, operation.path) { [gate] in
+                $0.reply(gate.preflight($0, method: operation.method.rawValue))
+            }
         }
     }
 
-    /// Adds a route that is not for everybody, and what a browser asks before it lets another origin's page use it.
-    private func on(_ method: Method, _ path: String, bodyLimit: Int = 1 << 20, _ body: @escaping (Request) -> Void) {
-        routes.on(method, path, bodyLimit: bodyLimit) { [unowned self] request in
-            if let id = request.header("x-request-id"), Self.isRequestID(id) {
-                request.answerHeaders.append(.init("X-Request-ID", id))
+    private func handler(of operation: APIOperation, _ registry: MetricsRegistry) -> Router.Handler {
+        switch operation {
+        case .predict, .predictShort: { [unowned self] in predict($0) }
+        case .predictBatch: { [unowned self] in predictBatch($0) }
+        case .model: { [unowned self] in describeModel($0) }
+        case .health, .healthShort, .live: { $0.reply(AdminRoutes.alive) }
+        case .ready: { [unowned self] in $0.reply(readiness) }
+        case .metrics: { $0.reply(AdminRoutes.metrics(registry)) }
+        case .openAPI: { [unowned self] in $0.reply(Response(body: documents.openAPI.bytes())) }
+        case .postman: { [unowned self] in $0.reply(Response(body: collections($0).postman.bytes(pretty: true))) }
+        case .requests: { [unowned self] in $0.reply(.text(collections($0).http)) }
+        case .docs: { $0.reply(DocsPage.page) }
+        case .docsStyle: { $0.reply(DocsPage.style) }
+        case .docsScript: { $0.reply(DocsPage.script) }
+        case .start:
+            { [unowned self] request in
+                let isBrowser = request.header("accept")?.contains("text/html") == true
+                request.reply(
+                    isBrowser ? APIDocuments.toDocs : APIDocuments.start(modelVersion: model?.served.version))
             }
-            if let refusal = gate.refusal(of: request) {
-                if refusal.status == 401 {
-                    metrics.unauthorized.add()
-                    unauthorized.add("the key is missing or wrong")
-                    unauthorized.sayIfDue(nowMillis: clocks.micros() / 1_000)
-                } else {
-                    metrics.foreign.add()
-                }
-                return request.reply(refusal)
-            }
-            body(request)
         }
-        guard gate.origins.areSet else { return }
-        routes.on(.options, path) { [gate] in $0.reply(gate.preflight($0, method: method.rawValue)) }
+    }
+
+    private var documents: APIDocuments {
+        APIDocuments(
+            service: model?.served.service ?? expectedService, needsKey: gate.apiKeys.areNeeded,
+            nowMillis: clocks.wallMillis())
+    }
+
+    private func collections(_ request: Request) -> RequestCollections {
+        documents.collections(address: "http://\(request.header("host") ?? "127.0.0.1:8000")")
+    }
+
+    /// Whether a request may go on; otherwise it is answered.
+    private func letIn(_ request: Request) -> Bool {
+        request.startMicros = clocks.micros()
+        if let id = Self.requestID(of: request) { request.answerHeaders.append(.init(Self.requestIDHeader, id)) }
+        guard let refusal = gate.refusal(of: request) else { return true }
+        if refusal.status == 401 {
+            metrics.unauthorized.add()
+            unauthorized.add("the key is missing or wrong")
+            unauthorized.sayIfDue(nowMillis: clocks.micros() / 1_000)
+        } else {
+            metrics.foreign.add()
+        }
+        request.reply(refusal)
+        return false
     }
 
     /// Answers a request that has no connection, for tests.
@@ -156,9 +211,11 @@ final class PredictionApp {
         if let model, model.served.service.source.topic == topic { model.join.partitionCount = count }
     }
 
-    private var readiness: Readiness {
-        if isStopping { return .notReady("the server is stopping") }
-        return model == nil ? .notReady(notReadyReason) : .ready
+    /// Whether it can do its work, with the model that does and the one that the registry would have.
+    private var readiness: Response {
+        guard !isStopping else { return .error(503, "the server is stopping") }
+        guard let model else { return .error(503, notReadyReason) }
+        return Response(body: ModelDescription.ready(model.served, otherChampion: otherChampion))
     }
 
     private func describeModel(_ request: Request) {
@@ -181,14 +238,12 @@ final class PredictionApp {
         return model
     }
 
-    /// Whether the answer is to say why; nil, and answered, when the query says neither.
-    private func explains(_ request: Request, byDefault: Bool) -> Bool? {
-        switch request.query("explain") {
-        case nil: return byDefault
-        case "true", "1": return true
-        case "false", "0": return false
-        default:
-            refuse(request, Refusal(query: "explain", "is neither true nor false", type: "bool_parsing"))
+    /// Which reasons the answer is to have; nil, and answered, when the query says nothing that can be.
+    private func explanation(_ request: Request, byDefault: ExplanationChoice) -> ExplanationChoice? {
+        do {
+            return try ExplanationChoice(request, byDefault: byDefault)
+        } catch {
+            refuse(request, error)
             return nil
         }
     }
@@ -200,14 +255,14 @@ final class PredictionApp {
     }
 
     private func predictBatch(_ request: Request) {
-        let start = clocks.micros()
-        guard let model = accept(request), let explains = explains(request, byDefault: false) else { return }
-        BatchPrediction(request, app: self, model: model, explains: explains, startMicros: start).start()
+        let start = request.startMicros
+        guard let model = accept(request), let explanation = explanation(request, byDefault: .none) else { return }
+        BatchPrediction(request, app: self, model: model, explanation: explanation, startMicros: start).start()
     }
 
     private func predict(_ request: Request) {
-        let start = clocks.micros()
-        guard let model = accept(request), let explains = explains(request, byDefault: true) else { return }
+        let start = request.startMicros
+        guard let model = accept(request), let explanation = explanation(request, byDefault: .all) else { return }
         let pending = model.takePending()
         do throws(EventError) {
             try model.decode(request.body.span, into: &pending.row, nowMillis: clocks.wallMillis())
@@ -217,7 +272,7 @@ final class PredictionApp {
         }
         pending.request = request
         pending.startMicros = start
-        pending.explains = explains
+        pending.explanation = explanation
         guard model.join.keysPerRow > 0 else { return finish(pending, model, []) }
         guard model.join.isReady else {
             metrics.onlineFailures.add()
@@ -259,9 +314,9 @@ final class PredictionApp {
     private func finish(_ pending: PendingRequest, _ model: ActiveModel, _ degradation: Degradation) {
         model.score(pending.row, degradation)
         var body: [UInt8] = []
-        body.reserveCapacity(pending.explains ? 4_096 : 512)
+        body.reserveCapacity(pending.explanation.count > 0 ? 4_096 : 512)
         beginPrediction()
-        model.appendAnswer(pending.row, predictionID: predictionID, explains: pending.explains, to: &body)
+        model.appendAnswer(pending.row, predictionID: predictionID, pending.explanation, to: &body)
         pending.request?.reply(Response(body: body))
         record(pending.row, model, since: pending.startMicros)
         model.giveBack(pending)
@@ -286,6 +341,7 @@ final class PredictionApp {
         record.removeAll(keepingCapacity: true)
         model.appendRecord(
             row, predictionID: predictionID, createdMillis: now, latencyMicros: latency, to: &record)
-        log.append(key: row.keyBytes.bytes, value: record, timestampMillis: now)
+        let value = record
+        row.withKeyBytes { key in log.append(key: key, value: value.span, timestampMillis: now) }
     }
 }

@@ -5,7 +5,7 @@ import Pipeline
 
 /// Takes the record of every prediction. Must never block.
 protocol PredictionLog: AnyObject {
-    func append(key: [UInt8], value: [UInt8], timestampMillis: Int64)
+    func append(key: Span<UInt8>, value: Span<UInt8>, timestampMillis: Int64)
 }
 
 /// The `predictions` topic. One for all loops: librdkafka takes records from any thread.
@@ -31,9 +31,9 @@ final class KafkaPredictionLog: PredictionLog, Sendable {
         self.metrics = metrics
     }
 
-    func append(key: [UInt8], value: [UInt8], timestampMillis: Int64) {
+    func append(key: Span<UInt8>, value: Span<UInt8>, timestampMillis: Int64) {
         let result = try? producer.send(
-            topic: topic, partition: -1, key: key.span, value: value.span, timestampMillis: timestampMillis, token: 0)
+            topic: topic, partition: -1, key: key, value: value, timestampMillis: timestampMillis, token: 0)
         if case .queued? = result { metrics.logged.add() } else { metrics.logDropped.add() }
     }
 

@@ -1,4 +1,5 @@
 import EventLoop
+import FeatureStore
 import HTTPServer
 import Observability
 import RedisClient
@@ -17,7 +18,7 @@ final class PredictionLoop: @unchecked Sendable {
     init(
         listener: Listener, address: RedisAddress, redisLimits: AsyncRedisConnection.Limits, httpLimits: HTTPLimits,
         predictionLog: (any PredictionLog)?, metrics: MetricsRegistry, gate: RequestGate, limits: ServingLimits,
-        log: Log,
+        log: Log, journal: RequestJournal, expectedService: FeatureService?,
         onRedisChange: @escaping @Sendable (_ lost: String?) -> Void
     ) throws {
         let loop = try EventLoop()
@@ -26,14 +27,17 @@ final class PredictionLoop: @unchecked Sendable {
         redis.onChange = onRedisChange
         app = PredictionApp(
             reader: RedisOnlineReader(redis), log: predictionLog, metrics: metrics, gate: gate, limits: limits,
-            events: log,
+            events: log, journal: journal, expectedService: expectedService,
             yield: { body in
                 // Behind the sockets that are ready now, so a long batch does not keep others waiting.
                 loop.schedule(body)
             })
         let server = try HTTPServer(app.routes, on: loop, listener: listener, limits: httpLimits)
         let requests = RequestMetrics(metrics, paths: app.routes.paths)
-        server.onAnswer = { request, status in requests.count(request.path, status: status) }
+        server.onAnswer = { [app] request, status in
+            requests.count(request.path, status: status)
+            app.answered(request, status)
+        }
         self.server = server
         port = server.port
     }

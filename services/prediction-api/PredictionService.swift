@@ -23,7 +23,11 @@ struct PredictionConfiguration: Sendable {
     var logsPredictions = true
     var partitionCount: Int?
     var gate = RequestGate()
+    /// The feature service whose model is awaited; any where none is named.
+    var service: String?
     var connectionsMax = 4_096
+    /// A request that takes so long is logged; 0 logs none.
+    var slowMillis = 1_000
     var eventsMax = ServingLimits().eventsMax
     var featureAgeSecondsMax = Int(ServingLimits().featureAgeMillisMax / 1_000)
     /// Whether a Redis that throws keys away by itself is taken.
@@ -138,6 +142,7 @@ final class PredictionService: Service {
         limits.deadlineMillis = configuration.redisDeadlineMillis
         limits.eventsMax = configuration.eventsMax
         limits.featureAgeMillisMax = Int64(configuration.featureAgeSecondsMax) * 1_000
+        let journal = RequestJournal(log, slowMillis: Int64(configuration.slowMillis))
         var port = configuration.port
         var loops: [PredictionLoop] = []
         for index in 0..<configuration.loops {
@@ -146,6 +151,8 @@ final class PredictionService: Service {
             let loop = try PredictionLoop(
                 listener: listener, address: configuration.redis, redisLimits: redisLimits, httpLimits: httpLimits,
                 predictionLog: predictionLog, metrics: metrics, gate: configuration.gate, limits: limits, log: log,
+                journal: journal,
+                expectedService: configuration.service.flatMap(repository.service) ?? repository.services.first,
                 onRedisChange: { [weak self] lost in self?.redisChanged(lost, isFirst: index == 0) })
             loops.append(loop)
         }

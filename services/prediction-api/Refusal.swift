@@ -4,7 +4,7 @@ import TransactionData
 
 /// What is wrong with the body of a request: the answer 422, each problem with its place, what is wrong, and a stable name of
 /// the kind.
-struct Refusal {
+struct Refusal: Error {
     /// Most problems one answer lists.
     static let problemsMax = 100
 

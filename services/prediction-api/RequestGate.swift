@@ -67,7 +67,9 @@ struct RequestGate: Sendable {
             return "The body must not be compressed"
         }
         // What nearly every client sends needs no parsing.
-        guard let header = request.header("content-type"), header != "application/json" else { return nil }
+        guard request.header("content-type", is: "application/json") == false,
+            let header = request.header("content-type")
+        else { return nil }
         let parts = header.lowercased().split(separator: ";", omittingEmptySubsequences: false)
         let type = trimmed(parts[0])
         guard type == "application/json" || type.hasPrefix("application/") && type.hasSuffix("+json") else {

@@ -1,6 +1,8 @@
 public import ServiceRuntime
 import FeatureStore
 import Foundation
+import JSON
+import Observability
 import PipelineRuntime
 import RedisClient
 
@@ -14,7 +16,9 @@ public struct ServeCommand: Command {
     public static let details = """
         POST /api/v1/predict (or /predict)  one transaction: its score and why; ?explain=false leaves the why out
         POST /api/v1/predict/batch          up to 10,000, answered in order; ?explain=true adds the why
-        GET  /api/v1/model, /api/v1/health, /health/live, /health/ready, /metrics, /openapi.json, /docs
+        With ?top=5 the five strongest reasons, with ?explanation=object as an object.
+        GET  /docs                          all of it, with a form to try it; /openapi.json, /postman.json, /requests.http
+        GET  /api/v1/model, /api/v1/health, /health/live, /health/ready, /metrics
         Without Redis, or without its answer in time, it answers from the request alone with "degraded": true.
         """
 
@@ -58,18 +62,24 @@ public struct ServeCommand: Command {
     static let featureAge = Setting<Int>(
         "max-feature-age-seconds", default: 30, in: 0...31_536_000,
         help: "Features that are known to be older make an answer degraded; 0 never does.")
+    static let slow = Setting<Int>(
+        "slow-request-millis", default: 1_000, in: 0...3_600_000,
+        help: "Log requests that take at least so long, with their ids; 0 logs none.",
+        environment: "API_SLOW_REQUEST_MILLIS")
+    static let printed = Setting<PrintedDocument?>(
+        "print", help: "Print a description of the API and its requests, and leave.", flagOnly: true)
     static let noLog = Setting<Bool>(
         "no-prediction-log", default: false, help: "Do not write predictions to the predictions topic.",
         environment: "API_NO_PREDICTION_LOG")
 
     public static let settings: [any SettingProtocol] = [
         host, port, loops, model, service, partitions, redisDeadline, connections, keys, origins, eventsMax, featureAge,
-        noLog, .kafkaBootstrapServers, .redisURL,
+        slow, noLog, printed, .kafkaBootstrapServers, .redisURL,
         .databaseURL, .featureRepo, .modelDirectory, .allowEvictingRedis,
     ]
 
-    /// It runs until it is stopped.
-    public static func hasEnd(_ settings: Settings) -> Bool { false }
+    /// It runs until it is stopped, unless it only prints.
+    public static func hasEnd(_ settings: Settings) -> Bool { settings[printed] != nil }
 
     /// A command is made to be run once.
     public init() {}
@@ -77,6 +87,9 @@ public struct ServeCommand: Command {
     /// Serves until it is told to stop.
     public func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {
         let pipeline = try PipelineContext(settings)
+        if let document = settings[Self.printed] {
+            return try runtime.print(try Self.text(of: document, pipeline.repository, settings))
+        }
         pipeline.announce(runtime)
         var configuration = PredictionConfiguration()
         configuration.host = settings[Self.host]
@@ -93,9 +106,11 @@ public struct ServeCommand: Command {
         } catch {
             throw CommandError(.configuration, "--allowed-origins: \(error).")
         }
+        configuration.service = settings[Self.service]
         configuration.eventsMax = settings[Self.eventsMax]
         configuration.featureAgeSecondsMax = settings[Self.featureAge]
         configuration.allowsEviction = settings[.allowEvictingRedis]
+        configuration.slowMillis = settings[Self.slow]
         configuration.connectionsMax = settings[Self.connections]
         do {
             configuration.redis = try RedisAddress(url: pipeline.redisURL)
@@ -114,4 +129,32 @@ public struct ServeCommand: Command {
         }
         try await runtime.run([("api", service)])
     }
+
+    private static func text(
+        of document: PrintedDocument, _ repository: FeatureRepository, _ settings: Settings
+    ) throws(CommandError) -> String {
+        let name = settings[service]
+        let service = name.flatMap(repository.service(named:)) ?? repository.services.first
+        if let name, service?.name != name {
+            throw CommandError(.usage, "--service \(name): there is no such feature service.")
+        }
+        let documents = APIDocuments(
+            service: service, needsKey: APIKeys(settings[keys]).areNeeded, nowMillis: WallClock.nowMillis())
+        let collections = documents.collections(address: "http://\(settings[host]):\(settings[port])")
+        return switch document {
+        case .openapi: documents.openAPI.text(pretty: true)
+        case .postman: collections.postman.text(pretty: true)
+        case .http: collections.http
+        }
+    }
+}
+
+/// What `--print` prints.
+enum PrintedDocument: String, SettingChoice {
+    /// OpenAPI 3.1.
+    case openapi
+    /// A Postman collection, v2.1.
+    case postman
+    /// An .http file.
+    case http
 }

@@ -7,6 +7,8 @@ struct ServedModel: Sendable {
     let service: FeatureService
     let project: String
     let hash8: String
+    /// The model's version.
+    var version: String { scoring.version }
 
     /// Why a model cannot be served with these definitions: one sentence.
     struct Refusal: Error, Equatable, CustomStringConvertible {

@@ -1,5 +1,5 @@
 import Foundation
-internal import HTTPServer
+internal import AdminServer
 internal import Observability
 public import ServiceRuntime
 

@@ -78,6 +78,16 @@ enum Measurement {
         return String(decoding: data, as: UTF8.self)
     }
 
+    /// Processor time that a running process has used, all its threads together.
+    static func cpuSeconds(ofProcess pid: pid_t) -> Double {
+        guard let text = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8),
+            let end = text.lastIndex(of: ")")
+        else { return .nan }
+        let fields = text[end...].split(separator: " ")
+        guard fields.count > 13, let user = Double(fields[12]), let system = Double(fields[13]) else { return .nan }
+        return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
+    }
+
     private static func now(_ clock: clockid_t = CLOCK_MONOTONIC) -> Double {
         var time = timespec()
         clock_gettime(clock, &time)

@@ -114,7 +114,7 @@ enum ServingCases {
     }
 
     /// A wrk script that posts the newest transactions in turn.
-    private static func writeScript(_ pipeline: Pipeline, _ folder: String) throws -> String {
+    static func writeScript(_ pipeline: Pipeline, _ folder: String) throws -> String {
         let schema = try FeatureRepository.load(
             directory: TestEnvironment.packageRoot + "/feature_repo", environment: pipeline.environment
         ).sources[0]
@@ -140,8 +140,8 @@ enum ServingCases {
         return folder + "/post.lua"
     }
 
-    private static func wrk(_ url: String, _ connections: Int, _ seconds: Int, _ script: String?) throws -> (
-        rate: Double, median: String, slow: String
+    static func wrk(_ url: String, _ connections: Int, _ seconds: Int, _ script: String?) throws -> (
+        rate: Double, count: Int, median: String, slow: String
     ) {
         let arguments =
             ["wrk", "--latency", "-t1", "-c\(connections)", "-d\(seconds)s"] + (script.map { ["-s", $0] } ?? []) + [url]
@@ -151,6 +151,8 @@ enum ServingCases {
         }
         guard let rate = Double(word(after: "Requests/sec:")) else { throw BenchError("wrk printed no rate:\n\(text)") }
         guard !text.contains("Non-2xx") else { throw BenchError("the API refused requests:\n\(text)") }
-        return (rate, word(after: "50%"), word(after: "99%"))
+        let counted = text.split(separator: "\n").first { $0.contains(" requests in ") }
+        let count = counted?.split(separator: " ").first.flatMap { Int($0) } ?? 0
+        return (rate, count, word(after: "50%"), word(after: "99%"))
     }
 }

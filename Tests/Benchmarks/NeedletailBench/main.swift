@@ -1,28 +1,40 @@
 import Foundation
 
 // needletail-bench [CASE...] [--rows N] [--rounds N] [--json]: every figure beside a baseline of the same run.
+// needletail-bench --profile [CASE...] [--rows N]: where processor time goes.
 let cases = ["transform", "backfill", "online-read", "serve", "model"]
 var wanted: [String] = []
 var rows = 200_000
 var rounds = 3
 var asJSON = false
+var profiles = false
 var words = Array(CommandLine.arguments.dropFirst())
 while let word = words.first {
     words.removeFirst()
     switch word {
     case "--json": asJSON = true
+    case "--profile": profiles = true
     case "--rows" where Int(words.first ?? "") != nil: rows = Int(words.removeFirst()) ?? rows
     case "--rounds" where Int(words.first ?? "") != nil: rounds = max(1, Int(words.removeFirst()) ?? rounds)
-    case _ where cases.contains(word): wanted.append(word)
+    case _ where (profiles ? ProfileCases.names : cases).contains(word): wanted.append(word)
     default:
         FileHandle.standardError.write(
-            Data("usage: needletail-bench [\(cases.joined(separator: " | "))] [--rows N] [--rounds N] [--json]\n".utf8))
+            Data(
+                """
+                usage: needletail-bench [\(cases.joined(separator: " | "))] [--rows N] [--rounds N] [--json]
+                       needletail-bench --profile [\(ProfileCases.names.joined(separator: " | "))] [--rows N]
+
+                """.utf8))
         exit(64)
     }
 }
-if wanted.isEmpty { wanted = cases }
+if wanted.isEmpty { wanted = profiles ? ProfileCases.names : cases }
 
 do {
+    if profiles {
+        try ProfileCases.run(wanted, rows: rows)
+        exit(0)
+    }
     var lines: [ReportLine] = []
     if wanted.contains("model") {
         lines = try ModelCases.score(rounds: rounds)

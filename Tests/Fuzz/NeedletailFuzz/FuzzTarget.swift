@@ -111,6 +111,8 @@ struct FuzzTarget: Sendable {
         }
     ) { bytes in
         for reply in RedisReply.decode(bytes) { _ = try? reply.checked() }
+        let whole = RedisValues.read(bytes, piece: .max)
+        precondition(whole == RedisValues.read(bytes, piece: 1))
     }
 
     static let model = FuzzTarget(

@@ -156,6 +156,7 @@ struct CrashTests {
         }
         #expect(running.isRunning, "\(running.log.suffix(2_000))")
         #expect(running.terminate())
+        #expect(!running.log.contains("the log lost records"), "a killed process loses nothing: \(running.log.suffix(6_000))")
         try finish(harness)
     }
 

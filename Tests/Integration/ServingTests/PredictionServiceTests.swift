@@ -15,7 +15,7 @@ import TestSupport
 @testable import PredictionAPI
 
 /// The service as `serve` runs it: real sockets, real Redis, several loops.
-private struct RunningService {
+struct RunningService {
     let service: PredictionService
     let runtime: ServiceRuntime
     let task: Task<Void, any Error>

@@ -1,4 +1,5 @@
 import EventLoop
+import Glibc
 import RedisClient
 import TestSupport
 import Testing
@@ -138,6 +139,54 @@ private final class Harness {
         let lost = try Harness(address)
         #expect(lost.runs { !lost.changes.isEmpty })
         #expect(lost.changes == ["the host no-such-host.invalid is not known"])
+    }
+
+    @Test func `a Redis is reached by its Unix socket, and an absent one is an error that is tried again`() throws {
+        let server = try RedisServer()
+        let path = server.folder + "/r.sock"
+        let address = try RedisAddress(url: "unix://\(path)?db=1")
+        let harness = try Harness(address)
+        #expect(harness.runs { !harness.changes.isEmpty })
+        #expect(harness.changes == ["No such file or directory"])
+        try server.start()
+        #expect(harness.runs { harness.redis.isConnected })
+        let sync = try RedisConnection(address)
+        try sync.command("SET", "socket:a", "1")
+        harness.read("socket:a")
+        #expect(harness.runs { harness.outcomes == [.values([[0x31]])] })
+        server.kill()
+    }
+
+    @Test func `more than a socket holds goes out and comes back`() throws {
+        let url = try TestServers.redis().url
+        let sync = try RedisConnection(RedisAddress(url: url))
+        let value = String(repeating: "v", count: 3_000_000)
+        try sync.command("SET", "async:long", value)
+        var limits = AsyncRedisConnection.Limits()
+        limits.deadlineMillis = 5_000
+        let harness = try Harness(RedisAddress(url: url), limits)
+        #expect(harness.runs { harness.redis.isConnected })
+        // The names of the keys that are not there are long, too: the socket takes the commands in pieces.
+        let names = (0..<40).map { "async:" + String(repeating: "n", count: 200_000) + "\($0)" }
+        for name in names { harness.read("async:long", name) }
+        #expect(harness.runs(seconds: 20) { harness.outcomes.count == 40 })
+        #expect(harness.outcomes.allSatisfy { $0 == .values([Array(value.utf8), nil]) })
+        try sync.command("DEL", "async:long")
+    }
+
+    @Test func `a server that speaks another language is left`() throws {
+        let listener = try Listener(host: "127.0.0.1", port: 0)
+        let harness = try Harness(RedisAddress(host: "127.0.0.1", port: listener.port))
+        var clients: [Int32] = []
+        listener.accept(on: harness.loop) { client in
+            clients.append(client)
+            _ = "HTTP/1.1 400 Bad Request\r\n\r\n".withCString { write(client, $0, 28) }
+        }
+        #expect(harness.runs { !harness.changes.isEmpty })
+        #expect(harness.changes == ["its answer is not Redis's protocol"])
+        #expect(!harness.redis.isConnected)
+        for client in clients { close(client) }
+        listener.stop()
     }
 
     @Test func `a silent server is left and found again, and a stopped one too`() throws {

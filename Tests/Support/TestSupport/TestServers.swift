@@ -67,8 +67,8 @@ public final class RedisServer: TestServer, @unchecked Sendable {
     override func launch() throws -> TestProcess {
         try TestProcess(
             [
-                "redis-server", "--port", "\(port)", "--bind", "127.0.0.1", "--dir", folder, "--save", "",
-                "--appendonly", "yes",
+                "redis-server", "--port", "\(port)", "--bind", "127.0.0.1", "--unixsocket", folder + "/r.sock",
+                "--dir", folder, "--save", "", "--appendonly", "yes",
                 "--appendfsync", "no", "--maxmemory-policy", "noeviction",
             ], logPath: folder + "/redis.log")
     }

@@ -1,4 +1,4 @@
-import HTTPServer
+import AdminServer
 import KafkaClient
 import Testing
 

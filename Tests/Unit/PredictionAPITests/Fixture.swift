@@ -175,7 +175,8 @@ final class MemoryReader: OnlineReader {
 final class MemoryLog: PredictionLog {
     private(set) var records: [(key: String, value: JSONTree)] = []
 
-    func append(key: [UInt8], value: [UInt8], timestampMillis: Int64) {
+    func append(key: Span<UInt8>, value: Span<UInt8>, timestampMillis: Int64) {
+        let (key, value) = (key.indices.map { key[$0] }, value.indices.map { value[$0] })
         records.append((String(decoding: key, as: UTF8.self), (try? JSONTree.parse(value)) ?? "not JSON"))
     }
 }

@@ -70,6 +70,13 @@ size_t nj_node_count(const nj_parser *parser);
 /// Where the last document was refused: a byte offset, or `SIZE_MAX` where the position is not known.
 size_t nj_error_offset(const nj_parser *parser);
 
+/// Bytes that the text of any number takes at most.
+#define NJ_NUMBER_ROOM 40
+
+/// Writes the shortest text that reads back to the same finite number; returns its length. Integers have no point.
+size_t nj_print_double(double value, char *text);
+size_t nj_print_float(float value, char *text);
+
 #ifdef __cplusplus
 }
 #endif

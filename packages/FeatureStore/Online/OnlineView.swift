@@ -27,15 +27,22 @@ public enum OnlineView {
     public static func state(
         _ view: StreamView, blob: Span<UInt8>?, under watermark: Watermark, before next: Int64? = nil
     ) throws(OnlineFault) -> EntityState {
+        var state = EntityState(view)
+        try load(&state, blob: blob, under: watermark, before: next)
+        return state
+    }
+
+    /// The same into a state that is there already, whose room is kept. After a fault it says nothing.
+    public static func load(
+        _ state: inout EntityState, blob: Span<UInt8>?, under watermark: Watermark, before next: Int64? = nil
+    ) throws(OnlineFault) {
         guard let blob else { throw .absent }
         // The checksum first: a damaged generation must not pass for an older one.
-        let state: EntityState
-        do throws(BlobError) { state = try EntityState(view, blob: blob) } catch { throw .unreadable }
+        do throws(BlobError) { try state.load(blob: blob) } catch { throw .unreadable }
         guard isPossible(generation: state.generation, offset: state.offset) else { throw .unreadable }
         if state.generation < watermark.generation { throw .outdated }
         if state.generation > watermark.generation { throw .ahead }
         if let next, state.offset >= next { throw .ahead }
-        return state
     }
 
     /// What a reader says of one view of one entity.

@@ -9,9 +9,7 @@ extension [UInt8] {
     }
 
     /// Appends a float in its shortest form that reads back to the same float; null when it is not finite.
-    package mutating func append(json number: Float) {
-        if number.isFinite { append(contentsOf: number.description.utf8) } else { append("null") }
-    }
+    package mutating func append(json number: Float) { JSONWriter.append(number, to: &self) }
 
     /// Appends a feature's value: a category quoted, a number shortest, null for a missing one.
     package mutating func append(valueAt index: Int, of vector: FeatureVector) {

@@ -1,4 +1,5 @@
 internal import EventLoop
+internal import HTTPServer
 public import Observability
 
 /// Whether a service can do its work now.
@@ -31,7 +32,7 @@ public final class AdminServer: Sendable {
         limits.connections = 64
         let box = Box()
         let server = try HTTPServer(
-            Self.routes(metrics: metrics, readiness: readiness), on: loop, listener: listener, limits: limits)
+            Self.routes(metrics, readiness), on: loop, listener: listener, limits: limits)
         box.server = server
         self.port = server.port
         self.box = box
@@ -52,19 +53,13 @@ public final class AdminServer: Sendable {
         thread.join()
     }
 
-    /// The three routes, for servers that serve more beside them.
-    public static func routes(
-        metrics: MetricsRegistry, readiness: @escaping () -> Readiness
-    ) -> Router {
+    private static func routes(_ metrics: MetricsRegistry, _ readiness: @escaping () -> Readiness) -> Router {
         var router = Router()
-        router.get("/metrics") { _ in
-            Response(
-                contentType: "text/plain; version=0.0.4; charset=utf-8", body: Array(metrics.renderPrometheus().utf8))
-        }
-        router.get("/health/live") { _ in .json("{\"status\":\"ok\"}") }
+        router.get("/metrics") { _ in AdminRoutes.metrics(metrics) }
+        router.get("/health/live") { _ in AdminRoutes.alive }
         router.get("/health/ready") { _ in
             switch readiness() {
-            case .ready: .json("{\"status\":\"ok\"}")
+            case .ready: AdminRoutes.alive
             case .notReady(let reason): .error(503, reason)
             }
         }

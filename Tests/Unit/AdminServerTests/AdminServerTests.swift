@@ -1,4 +1,4 @@
-import HTTPServer
+import AdminServer
 import Observability
 import Synchronization
 import TestSupport

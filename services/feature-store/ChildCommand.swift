@@ -14,6 +14,11 @@ struct ChildCommand: Sendable {
         self.runtime = runtime
     }
 
+    /// Whether a child may still be told to stop: its number may be another process's afterwards.
+    private final class Running: Sendable {
+        let flag = Mutex(true)
+    }
+
     /// Runs a command; what it logs goes on to standard error, what it prints is returned. Throws when it does not end with one of
     /// `codes`.
     func run(_ words: [String], codes: Set<Int32> = [0]) throws -> (output: String, code: Int32) {
@@ -28,11 +33,11 @@ struct ChildCommand: Sendable {
         guard !runtime.isStopping else { throw runtime.stopped("`needletail \(words[0])` was not begun") }
         try process.run()
         let id = process.processIdentifier
-        let isRunning = Mutex(true)
-        runtime.onStop { isRunning.withLock { if $0 { kill(id, SIGTERM) } } }
+        let running = Running()
+        runtime.onStop { running.flag.withLock { if $0 { kill(id, SIGTERM) } } }
         let data = output.fileHandleForReading.readDataToEndOfFile()
         process.waitUntilExit()
-        isRunning.withLock { $0 = false }
+        running.flag.withLock { $0 = false }
         let code = process.terminationReason == .exit ? process.terminationStatus : 128 + process.terminationStatus
         guard codes.contains(code) else {
             let name = words.prefix { !$0.hasPrefix("-") }.joined(separator: " ")

@@ -1,6 +1,7 @@
 import FeatureStore
 import Observability
 import PipelineRuntime
+import PostgresClient
 import PostgresOfflineStore
 public import ServiceRuntime
 

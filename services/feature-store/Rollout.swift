@@ -1,9 +1,10 @@
+import FeatureEngine
 import FeatureStore
 import Foundation
-
 import Observability
 import Pipeline
 import PipelineRuntime
+import PostgresClient
 import PostgresOfflineStore
 import RedisOnlineStore
 import ServiceRuntime

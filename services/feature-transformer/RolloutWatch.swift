@@ -12,22 +12,19 @@ struct RolloutWatch: Sendable {
 
     /// Looks until the program stops. Throws when other definitions were put to work since it began.
     func run(_ runtime: ServiceRuntime) async throws {
-        var store: PostgresOfflineStore?
         var first: Int64?
         while true {
-            let open = store
-            let looked = try? await runtime.onThread("rollouts") { () -> (PostgresOfflineStore, DefinitionRollout?) in
-                let store = try open ?? PostgresOfflineStore(url: databaseURL, applicationName: "needletail-transform")
-                return (store, try DefinitionLedger(store.connection, project: project).rollouts(limit: 1).first)
+            // A database that is away is asked again.
+            let looked: DefinitionRollout?? = try? await runtime.onThread("rollouts") {
+                let store = try PostgresOfflineStore(url: databaseURL, applicationName: "needletail-transform")
+                return try DefinitionLedger(store.connection, project: project).rollouts(limit: 1).first
             }
-            // A database that is away is asked again, over a new connection.
-            store = looked?.0
             if let looked {
-                let newest = looked.1?.id ?? 0
-                if let first, newest > first, let rollout = looked.1, rollout.streamHash != streamHash {
+                let newest = looked?.id ?? 0
+                if let first, newest > first, let looked, looked.streamHash != streamHash {
                     throw CommandError(
                         .temporaryFailure,
-                        "other definitions (\(rollout.streamHash)) were rolled out: started again, transform takes them."
+                        "other definitions (\(looked.streamHash)) were rolled out: started again, transform takes them."
                     )
                 }
                 first = first ?? newest

@@ -29,9 +29,10 @@ struct PartitionerTests {
         #expect(ended.exitCode == 0, "\(ended.output)")
         #expect(try counts(pipeline) == (400, 0))
 
-        let card = try #require(try pipeline.generatedRows(400, seed: 5, cards: 40).last?.key)
+        let last = try #require(try pipeline.generatedRows(400, seed: 5, cards: 40).last)
+        let moment = CivilTime.iso8601(last.eventTimeMillis + 60_000)
         let online = try pipeline.run([
-            "features", "get-online", "--entity", card, "--at", "2030-01-01T00:00:00Z", "--json",
+            "features", "get-online", "--entity", last.key, "--at", moment, "--json",
         ])
         #expect(online.exitCode == 0 && online.output.contains(#""amt_last":"#), "\(online.output)")
         #expect(!online.output.contains(#""amt_last":null"#), "\(online.output)")

@@ -113,7 +113,8 @@ import Testing
         #expect(isNew, "\(client.last) \(serve.log.suffix(2_000))")
         #expect(produce.waitUntilExit(seconds: 60))
         let stored = "SELECT count(*) FROM payments"
-        #expect(TestEnvironment.waits(seconds: 30) { try sql(stored) == "9000\n" })
+        let isStored = try TestEnvironment.waits(seconds: 30) { try sql(stored) == "9000\n" }
+        #expect(isStored)
         let hashes = "SELECT count(*), count(DISTINCT definition_hash) FROM wallet_activity"
         #expect(try sql(hashes) == "9000|1\n", "rows of definitions that nobody reads")
         #expect(try sql("SELECT count(*) FROM definition_sets") == "2\n")

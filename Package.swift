@@ -42,6 +42,7 @@ let package = Package(
         system("CHiredis", nil, "libhiredis-dev"),  // its .pc names a flag that the package manager refuses
         system("CLibPQ", "libpq", "libpq-dev"),
         system("CXGBoost", "xgboost", "libxgboost-dev"),
+        system("CLBFGS", "liblbfgs", "liblbfgs-dev"),
         system("CLibEvent", "libevent", "libevent-dev"),
         system("CMicroHTTPD", "libmicrohttpd", "libmicrohttpd-dev"),
         system("CLibYAML", "yaml-0.1", "libyaml-dev"),
@@ -50,6 +51,7 @@ let package = Package(
         .target(
             name: "CSimdJSON", path: "packages/CSimdJSON", publicHeadersPath: "include",
             linkerSettings: [.linkedLibrary("simdjson")]),
+        .target(name: "CContributions", path: "packages/CContributions", publicHeadersPath: "include"),
         .target(name: "CCRC32C", path: "packages/CCRC32C", publicHeadersPath: "include"),
 
         // core
@@ -65,6 +67,7 @@ let package = Package(
         wrapper("RedisClient", ["CHiredis", "EventLoop"]),
         wrapper("PostgresClient", ["CLibPQ"]),
         wrapper("GradientBoosting", ["CXGBoost"]),
+        wrapper("LBFGS", ["CLBFGS"]),
         wrapper("YAML", ["CLibYAML"]),
         .target(
             name: "JSON", dependencies: ["CSimdJSON"], path: "packages/JSON",
@@ -78,7 +81,7 @@ let package = Package(
         wrapper("KafkaBroker", ["KafkaProtocol", "EventLoop", "Observability", "Compression", "Text"]),
 
         // stores and data
-        library("FeatureStore", depending: ["FeatureEngine", "YAML", "Text"]),
+        library("FeatureStore", depending: ["FeatureEngine", "YAML", "Text", "CCRC32C"]),
         library("TransactionData", depending: ["FeatureEngine", "JSON", "Compression", "Text"]),
         library("Pipeline", depending: ["FeatureStore", "FeatureEngine", "TransactionData", "JSON"]),
         library("RedisOnlineStore", depending: ["FeatureStore", "RedisClient"]),
@@ -93,7 +96,9 @@ let package = Package(
         // model
         library(
             "FraudModel",
-            depending: ["GradientBoosting", "FeatureStore", "FeatureEngine", "JSON", "Text"]),
+            depending: [
+                "CContributions", "GradientBoosting", "LBFGS", "FeatureStore", "FeatureEngine", "JSON", "Text",
+            ]),
 
         // what commands share
         library(
@@ -155,6 +160,7 @@ let package = Package(
             depending: [
                 "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
                 "FeatureEngine", "FraudModel", "PostgresOfflineStore", "PostgresClient", "JSON", "Compression", "Text",
+                "YAML",
             ]),
         library(
             "Retention", in: "pipelines/retention",
@@ -196,8 +202,8 @@ let package = Package(
         unitTests(
             "PredictionAPI",
             [
-                "HTTPServer", "FeatureStore", "FeatureEngine", "FraudModel", "JSON", "RedisClient", "Observability",
-                "EventLoop", "ServiceRuntime", "ServingSupport", "TransactionData",
+                "HTTPServer", "Pipeline", "FeatureStore", "FeatureEngine", "FraudModel", "JSON", "RedisClient",
+                "Observability", "EventLoop", "ServiceRuntime", "ServingSupport", "TransactionData",
             ]),
         unitTests("FraudModel", ["GradientBoosting", "FeatureEngine", "FeatureStore", "JSON"], fixtures: true),
         unitTests("ServiceRuntime", ["Observability"]),

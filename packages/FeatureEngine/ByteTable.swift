@@ -42,8 +42,12 @@ public struct ByteTable: Sendable {
     private func isEqual(_ number: Int, _ key: Span<UInt8>) -> Bool {
         let range = range(number)
         guard range.count == key.count else { return false }
-        for index in 0..<key.count where bytes[range.lowerBound + index] != key[index] { return false }
-        return true
+        return bytes.withUnsafeBufferPointer { stored in
+            key.withUnsafeBufferPointer { key in
+                for index in 0..<key.count where stored[range.lowerBound + index] != key[index] { return false }
+                return true
+            }
+        }
     }
 
     private mutating func grow() {

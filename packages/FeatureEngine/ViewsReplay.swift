@@ -10,12 +10,18 @@ public struct ViewsReplay: Sendable {
     /// Events that came too late for the windows of their entity, in one view or several: they have a row, and enter no later
     /// one.
     public private(set) var tooOld = 0
-    private var entities: [EntityStates]
+    /// One a join key, and the places of its views in `views`.
+    private var keys: [(entities: EntityStates, views: [Int])]
 
     /// A log without events.
     public init(_ views: [StreamView]) {
         self.views = views
-        entities = views.map { EntityStates($0) }
+        var indexes: [Int] = []
+        for view in views where !indexes.contains(view.joinKeyIndex) { indexes.append(view.joinKeyIndex) }
+        keys = indexes.map { index in
+            let places = views.indices.filter { views[$0].joinKeyIndex == index }
+            return (EntityStates(places.map { views[$0] }, keyIndex: index), places)
+        }
     }
 
     /// One vector a view, all missing.
@@ -24,10 +30,12 @@ public struct ViewsReplay: Sendable {
     /// Takes the next event and writes one vector a view. Positions only grow.
     public mutating func next(_ row: SourceRow, position: Int64, into vectors: inout [FeatureVector]) {
         var wasTooOld = false
-        for view in entities.indices {
-            let place = entities[view].place(of: row)
-            entities[view].evaluate(place, row, into: &vectors[view])
-            if entities[view].insert(place, row, at: position) == .tooOld { wasTooOld = true }
+        for key in keys.indices {
+            let place = keys[key].entities.place(of: row)
+            for (view, slot) in keys[key].views.enumerated() {
+                keys[key].entities.evaluate(place, view: view, row, into: &vectors[slot])
+                if keys[key].entities.insert(place, view: view, row, at: position) == .tooOld { wasTooOld = true }
+            }
         }
         if wasTooOld { tooOld += 1 }
     }

@@ -21,6 +21,8 @@ public final class FeatureService: Sendable {
     public let featureNames: [String]
     /// Whether each feature is a number or a category.
     public let kinds: [FeatureKind]
+    /// The slots of what is computed from the request alone, with no view.
+    public let requestOnly: [Int]
 
     private let columns: [Column]
     private let order: [Int]  // slots in an order in which each needs only those before it
@@ -29,13 +31,14 @@ public final class FeatureService: Sendable {
     init(
         name: String, source: SourceSchema, views: [StreamView],
         columns: [(name: String, column: Column, kind: FeatureKind)],
-        order: [Int], definitionHash: String
+        order: [Int], requestOnly: [Int], definitionHash: String
     ) {
         self.name = name
         self.source = source
         self.views = views
         self.columns = columns.map(\.column)
         self.order = order
+        self.requestOnly = requestOnly
         self.definitionHash = definitionHash
         featureNames = columns.map(\.name)
         kinds = columns.map(\.kind)

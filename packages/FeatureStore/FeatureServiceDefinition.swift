@@ -101,13 +101,11 @@ struct FeatureServiceDefinition {
         return build(outputs.map { ($0.view, $0.feature, $0.kind) }, source, used, usedOnDemand, streamHash)
     }
 
-    private func build(
-        _ outputs: [(view: String, feature: String, kind: FeatureKind)], _ source: SourceSchema, _ views: [StreamView],
-        _ onDemandViews: [OnDemandView], _ streamHash: String
-    ) -> FeatureService? {
-        func expression(_ view: String, _ feature: String) -> Expression? {
-            onDemandViews.first { $0.name == view }?.features.first { $0.name == feature }?.expression
-        }
+    /// The slots in an order in which each needs only those before it.
+    private static func order(
+        of outputs: [(view: String, feature: String, kind: FeatureKind)], _ source: SourceSchema,
+        _ expression: (_ view: String, _ feature: String) -> Expression?
+    ) -> [Int] {
         // On-demand features are computed once: one that refers to another output reads its slot, which is filled before.
         var order: [Int] = []
         func visit(_ slot: Int) {
@@ -127,18 +125,32 @@ struct FeatureServiceDefinition {
             order.append(slot)
         }
         outputs.indices.forEach(visit)
+        return order
+    }
 
+    private func build(
+        _ outputs: [(view: String, feature: String, kind: FeatureKind)], _ source: SourceSchema, _ views: [StreamView],
+        _ onDemandViews: [OnDemandView], _ streamHash: String
+    ) -> FeatureService? {
+        func expression(_ view: String, _ feature: String) -> Expression? {
+            onDemandViews.first { $0.name == view }?.features.first { $0.name == feature }?.expression
+        }
+        let order = Self.order(of: outputs, source, expression)
         let names = ExpressionNames(source: source, views: views, expression: expression)
         var columns: [(name: String, column: FeatureService.Column, kind: FeatureKind)] = []
+        // By slot: whether it reads a view, and which slots before it.
+        var reads: [(view: Bool, slots: [Int])] = []
         for (slot, output) in outputs.enumerated() {
             let name = "\(output.view)__\(output.feature)"
             if let view = views.firstIndex(where: { $0.name == output.view }),
                 let index = views[view].features.firstIndex(where: { $0.name == output.feature })
             {
                 columns.append((name, .stream(view: view, index: index), output.kind))
+                reads.append((true, []))
                 continue
             }
             guard let own = expression(output.view, output.feature) else { return nil }
+            reads.append((false, []))
             let program = try? ExpressionProgram(own, scope: output.view, schema: source) {
                 scope, view, name, column throws(ExpressionError) in
                 guard let operand = names.operand(view, name, in: scope) else {
@@ -148,8 +160,10 @@ struct FeatureServiceDefinition {
                 if case .expression(_, let view) = operand,
                     let other = outputs.firstIndex(where: { $0.view == view && $0.feature == name }), other != slot
                 {
+                    reads[slot].slots.append(other)
                     return .output(other, kind: outputs[other].kind)
                 }
+                if case .feature = operand { reads[slot].view = true }
                 return operand
             }
             guard let program else {
@@ -161,10 +175,13 @@ struct FeatureServiceDefinition {
             }
             columns.append((name, .onDemand(program), output.kind))
         }
+        var needsHistory = reads.map(\.view)
+        for slot in order where reads[slot].slots.contains(where: { needsHistory[$0] }) { needsHistory[slot] = true }
         let hash = CanonicalHash.service(
             name: name, outputs: columns.map(\.name), onDemandViews: onDemandViews, streamHash: streamHash)
         return FeatureService(
-            name: name, source: source, views: views, columns: columns, order: order, definitionHash: hash)
+            name: name, source: source, views: views, columns: columns, order: order,
+            requestOnly: needsHistory.indices.filter { !needsHistory[$0] }, definitionHash: hash)
     }
 }
 

@@ -19,6 +19,11 @@ extension ModelCard {
                 "holdout": holdout.json,
             ],
             "metrics": metrics.json,
+            "calibration": calibration.map {
+                ["method": "platt", "slope": .number($0.slope), "intercept": .number($0.intercept)]
+            } ?? .null,
+            "baselines": .array(baselines.map(\.json)),
+            "revision": .string(revision),
             "features": .array(
                 zip(features, reference).map { feature, reference in
                     ["name": .string(feature.name), "reference": reference.json]
@@ -50,13 +55,35 @@ extension ModelCard {
         let data = try reader.member("data", of: tree)
         self.init(
             serviceName: try reader.string("service", of: tree),
-            definitionHash: try reader.string("definition_hash", of: tree),
-            features: features, threshold: threshold, thresholdRule: try reader.string("threshold_rule", of: tree),
-            rounds: max(0, tree["rounds"]?.int ?? 0), parameters: parameters,
-            fingerprint: try reader.string("fingerprint", of: data),
-            fit: DataPart(data["fit"]), stopping: DataPart(data["stopping"]), holdout: DataPart(data["holdout"]),
-            metrics: ModelMetrics(tree["metrics"]), reference: references,
-            scoreReference: try ReferenceDistribution(try reader.member("score_reference", of: tree), file: file))
+            definitionHash: try reader.string("definition_hash", of: tree), features: features)
+        (self.threshold, thresholdRule) = (threshold, try reader.string("threshold_rule", of: tree))
+        (rounds, self.parameters) = (max(0, tree["rounds"]?.int ?? 0), parameters)
+        fingerprint = try reader.string("fingerprint", of: data)
+        (fit, stopping, holdout) = (DataPart(data["fit"]), DataPart(data["stopping"]), DataPart(data["holdout"]))
+        (metrics, reference) = (ModelMetrics(tree["metrics"]), references)
+        scoreReference = try ReferenceDistribution(try reader.member("score_reference", of: tree), file: file)
+        // Cards written before these were known do not have them.
+        if let slope = tree["calibration"]?["slope"]?.double, let intercept = tree["calibration"]?["intercept"]?.double
+        {
+            calibration = PlattScaling(slope: slope, intercept: intercept)
+        }
+        baselines = (tree["baselines"]?.array ?? []).map(Baseline.init)
+        revision = tree["revision"]?.string ?? ""
+    }
+}
+
+extension Baseline {
+    var json: JSONTree {
+        [
+            "name": .string(name), "features": .number(features), "metrics": metrics.json,
+            "reason": reason.map { .string($0) } ?? .null,
+        ]
+    }
+
+    init(_ tree: JSONTree) {
+        self.init(
+            name: tree["name"]?.string ?? "", features: tree["features"]?.int ?? 0,
+            metrics: ModelMetrics(tree["metrics"]), reason: tree["reason"]?.string)
     }
 }
 
@@ -86,6 +113,7 @@ extension ModelMetrics {
             "recall_at_fpr_0_001": number(recallAtLowFalsePositives),
             "recall_at_precision_0_9": number(recallAtHighPrecision), "best_f1": number(bestF1),
             "precision": number(precision), "recall": number(recall), "f1": number(f1),
+            "calibration_error": number(calibrationError), "brier": number(brier),
         ]
     }
 
@@ -101,6 +129,8 @@ extension ModelMetrics {
         precision = tree?["precision"]?.double
         recall = tree?["recall"]?.double
         f1 = tree?["f1"]?.double
+        calibrationError = tree?["calibration_error"]?.double
+        brier = tree?["brier"]?.double
     }
 }
 

@@ -28,6 +28,10 @@ public struct ModelMetrics: Hashable, Sendable {
     public var bestF1: Double?
     /// At the model's threshold.
     public var precision: Double?, recall: Double?, f1: Double?
+    /// How far probabilities are from shares of frauds: the mean over ten equal spans of probability, weighted with their rows.
+    public var calibrationError: Double?
+    /// The mean squared distance of probability and label.
+    var brier: Double?
 
     /// No rows.
     public init() {}
@@ -43,6 +47,20 @@ public struct ModelMetrics: Hashable, Sendable {
         recallAtHighPrecision = curve.recall(atPrecision: 0.9)
         bestF1 = curve.bestF1
         (precision, recall, f1) = curve.at(threshold: threshold)
+        guard !scores.isEmpty else { return }
+        calibrationError = Self.calibrationError(scores, labels)
+        brier =
+            zip(scores, labels).reduce(0) { $0 + Double($1.0 - $1.1) * Double($1.0 - $1.1) } / Double(scores.count)
+    }
+
+    private static func calibrationError(_ scores: [Float], _ labels: [Float]) -> Double {
+        var bins = Array(repeating: (probabilities: 0.0, frauds: 0.0), count: 10)
+        for (score, label) in zip(scores, labels) {
+            let bin = min(9, max(0, Int(score * 10)))
+            bins[bin].probabilities += Double(score)
+            bins[bin].frauds += Double(label)
+        }
+        return bins.reduce(0) { $0 + abs($1.probabilities - $1.frauds) } / Double(scores.count)
     }
 }
 
@@ -55,14 +73,6 @@ public struct DataPart: Hashable, Sendable {
 
     /// No rows.
     public init() {}
-
-    /// Describes a part.
-    public init(rows: Int, frauds: Int, fromMillis: Int64, toMillis: Int64) {
-        self.rows = rows
-        self.frauds = frauds
-        self.fromMillis = fromMillis
-        self.toMillis = toMillis
-    }
 }
 
 /// Everything about a model that XGBoost's own file has no place for: `needletail.json` in the model's directory. Holds
@@ -75,44 +85,47 @@ public struct ModelCard: Hashable, Sendable {
     /// The inputs in order.
     public var features: [ModelFeature]
     /// A row is called fraud at or above this probability.
-    public var threshold: Float
+    public var threshold: Float = 0.5
     /// How the threshold was found, in words.
-    public var thresholdRule: String
+    public var thresholdRule = ""
     /// Rounds the model was cut to.
-    public var rounds: Int
+    public var rounds = 0
     /// What XGBoost was told, by its names.
-    public var parameters: [String: String]
+    public var parameters: [String: String] = [:]
     /// A hash over the values, labels and times of all rows.
-    public var fingerprint: String
-    /// Rows trees were fitted on, rows that stopped the fitting and set the threshold, and rows kept for `metrics`.
-    public var fit: DataPart, stopping: DataPart, holdout: DataPart
+    public var fingerprint = ""
+    /// Rows trees were fitted on; rows that stopped the fitting, calibrated and set the threshold; and rows kept for `metrics`.
+    public var fit = DataPart(), stopping = DataPart(), holdout = DataPart()
     /// Measured on the holdout.
-    public var metrics: ModelMetrics
+    public var metrics = ModelMetrics()
     /// The inputs' distributions in the rows fitted on, in order.
-    public var reference: [ReferenceDistribution]
+    public var reference: [ReferenceDistribution] = []
     /// The distribution of the score on the holdout.
-    public var scoreReference: ReferenceDistribution
+    public var scoreReference = ReferenceDistribution(numbers: [])
 
-    /// Describes a model.
-    public init(
-        serviceName: String, definitionHash: String, features: [ModelFeature], threshold: Float, thresholdRule: String,
-        rounds: Int, parameters: [String: String], fingerprint: String, fit: DataPart, stopping: DataPart,
-        holdout: DataPart, metrics: ModelMetrics, reference: [ReferenceDistribution],
-        scoreReference: ReferenceDistribution
-    ) {
+    /// What made the margins those of true probabilities; nil where the rows had too few frauds for it. It is in the model's file.
+    public var calibration: PlattScaling?
+    /// Simpler models fitted and measured on the same rows.
+    public var baselines: [Baseline] = []
+    /// The revision of the definitions and the program, as git names it; empty where there is none.
+    public var revision = ""
+
+    /// A model that nothing is known of yet but what it takes.
+    public init(serviceName: String, definitionHash: String, features: [ModelFeature]) {
         self.serviceName = serviceName
         self.definitionHash = definitionHash
         self.features = features
-        self.threshold = threshold
-        self.thresholdRule = thresholdRule
-        self.rounds = rounds
-        self.parameters = parameters
-        self.fingerprint = fingerprint
-        self.fit = fit
-        self.stopping = stopping
-        self.holdout = holdout
-        self.metrics = metrics
-        self.reference = reference
-        self.scoreReference = scoreReference
     }
+}
+
+/// A simpler model fitted on the same rows: what the model is worth is what it is better by.
+public struct Baseline: Hashable, Sendable {
+    /// What it is.
+    public let name: String
+    /// How many features it takes.
+    public let features: Int
+    /// Measured on the holdout.
+    public let metrics: ModelMetrics
+    /// Why there is none; nil where there is one.
+    public let reason: String?
 }

@@ -2,12 +2,16 @@
 ///
 /// Average precision moves by some hundredths from one sample of frauds to the next, so the better figure alone picks the
 /// luckier model. The rows are drawn again and again (a Poisson bootstrap: each row counts 0, 1, 2 … times, the same for both
-/// models); `confidence` is the share of draws in which the challenger is ahead. The draws have a fixed seed.
+/// models); `confidence` is the share of draws in which the challenger is ahead by the margin. The draws have a fixed seed.
 public struct ModelComparison: Hashable, Sendable {
     /// The models' figures on the rows.
     public let challenger: ModelMetrics, champion: ModelMetrics
-    /// Share of draws in which the challenger's average precision is higher; a tie counts half.
+    /// By how much a challenger's average precision must be higher.
+    public let margin: Double
+    /// Share of draws in which the challenger's average precision is higher by more than the margin; a tie counts half.
     public let confidence: Double
+    /// What nine of ten draws say the challenger's average precision is higher by: from the 5th to the 95th of a hundred.
+    public let difference: ClosedRange<Double>
 
     /// Frauds the rows must have before anything is decided.
     public static let leastFrauds = 50
@@ -18,17 +22,18 @@ public struct ModelComparison: Hashable, Sendable {
 
     /// Whether the challenger is better, and would have been on nearly any rows like these.
     public var isDecidedForChallenger: Bool {
-        (challenger.averagePrecision ?? 0) > (champion.averagePrecision ?? 0) && confidence >= Self.decisive
+        (challenger.averagePrecision ?? 0) - (champion.averagePrecision ?? 0) > margin && confidence >= Self.decisive
     }
 
     /// Whether the champion is better, and would have been on nearly any rows like these.
     public var isDecidedForChampion: Bool {
-        (challenger.averagePrecision ?? 0) < (champion.averagePrecision ?? 0) && confidence <= 1 - Self.decisive
+        (challenger.averagePrecision ?? 0) < (champion.averagePrecision ?? 0) && difference.upperBound <= 0
     }
 
     /// Compares scores of the same rows in the same order.
     public init(
-        challenger: [Float], threshold: Float, champion: [Float], threshold championThreshold: Float, labels: [Float]
+        challenger: [Float], threshold: Float, champion: [Float], threshold championThreshold: Float, labels: [Float],
+        margin: Double = 0
     ) {
         precondition(challenger.count == labels.count && champion.count == labels.count, "the same rows")
         self.challenger = ModelMetrics(scores: challenger, labels: labels, threshold: threshold)
@@ -36,13 +41,14 @@ public struct ModelComparison: Hashable, Sendable {
         let (first, second) = (Ranking(challenger), Ranking(champion))
         var draw = PoissonDraw()
         var weights = [UInt8](repeating: 0, count: labels.count)
-        var ahead = 0.0
-        for _ in 0..<Self.draws {
+        let differences = (0..<Self.draws).map { _ in
             draw.fill(&weights)
-            let difference = first.averagePrecision(labels, weights) - second.averagePrecision(labels, weights)
-            ahead += difference > 0 ? 1 : difference == 0 ? 0.5 : 0
-        }
+            return first.averagePrecision(labels, weights) - second.averagePrecision(labels, weights)
+        }.sorted()
+        let ahead = differences.reduce(0.0) { $0 + ($1 > margin ? 1 : $1 == margin ? 0.5 : 0) }
+        self.margin = margin
         confidence = ahead / Double(Self.draws)
+        difference = differences[Self.draws / 20]...differences[Self.draws - 1 - Self.draws / 20]
     }
 }
 

@@ -1,53 +1,16 @@
-public import GradientBoosting
-
-/// What a training run may vary.
-public struct TrainingParameters: Hashable, Sendable {
-    /// Depth of a tree at most.
-    public var depth = 6
-    /// What a tree's values are multiplied with.
-    public var learningRate = 0.1
-    /// Rounds at most.
-    public var rounds = 600
-    /// Rounds without a better average precision after which fitting stops.
-    public var patience = 40
-    /// Share of the rows each tree sees.
-    public var subsample = 1.0
-    /// Seed of everything random.
-    public var seed = 17
-    /// Threads, 0 for all cores. The model does not depend on it.
-    public var threads = 0
+/// What a training does beside fitting.
+public struct TrainingOptions: Sendable {
+    /// The event time the holdout begins at, ms UTC; nil for the newest fifth.
+    public var holdoutFromMillis: Int64?
+    /// What the threshold is chosen for.
+    public var threshold = ThresholdRule.precision(0.9)
+    /// Whether the logistic and the request-only baseline are fitted too.
+    public var fitsBaselines = true
+    /// What the card calls the program's and the definitions' revision.
+    public var revision = ""
 
     /// The defaults.
     public init() {}
-
-    /// XGBoost's names for what decides the model.
-    var named: [String: String] {
-        [
-            "objective": "binary:logistic", "tree_method": "hist", "max_depth": "\(depth)",
-            "learning_rate": "\(learningRate)", "subsample": "\(subsample)", "seed": "\(seed)", "max_bin": "256",
-        ]
-    }
-}
-
-/// Why no model was made.
-public enum TrainingError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// The rows cannot teach anything; the sentence says why.
-    case refused(String)
-    /// The caller wanted to stop.
-    case cancelled
-    /// libxgboost refused.
-    case boosting(BoostingError)
-    /// The trained model could not be compiled.
-    case model(ModelError)
-
-    public var description: String {
-        switch self {
-        case .refused(let reason): reason
-        case .cancelled: "the training was stopped"
-        case .boosting(let error): error.description
-        case .model(let error): error.description
-        }
-    }
 }
 
 /// A model that was trained, not yet written anywhere.
@@ -60,41 +23,63 @@ public struct TrainedModel: Sendable {
     public let model: ScoringModel
     /// The rows it was measured on.
     public let holdout: [Int]
+    /// The logistic baseline's file; empty without one.
+    public let logistic: [UInt8]
 }
 
-/// Fits a model on the rows of a set.
+/// Makes a model of the rows of a set: splits, fits, calibrates, picks the threshold and measures, each on its own rows.
 public enum ModelTrainer {
-    /// Splits, fits, picks the threshold and measures. `progress` hears of each round with the average precision on the rows that
-    /// stop the fitting, and returns whether to go on.
+    /// Trains. `progress` hears of each round with the average precision on the rows that stop the fitting, and returns whether to
+    /// go on.
     public static func train(
-        _ set: TrainingSet, _ parameters: TrainingParameters = .init(), holdoutFromMillis: Int64? = nil,
+        _ set: TrainingSet, _ parameters: TrainingParameters, options: TrainingOptions = .init(),
         progress: (_ round: Int, _ averagePrecision: Double?) -> Bool = { _, _ in true }
     ) throws(TrainingError) -> TrainedModel {
-        let split = TimeSplit(set, holdoutFromMillis: holdoutFromMillis)
-        let fit = set.describe(split.fit)
-        try requireBothClasses(set, fit)
-        let features = set.featureNames.enumerated().map { index, name in
-            ModelFeature(name: name, categories: set.categories(index, in: split.fit))
+        let split = TimeSplit(set, holdoutFromMillis: options.holdoutFromMillis)
+        try requireBothClasses(set, set.describe(split.fit))
+        let features = set.features(in: split.fit)
+        let stopping = set.rows(split.stopping, for: features)
+        let trainer = XGBoostTrainer(parameters)
+        var fitted = try trainer.fit(
+            set.rows(split.fit, for: features), stopping: stopping, features: features, progress: progress)
+        let scaling = PlattScaling(margins: fitted.predictor.margins(of: stopping.inputs), labels: stopping.labels)
+        if let scaling { fitted = try XGBoostTrainer.scaling(fitted, by: scaling) }
+
+        var card = ModelCard(serviceName: set.serviceName, definitionHash: set.definitionHash, features: features)
+        (card.rounds, card.parameters, card.fingerprint) = (fitted.rounds, trainer.named, set.fingerprint())
+        (card.fit, card.stopping) = (set.describe(split.fit), set.describe(split.stopping))
+        (card.holdout, card.calibration, card.revision) = (set.describe(split.holdout), scaling, options.revision)
+        choose(options.threshold, &card, set, split.stopping, fitted.predictor.margins(of: stopping.inputs))
+        measure(fitted.predictor, &card, set, split)
+        var logistic: [UInt8] = []
+        if options.fitsBaselines {
+            (card.baselines, logistic) = try baselines(set, split, features, trainer, card.threshold) {
+                progress(fitted.rounds - 1, nil)
+            }
         }
-        let named = parameters.named
-        let booster: Booster
-        let best: Int
-        do {
-            (booster, best) = try Self.fit(set, split, features, named, parameters, progress)
-        } catch let error as BoostingError {
-            throw .boosting(error)
+        do throws(ModelError) {
+            let model = try ScoringModel(fitted.predictor, names: set.featureNames, card: card, version: "new")
+            return TrainedModel(
+                bytes: fitted.bytes, card: card, model: model, holdout: split.holdout, logistic: logistic)
         } catch {
-            throw .cancelled
+            throw .model(error)
         }
-        let bytes: [UInt8]
-        do throws(BoostingError) {
-            let cut = try booster.prefix(rounds: best)
-            try cut.setFeatureNames(set.featureNames)
-            bytes = try cut.model(format: .json)
-        } catch {
-            throw .boosting(error)
-        }
-        return try finish(set, split, features, named, bytes, rounds: best)
+    }
+
+    /// Fits on a split and measures on its holdout, for what compares ways of fitting. The threshold plays no part.
+    static func metrics(
+        _ set: TrainingSet, _ split: TimeSplit, _ trainer: some Trainer, columns: [Int]? = nil, threshold: Float = 0.5,
+        isGoingOn: () -> Bool
+    ) throws(TrainingError) -> (metrics: ModelMetrics, fitted: FittedModel) {
+        let all = set.features(in: split.fit)
+        let features = columns.map { $0.map { all[$0] } } ?? all
+        let fitted = try trainer.fit(
+            set.rows(split.fit, for: all, columns: columns),
+            stopping: set.rows(split.stopping, for: all, columns: columns),
+            features: features, progress: { _, _ in isGoingOn() })
+        let holdout = set.rows(split.holdout, for: all, columns: columns)
+        let scores = fitted.predictor.margins(of: holdout.inputs).map(Predictor.logistic)
+        return (ModelMetrics(scores: scores, labels: holdout.labels, threshold: threshold), fitted)
     }
 
     private static func requireBothClasses(_ set: TrainingSet, _ fit: DataPart) throws(TrainingError) {
@@ -110,79 +95,57 @@ public enum ModelTrainer {
         }
     }
 
-    private static func fit(
-        _ set: TrainingSet, _ split: TimeSplit, _ features: [ModelFeature], _ named: [String: String],
-        _ parameters: TrainingParameters, _ progress: (Int, Double?) -> Bool
-    ) throws -> (Booster, best: Int) {
-        func matrix(_ rows: [Int]) throws(BoostingError) -> DataMatrix {
-            try DataMatrix(
-                set.inputs(rows, for: features), columnCount: features.count, labels: rows.map { set.labels[$0] },
-                threads: parameters.threads)
-        }
-        let training = try matrix(split.fit)
-        let stopping = split.stopping.isEmpty ? nil : try matrix(split.stopping)
-        let labels = split.stopping.map { set.labels[$0] }
-        let booster = try Booster(
-            [training] + (stopping.map { [$0] } ?? []), parameters: named.sorted { $0.key < $1.key }.map { ($0, $1) })
-        if parameters.threads > 0 { try booster.set("nthread", "\(parameters.threads)") }
-        // Without a fraud to stop by, a modest number of rounds.
-        let canStop = labels.contains(1)
-        let rounds = canStop ? parameters.rounds : min(parameters.rounds, 100)
-        var (best, bestPrecision) = (rounds, -1.0)
-        for round in 0..<rounds {
-            try booster.update(round: round, on: training)
-            var precision: Double?
-            if canStop, let stopping {
-                precision = RankingCurve(scores: try booster.predictMargin(stopping), labels: labels).averagePrecision
-            }
-            guard progress(round, precision) else { throw TrainingError.cancelled }
-            guard let precision else { continue }
-            if precision > bestPrecision {
-                (best, bestPrecision) = (round + 1, precision)
-            } else if round + 1 - best >= parameters.patience {
-                break
-            }
-        }
-        return (booster, best)
+    private static func choose(
+        _ rule: ThresholdRule, _ card: inout ModelCard, _ set: TrainingSet, _ rows: [Int], _ margins: [Float]
+    ) {
+        var amounts: [Float]?
+        if case .money(_, let amount) = rule { amounts = set.numbers(of: amount, in: rows) }
+        let days = Double(card.stopping.toMillis - card.stopping.fromMillis) / 86_400_000
+        let choice = rule.choose(
+            scores: margins.map(Predictor.logistic), labels: rows.map { set.labels[$0] }, days: days, amounts: amounts)
+        card.threshold = min(choice?.threshold ?? 0.5, 1)
+        card.thresholdRule = choice?.words ?? "0.5: the rows that should set it hold no fraud"
     }
 
-    private static func finish(
-        _ set: TrainingSet, _ split: TimeSplit, _ features: [ModelFeature], _ named: [String: String], _ bytes: [UInt8],
-        rounds: Int
-    ) throws(TrainingError) -> TrainedModel {
-        do throws(ModelError) {
-            let described = try BoosterModel(json: bytes, file: "model.json")
-            let predictor = try Predictor(described)
-            let empty = ReferenceDistribution(numbers: [])
-            var card = ModelCard(
-                serviceName: set.serviceName, definitionHash: set.definitionHash, features: features, threshold: 0.5,
-                thresholdRule: "0.5: the rows that should set it hold no fraud", rounds: rounds, parameters: named,
-                fingerprint: set.fingerprint(), fit: set.describe(split.fit), stopping: set.describe(split.stopping),
-                holdout: set.describe(split.holdout), metrics: ModelMetrics(), reference: [], scoreReference: empty)
-            let unmeasured = try ScoringModel(predictor, names: described.featureNames, card: card, version: "new")
-            let stopping = RankingCurve(
-                scores: try set.probabilities(split.stopping, of: unmeasured),
-                labels: split.stopping.map { set.labels[$0] })
-            if let threshold = stopping.threshold() {
-                card.threshold = threshold
-                let precision = stopping.at(threshold: threshold).precision ?? 0
-                card.thresholdRule =
-                    precision >= 0.9 ? "precision of at least 0.9" : "best F1: no score has a precision of 0.9"
-            }
-            let scores = try set.probabilities(split.holdout, of: unmeasured)
-            card.metrics = ModelMetrics(
-                scores: scores, labels: split.holdout.map { set.labels[$0] }, threshold: card.threshold)
-            card.scoreReference = ReferenceDistribution(numbers: scores)
-            let inputs = set.inputs(split.fit, for: features)
-            card.reference = features.enumerated().map { index, feature in
-                let column = stride(from: index, to: inputs.count, by: features.count).map { inputs[$0] }
-                return feature.categories.map { ReferenceDistribution(indexes: column, values: $0) }
-                    ?? ReferenceDistribution(numbers: column)
-            }
-            let model = try ScoringModel(predictor, names: described.featureNames, card: card, version: "new")
-            return TrainedModel(bytes: bytes, card: card, model: model, holdout: split.holdout)
-        } catch {
-            throw .model(error)
+    private static func measure(_ predictor: Predictor, _ card: inout ModelCard, _ set: TrainingSet, _ split: TimeSplit)
+    {
+        let scores = predictor.margins(of: set.inputs(split.holdout, for: card.features)).map(Predictor.logistic)
+        card.metrics = ModelMetrics(
+            scores: scores, labels: split.holdout.map { set.labels[$0] }, threshold: card.threshold)
+        card.scoreReference = ReferenceDistribution(numbers: scores)
+        let inputs = set.inputs(split.fit, for: card.features)
+        let columns = card.features.count
+        card.reference = card.features.enumerated().map { index, feature in
+            let column = stride(from: index, to: inputs.count, by: columns).map { inputs[$0] }
+            return feature.categories.map { ReferenceDistribution(indexes: column, values: $0) }
+                ?? ReferenceDistribution(numbers: column)
         }
+    }
+
+    private static func baselines(
+        _ set: TrainingSet, _ split: TimeSplit, _ features: [ModelFeature], _ trainer: XGBoostTrainer,
+        _ threshold: Float,
+        isGoingOn: () -> Bool
+    ) throws(TrainingError) -> ([Baseline], logistic: [UInt8]) {
+        var made: [Baseline] = []
+        func add(_ name: String, _ trainer: some Trainer, _ columns: [Int]) throws(TrainingError) -> [UInt8] {
+            do throws(TrainingError) {
+                let (metrics, fitted) = try metrics(
+                    set, split, trainer, columns: columns, threshold: threshold, isGoingOn: isGoingOn)
+                made.append(Baseline(name: name, features: columns.count, metrics: metrics, reason: nil))
+                return fitted.bytes
+            } catch {
+                // A baseline that cannot be fitted says why, and is no reason to have no model.
+                guard error != .cancelled else { throw error }
+                made.append(
+                    Baseline(name: name, features: columns.count, metrics: ModelMetrics(), reason: "\(error)"))
+                return []
+            }
+        }
+        let logistic = try add("logistic", LogisticTrainer(), Array(features.indices))
+        if !set.requestOnly.isEmpty, set.requestOnly.count < features.count {
+            _ = try add("request only", trainer, set.requestOnly)
+        }
+        return (made, logistic)
     }
 }

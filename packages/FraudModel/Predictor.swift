@@ -7,6 +7,8 @@ public enum Predictor: Sendable {
     case trees(TreeEnsemble)
     /// A weighted sum (`gblinear`).
     case linear(LinearModel)
+    /// A logistic regression, the baseline.
+    case logistic(LogisticModel)
 
     /// Compiles what a file says. What is no tree, a number that is none where it counts, or sums that could pass float32's range are
     /// refused.
@@ -33,6 +35,7 @@ public enum Predictor: Sendable {
         switch self {
         case .trees(let ensemble): ensemble.featureCount
         case .linear(let model): model.featureCount
+        case .logistic(let model): model.terms.count
         }
     }
 
@@ -40,7 +43,7 @@ public enum Predictor: Sendable {
     public var treeCount: Int {
         switch self {
         case .trees(let ensemble): ensemble.treeCount
-        case .linear: 0
+        case .linear, .logistic: 0
         }
     }
 
@@ -52,6 +55,17 @@ public enum Predictor: Sendable {
         switch self {
         case .trees(let ensemble): ensemble.margin(inputs)
         case .linear(let model): model.margin(inputs)
+        case .logistic(let model): model.margin(inputs)
+        }
+    }
+
+    /// The margins of rows that stand one after the other.
+    func margins(of inputs: [Float]) -> [Float] {
+        let columns = featureCount
+        var slots = makeInputs()
+        return (0..<inputs.count / columns).map { row in
+            for column in 0..<columns { slots.set(column, Double(inputs[row * columns + column])) }
+            return margin(slots)
         }
     }
 
@@ -66,6 +80,7 @@ public enum Predictor: Sendable {
         switch self {
         case .trees(let ensemble): return ensemble.addContributions(&inputs, to: &contributions)
         case .linear(let model): return model.addContributions(inputs, to: &contributions)
+        case .logistic(let model): return model.addContributions(inputs, to: &contributions)
         }
     }
 

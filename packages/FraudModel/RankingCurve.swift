@@ -81,14 +81,6 @@ public struct RankingCurve: Sendable {
         return Double(caught) / Double(positives)
     }
 
-    /// The default threshold: the lowest score with a precision of at least 0.9; where none has it, the one of best F1. A row
-    /// is called fraud at or above it. Nil without frauds.
-    public func threshold(precision wanted: Double = 0.9) -> Float? {
-        guard positives > 0 else { return nil }
-        if let step = steps.last(where: { $0.precision >= wanted }) { return step.score }
-        return steps.max { f1($0) < f1($1) }?.score
-    }
-
     /// The best F1 any threshold reaches. Nil without frauds.
     public var bestF1: Double? { positives == 0 ? nil : steps.map(f1).max() }
 
@@ -100,7 +92,7 @@ public struct RankingCurve: Sendable {
         return (step?.precision, recall, step == nil || positives == 0 ? nil : step.map(f1))
     }
 
-    private func f1(_ step: Step) -> Double {
+    func f1(_ step: Step) -> Double {
         2 * Double(step.truePositives) / Double(step.truePositives + step.falsePositives + positives)
     }
 }

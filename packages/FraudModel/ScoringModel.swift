@@ -22,6 +22,8 @@ public final class ScoringModel: Sendable {
     public let predictor: Predictor
 
     let indexes: [CategoryIndex?]  // by feature
+    /// The inputs in order.
+    var features: [ModelFeature] { zip(featureNames, categories).map { ModelFeature(name: $0, categories: $1) } }
 
     /// Compiles a model and puts it together with its card.
     public convenience init(_ described: BoosterModel, card: ModelCard?, version: String) throws(ModelError) {

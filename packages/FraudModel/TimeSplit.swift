@@ -10,6 +10,10 @@ public struct TimeSplit: Sendable {
     /// Rows of the set, oldest first.
     public let fit: [Int], stopping: [Int], holdout: [Int]
 
+    init(fit: [Int], stopping: [Int], holdout: [Int]) {
+        (self.fit, self.stopping, self.holdout) = (fit, stopping, holdout)
+    }
+
     /// Splits a set. `holdoutFromMillis` is the event time the holdout begins at.
     public init(_ set: TrainingSet, holdoutFromMillis: Int64? = nil) {
         let order = set.order()

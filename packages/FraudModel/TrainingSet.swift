@@ -6,6 +6,8 @@ internal import Text
 public struct TrainingSet: Sendable {
     /// The service's name, its definitions and its features.
     public let serviceName: String, definitionHash: String, featureNames: [String]
+    /// The columns of features that need the request alone.
+    public let requestOnly: [Int]
     /// Different values a category may have; float32 counts no further, and what comes then is missing.
     static let mostCategories = 1 << 24
 
@@ -28,14 +30,18 @@ public struct TrainingSet: Sendable {
     public init(_ service: FeatureService) {
         self.init(
             serviceName: service.name, definitionHash: service.definitionHash, featureNames: service.featureNames,
-            kinds: service.kinds)
+            kinds: service.kinds, requestOnly: service.requestOnly)
     }
 
     /// A set without rows, of features that need no service.
-    public init(serviceName: String, definitionHash: String, featureNames: [String], kinds: [FeatureKind]) {
+    public init(
+        serviceName: String, definitionHash: String, featureNames: [String], kinds: [FeatureKind],
+        requestOnly: [Int] = []
+    ) {
         self.serviceName = serviceName
         self.definitionHash = definitionHash
         self.featureNames = featureNames
+        self.requestOnly = requestOnly
         occurring = kinds.map { $0 == .category ? [] : nil }
         codes = kinds.map { $0 == .category ? [:] : nil }
     }
@@ -72,6 +78,19 @@ public struct TrainingSet: Sendable {
         labels.append(Float(label))
         timesMillis.append(timeMillis)
         ids.append(id)
+    }
+
+    /// Takes rows that were checked, in place of those there are. Nothing is appended to them.
+    mutating func take(
+        times: [Int64], ids: [UInt64], labels: [Float], values: [Float], categories: [[String]?]
+    ) {
+        (timesMillis, self.ids, self.labels, self.values) = (times, ids, labels, values)
+        occurring = categories
+        codes = categories.map { names in
+            names.map {
+                Dictionary($0.enumerated().map { (ByteString($1), $0) }, uniquingKeysWith: { first, _ in first })
+            }
+        }
     }
 
     /// Takes out rows later than a moment; returns how many. For rows whose label has not arrived by then.
@@ -152,6 +171,11 @@ public struct TrainingSet: Sendable {
         return found.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     }
 
+    /// The features of a model fitted on some rows.
+    func features(in rows: [Int]) -> [ModelFeature] {
+        featureNames.enumerated().map { ModelFeature(name: $1, categories: categories($0, in: rows)) }
+    }
+
     /// The inputs of a model with these features: rows one after the other, categories as the model's indexes.
     func inputs(_ rows: some Collection<Int>, for features: [ModelFeature]) -> [Float] {
         let columns = featureNames.count
@@ -175,22 +199,48 @@ public struct TrainingSet: Sendable {
         return inputs
     }
 
+    /// Rows as a trainer takes them; of some features only, where `columns` says which.
+    func rows(_ rows: [Int], for features: [ModelFeature], columns: [Int]? = nil) -> TrainingRows {
+        var inputs = inputs(rows, for: features)
+        if let columns {
+            let all = featureNames.count
+            inputs = rows.indices.flatMap { row in columns.map { inputs[row * all + $0] } }
+        }
+        return TrainingRows(inputs: inputs, labels: rows.map { labels[$0] })
+    }
+
+    /// The number of a feature in some rows, NaN where it is missing; nil when it is no number of this set.
+    func numbers(of name: String, in rows: [Int]) -> [Float]? {
+        guard let column = featureNames.firstIndex(of: name), occurring[column] == nil else { return nil }
+        return rows.map { values[$0 * featureNames.count + column] }
+    }
+
     /// Scores rows with a model of the same definitions.
     public func probabilities(_ rows: some Collection<Int>, of model: ScoringModel) throws(ModelError) -> [Float] {
+        try requireDefinitions(of: model)
+        return model.predictor.margins(of: inputs(rows, for: model.features)).map(Predictor.logistic)
+    }
+
+    /// By feature, the mean size of its contributions to the margin over some rows: how much a model heeds it.
+    public func importance(_ rows: [Int], of model: ScoringModel) throws(ModelError) -> [Double] {
+        try requireDefinitions(of: model)
+        let inputs = inputs(rows, for: model.features)
+        let columns = featureNames.count
+        var slots = model.predictor.makeInputs()
+        var contributions: [Double] = []
+        var sums = Array(repeating: 0.0, count: columns)
+        for row in rows.indices {
+            for column in 0..<columns { slots.set(column, Double(inputs[row * columns + column])) }
+            _ = model.predictor.contributions(&slots, into: &contributions)
+            for column in 0..<columns { sums[column] += abs(contributions[column]) }
+        }
+        return sums.map { $0 / Double(max(1, rows.count)) }
+    }
+
+    private func requireDefinitions(of model: ScoringModel) throws(ModelError) {
         guard model.featureNames == featureNames, model.definitionHash == definitionHash else {
             throw .mismatch("model \(model.version) was trained on other definitions than these rows")
         }
-        let features = zip(model.featureNames, model.categories).map { ModelFeature(name: $0, categories: $1) }
-        let columns = featureNames.count
-        var slots = model.predictor.makeInputs()
-        var scores: [Float] = []
-        scores.reserveCapacity(rows.count)
-        let inputs = inputs(rows, for: features)
-        for row in 0..<rows.count {
-            for column in 0..<columns { slots.set(column, Double(inputs[row * columns + column])) }
-            scores.append(model.predictor.probability(slots))
-        }
-        return scores
     }
 
     /// Rows, frauds and event times of a part.

@@ -11,7 +11,7 @@ extension TreeEnsemble {
         for (index, tree) in described.enumerated() {
             let weight = weights.isEmpty ? 1 : Double(weights[index])
             do {
-                expected += weight * (try compiler.add(tree))
+                expected += weight * (try compiler.add(tree, weight: weight))
             } catch {
                 throw .malformed("tree \(index) of the model", error.reason)
             }
@@ -57,10 +57,12 @@ private struct TreeCompiler {
         let feature: Int32  // of the edge
         let share: Double  // of the cover, along all edges of the feature down to here
         let features: Int  // different ones on the path
+        let split: Int  // of the draft's splits: the edge's
+        let goesLeft: Bool  // whether the edge does
     }
 
     /// Adds a tree and returns its mean over the training cover.
-    mutating func add(_ tree: DecisionTree) throws(Refusal) -> Double {
+    mutating func add(_ tree: DecisionTree, weight: Double) throws(Refusal) -> Double {
         let count = tree.left.count
         guard count > 0, tree.right.count == count, tree.feature.count == count, tree.condition.count == count,
             tree.defaultLeft.count == count, tree.cover.count == count
@@ -72,7 +74,9 @@ private struct TreeCompiler {
         largestLeaf = 0
         nodes.append(.init(threshold: 0, feature: 0, left: 0, value: 0))
         var queue = [
-            Pending(source: 0, place: 0, depth: 0, weight: 1, parent: -1, feature: -1, share: 1, features: 0)
+            Pending(
+                source: 0, place: 0, depth: 0, weight: 1, parent: -1, feature: -1, share: 1, features: 0,
+                split: -1, goesLeft: false)
         ]
         var isPlaced = Array(repeating: false, count: count)
         var next = 0
@@ -100,7 +104,7 @@ private struct TreeCompiler {
             try split(next - 1, of: &queue, tree, root, &plan)
         }
         trees.append(.init(root: Int32(root), depth: Int32(deepest)))
-        explanation.add(plan, features: mostFeatures)
+        explanation.add(plan, features: mostFeatures, weight: weight)
         return mean
     }
 
@@ -138,14 +142,16 @@ private struct TreeCompiler {
             throw Refusal("one path splits on more than \(Quadrature.mostFeatures) different features")
         }
         let share = Self.leftShare(left, right, tree)
-        plan.split(
-            at: pending.place, left: place, threshold: threshold, slot: slot, feature: feature, share: share,
-            previous: above >= 0 ? Int32(queue[above].place) : 0, previousShare: previousShare)
-        for (child, place, share) in [(left, place, share), (right, place + 1, 1 - share)] {
+        plan.add(
+            .init(
+                threshold: threshold, slot: slot, share: share, place: pending.place, left: place,
+                above: above >= 0 ? (queue[above].split, queue[above].goesLeft, previousShare) : nil))
+        for (child, goesLeft, share) in [(left, true, share), (right, false, 1 - share)] {
             queue.append(
                 Pending(
-                    source: child, place: place, depth: pending.depth + 1, weight: pending.weight * share,
-                    parent: index, feature: feature, share: share * previousShare, features: features))
+                    source: child, place: goesLeft ? place : place + 1, depth: pending.depth + 1,
+                    weight: pending.weight * share, parent: index, feature: feature, share: share * previousShare,
+                    features: features, split: plan.splits.count - 1, goesLeft: goesLeft))
         }
     }
 

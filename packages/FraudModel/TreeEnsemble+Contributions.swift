@@ -1,3 +1,5 @@
+import CContributions
+
 /// Exact SHAP values of trees.
 ///
 /// A feature's Shapley value is its marginal effect averaged over random coalitions: draw t uniformly from [0, 1] and let every
@@ -18,239 +20,153 @@
 ///
 /// Nothing calls itself: one pass over the splits from the root, one back, whatever the depth. Where the feature has split
 /// above already (the factor so far is 1/q = share·(1 − t) + t as long as the row took those edges), t becomes t·q and w
-/// becomes w·share·q², the only division there is; where the row did not take them, e is 0.
+/// becomes w·share·q², which the model alone decides and which are ready before the first row; where the row did not take
+/// them, e is 0. The passes themselves are `nc_explain`, in C for the registers' sake.
 extension TreeEnsemble {
     /// The splits of all trees in the order of the passes.
     struct Explanation: Sendable {
-        struct Split: Sendable {
+        /// Trees whose values so many blocks of four points make exact.
+        struct Group: Sendable {
+            fileprivate var trees: [nc_tree] = []
+            fileprivate var splits: [nc_split] = []
+            fileprivate var bottoms: [nc_bottom] = []
+            fileprivate var leaves: [nc_leaf] = []
+            fileprivate var again = [nc_again(threshold: 0, slot: 0, above: 0, goes_left: 0)]
+            /// By block: for each entry of `again` what its split's way and weight are multiplied with.
+            fileprivate var pairs: [[nc_pair]]
+
+            fileprivate init(blocks: Int) {
+                pairs = Quadrature.blocks[blocks].map { [Self.pair($0, share: 1)] }
+            }
+
+            /// Of a split below edges of its feature that this share of the cover follows; 1 where there are none.
+            private static func pair(_ block: Quadrature.Block, share: Double) -> nc_pair {
+                let q = 1 / (block.points + (1 - block.points) * share)
+                return nc_pair(way: nc_lanes(block.points * q), weight: nc_lanes(q * q * share))
+            }
+
+            fileprivate mutating func add(_ edge: nc_again, share: Double, blocks: Int) -> UInt32 {
+                for (index, block) in Quadrature.blocks[blocks].enumerated() {
+                    pairs[index].append(Self.pair(block, share: share))
+                }
+                again.append(edge)
+                return UInt32(again.count - 1)
+            }
+        }
+
+        /// A split as the compiler describes it.
+        struct Split {
             var threshold: Float
             var slot: Int32  // of ModelInputs.slots
             var share: Double  // of the cover that goes left
-            var previousShare: Double  // of the edges of the same feature above; 1 for none
-            var previous: Int32  // the place the last of these edges leads to; 0, the root, for none
-            var place: Int32, left: Int32  // counted from the tree's root; the right child stands behind the left
-            var feature: Int32
-        }
-
-        /// A split whose children are both leaves, as half of all are: nothing below it has to be looked at.
-        struct Bottom: Sendable {
-            var split: Split
-            var right: Double, difference: Double  // the right leaf's value, and by how much the left one's is larger
-        }
-
-        struct Leaf: Sendable {
-            var place: Int32
-            var value: Double
-        }
-
-        struct Tree: Sendable {
-            var splits: Range<Int>, bottoms: Range<Int>, leaves: Range<Int>
-            var index: Int  // among all trees
+            var place: Int, left: Int  // counted from the tree's root; the right child stands behind the left
+            /// The last edge of its feature above, and the share of the cover down to there.
+            var above: (split: Int, goesLeft: Bool, share: Double)?
         }
 
         /// One tree on its way in.
         struct Draft {
-            fileprivate var splits: [Split] = []
-            fileprivate var leaves: [Leaf] = []
+            fileprivate(set) var splits: [Split] = []
+            fileprivate var leaves: [nc_leaf] = []
 
             mutating func leaf(at place: Int, _ value: Float) {
-                leaves.append(Leaf(place: Int32(place), value: Double(value)))
+                leaves.append(nc_leaf(place: UInt32(place), value: value))
             }
 
-            mutating func split(
-                at place: Int, left: Int, threshold: Float, slot: Int32, feature: Int32, share: Double, previous: Int32,
-                previousShare: Double
-            ) {
-                splits.append(
-                    Split(
-                        threshold: threshold, slot: slot, share: share, previousShare: previousShare,
-                        previous: previous, place: Int32(place), left: Int32(left), feature: feature))
-            }
+            mutating func add(_ split: Split) { splits.append(split) }
         }
 
-        private(set) var splits: [Split] = []
-        private(set) var bottoms: [Bottom] = []
-        private(set) var leaves: [Leaf] = []
-        /// By the blocks of four points that make their values exact.
-        private(set) var trees: [[Tree]] = Array(repeating: [], count: Quadrature.mostBlocks + 1)
-        private(set) var mostPlaces = 0
-        private var count = 0
+        fileprivate private(set) var groups = (0...Quadrature.mostBlocks).map { Group(blocks: $0) }
+        fileprivate private(set) var mostPlaces = 0
+        fileprivate private(set) var mostAgain = 1
 
         /// Takes a tree whose longest path has so many different features.
-        mutating func add(_ draft: Draft, features: Int) {
+        mutating func add(_ draft: Draft, features: Int, weight: Double) {
             // n points are exact up to degree 2n − 1; the product over the other features has one degree each.
-            let points = max(1, (features + 1) / 2)
-            defer { count += 1 }
+            let blocks = (max(1, (features + 1) / 2) + 3) / 4
             guard !draft.splits.isEmpty else { return }
-            var values = Dictionary(uniqueKeysWithValues: draft.leaves.map { ($0.place, $0.value) })
-            let (firstSplit, firstBottom, firstLeaf) = (splits.count, bottoms.count, leaves.count)
+            var values = Dictionary(uniqueKeysWithValues: draft.leaves.map { (Int($0.place), $0.value) })
+            var tree = nc_tree(weight: weight, splits: 0, bottoms: 0, leaves: 0)
+            var entries: [UInt32] = []  // by split
             for split in draft.splits {
-                guard let left = values[split.left], let right = values[split.left + 1] else {
-                    splits.append(split)
-                    continue
+                var entry: UInt32 = 0
+                if let above = split.above {
+                    let edge = draft.splits[above.split]
+                    entry = groups[blocks].add(
+                        nc_again(
+                            threshold: edge.threshold, slot: UInt32(edge.slot), above: entries[above.split],
+                            goes_left: above.goesLeft ? 1 : 0), share: above.share, blocks: blocks)
                 }
-                bottoms.append(Bottom(split: split, right: right, difference: left - right))
-                (values[split.left], values[split.left + 1]) = (nil, nil)
+                entries.append(entry)
+                if let left = values[split.left], let right = values[split.left + 1] {
+                    groups[blocks].bottoms.append(
+                        nc_bottom(
+                            share: split.share, threshold: split.threshold, slot: UInt32(split.slot),
+                            place: UInt32(split.place), again: entry, left: left, right: right))
+                    (values[split.left], values[split.left + 1]) = (nil, nil)
+                    tree.bottoms += 1
+                } else {
+                    groups[blocks].splits.append(
+                        nc_split(
+                            share: split.share, threshold: split.threshold, slot: UInt32(split.slot),
+                            place: UInt32(split.place), left: UInt32(split.left), again: entry))
+                    tree.splits += 1
+                }
             }
-            leaves += draft.leaves.filter { values[$0.place] != nil }
-            let tree = Tree(
-                splits: firstSplit..<splits.count, bottoms: firstBottom..<bottoms.count,
-                leaves: firstLeaf..<leaves.count, index: count)
+            let leaves = draft.leaves.filter { values[Int($0.place)] != nil }
+            groups[blocks].leaves += leaves
+            tree.leaves = UInt32(leaves.count)
+            groups[blocks].trees.append(tree)
             mostPlaces = max(mostPlaces, draft.splits.count + draft.leaves.count)
-            trees[(points + 3) / 4].append(tree)
+            mostAgain = max(mostAgain, groups[blocks].again.count)
         }
     }
 
     /// Memory of one thread for the passes.
     struct Scratch: Sendable {
-        fileprivate var factors: [SIMD4<Double>] = []  // A by place
-        fileprivate var sums: [SIMD4<Double>] = []  // G by place
-        fileprivate var ways: [SIMD4<Double>] = []  // g by split
-        fileprivate var effects: [SIMD4<Double>] = []  // e times what the feature's value is integrated with, by split
-        fileprivate var taken: [Double] = []  // by place: 1 where the row takes all edges of the feature down to it
-        fileprivate var values: [SIMD4<Double>] = []  // φ by feature
+        fileprivate var factors: [nc_lanes] = []  // A by place
+        fileprivate var sums: [nc_lanes] = []  // G by place
+        fileprivate var ways: [nc_lanes] = []  // g by split
+        fileprivate var effects: [Double] = []  // e by split
+        fileprivate var taken: [Double] = []  // by entry of `again`
+        fileprivate var values: [nc_lanes] = []  // φ by slot
 
-        fileprivate mutating func fit(places: Int, features: Int) {
-            guard factors.count < places || values.count < features else { return }
-            factors = Array(repeating: .zero, count: places)
+        fileprivate mutating func fit(_ explanation: Explanation, slots: Int) {
+            guard factors.count < explanation.mostPlaces || values.count < slots else { return }
+            factors = Array(repeating: .zero, count: explanation.mostPlaces)
             sums = factors
             ways = factors
-            effects = factors
-            taken = Array(repeating: 0, count: places)
-            values = Array(repeating: .zero, count: features)
+            effects = Array(repeating: 0, count: explanation.mostPlaces)
+            taken = Array(repeating: 0, count: explanation.mostAgain)
+            values = Array(repeating: .zero, count: slots)
         }
     }
 
     /// Adds the SHAP values of one row; returns the bias.
     func addContributions(_ inputs: inout ModelInputs, to contributions: inout [Double]) -> Double {
-        inputs.scratch.fit(places: explanation.mostPlaces, features: featureCount)
-        for (blocks, trees) in explanation.trees.enumerated() where !trees.isEmpty {
-            for block in Quadrature.blocks[blocks] {
-                explain(trees, block, inputs.slots, &inputs.scratch)
+        inputs.scratch.fit(explanation, slots: 2 * featureCount)
+        for (blocks, group) in explanation.groups.enumerated() where !group.trees.isEmpty {
+            nc_take(group.again, group.again.count, inputs.slots, &inputs.scratch.taken)
+            for (block, pairs) in zip(Quadrature.blocks[blocks], group.pairs) {
+                nc_explain(
+                    group.trees, group.trees.count, group.splits, group.bottoms, group.leaves, pairs,
+                    inputs.scratch.taken, inputs.slots, &inputs.scratch.factors, &inputs.scratch.sums,
+                    &inputs.scratch.ways, &inputs.scratch.effects, &inputs.scratch.values)
                 for feature in 0..<featureCount {
-                    contributions[feature] += (block.weights * inputs.scratch.values[feature]).sum()
+                    // A feature has a slot for each side that its missing values may go to.
+                    let value = inputs.scratch.values[feature].simd + inputs.scratch.values[feature + featureCount].simd
+                    contributions[feature] += (block.weights * value).sum()
                     inputs.scratch.values[feature] = .zero
+                    inputs.scratch.values[feature + featureCount] = .zero
                 }
             }
         }
         return expectedMargin
     }
-
-    /// Both passes over trees at four quadrature points; what they give is added to the scratch's values.
-    private func explain(
-        _ trees: [Explanation.Tree], _ block: Quadrature.Block, _ slots: [Float], _ scratch: inout Scratch
-    ) {
-        slots.withUnsafeBufferPointer { slots in
-            explanation.splits.withUnsafeBufferPointer { splits in
-                explanation.bottoms.withUnsafeBufferPointer { bottoms in
-                    explanation.leaves.withUnsafeBufferPointer { leaves in
-                        scratch.withPasses(points: block.points, slots: slots) { passes in
-                            for tree in trees {
-                                let leaves = UnsafeBufferPointer(rebasing: leaves[tree.leaves])
-                                for leaf in leaves { passes.sums[Int(leaf.place)] = .init(repeating: leaf.value) }
-                                passes.factors[0] = .init(repeating: weights.isEmpty ? 1 : Double(weights[tree.index]))
-                                passes.taken[0] = 1
-                                let splits = UnsafeBufferPointer(rebasing: splits[tree.splits])
-                                passes.down(splits)
-                                passes.turn(UnsafeBufferPointer(rebasing: bottoms[tree.bottoms]))
-                                passes.up(splits)
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
 }
 
-extension TreeEnsemble.Scratch {
-    fileprivate mutating func withPasses(
-        points: SIMD4<Double>, slots: UnsafeBufferPointer<Float>, _ body: (Passes) -> Void
-    ) {
-        factors.withUnsafeMutableBufferPointer { factors in
-            sums.withUnsafeMutableBufferPointer { sums in
-                ways.withUnsafeMutableBufferPointer { ways in
-                    effects.withUnsafeMutableBufferPointer { effects in
-                        taken.withUnsafeMutableBufferPointer { taken in
-                            values.withUnsafeMutableBufferPointer { values in
-                                body(
-                                    Passes(
-                                        points: points, slots: slots, factors: factors, sums: sums, ways: ways,
-                                        effects: effects, taken: taken, values: values))
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// The passes over one tree at four quadrature points.
-private struct Passes {
-    let points: SIMD4<Double>
-    let slots: UnsafeBufferPointer<Float>
-    let factors: UnsafeMutableBufferPointer<SIMD4<Double>>
-    let sums: UnsafeMutableBufferPointer<SIMD4<Double>>
-    let ways: UnsafeMutableBufferPointer<SIMD4<Double>>
-    let effects: UnsafeMutableBufferPointer<SIMD4<Double>>
-    let taken: UnsafeMutableBufferPointer<Double>
-    let values: UnsafeMutableBufferPointer<SIMD4<Double>>
-
-    /// g of a split, and e times what its feature's value is integrated with.
-    @inline(__always)
-    private func enter(
-        _ split: TreeEnsemble.Explanation.Split, _ goesLeft: Double, _ isTaken: Double
-    ) -> (way: SIMD4<Double>, weight: SIMD4<Double>) {
-        let effect = (goesLeft - split.share) * isTaken
-        guard split.previous != 0 else { return (points * effect + split.share, SIMD4(repeating: effect)) }
-        let q = 1 / (points + (1 - points) * split.previousShare)
-        let weight = q * q * (split.previousShare * effect)
-        return (points * q * effect + split.share, weight)
-    }
-
-    /// From the root: the factors above each node.
-    @inline(__always)
-    func down(_ splits: UnsafeBufferPointer<TreeEnsemble.Explanation.Split>) {
-        for index in 0..<splits.count {
-            let split = splits[index]
-            let goesLeft = slots[Int(split.slot)] < split.threshold ? 1.0 : 0
-            let isTaken = taken[Int(split.previous)]
-            let (way, weight) = enter(split, goesLeft, isTaken)
-            let (factor, left) = (factors[Int(split.place)], Int(split.left))
-            let leftFactor = factor * way
-            ways[index] = way
-            effects[index] = weight * factor
-            factors[left] = leftFactor
-            factors[left + 1] = factor - leftFactor
-            taken[left] = isTaken * goesLeft
-            taken[left + 1] = isTaken - isTaken * goesLeft
-        }
-    }
-
-    /// At the splits above leaves only: both passes in one.
-    @inline(__always)
-    func turn(_ bottoms: UnsafeBufferPointer<TreeEnsemble.Explanation.Bottom>) {
-        for bottom in bottoms {
-            let split = bottom.split
-            let goesLeft = slots[Int(split.slot)] < split.threshold ? 1.0 : 0
-            let (way, weight) = enter(split, goesLeft, taken[Int(split.previous)])
-            sums[Int(split.place)] = way * bottom.difference + bottom.right
-            values[Int(split.feature)] += weight * factors[Int(split.place)] * bottom.difference
-        }
-    }
-
-    /// Back to the root: the sums over the leaves below each node, and what each split gives its feature.
-    @inline(__always)
-    func up(_ splits: UnsafeBufferPointer<TreeEnsemble.Explanation.Split>) {
-        var index = splits.count
-        while index > 0 {
-            index -= 1
-            let split = splits[index]
-            let (left, right) = (sums[Int(split.left)], sums[Int(split.left) + 1])
-            let difference = left - right
-            sums[Int(split.place)] = right + ways[index] * difference
-            values[Int(split.feature)] += effects[index] * difference
-        }
-    }
+extension nc_lanes {
+    fileprivate static let zero = nc_lanes(SIMD4.zero)
+    fileprivate init(_ simd: SIMD4<Double>) { self.init(lane: (simd[0], simd[1], simd[2], simd[3])) }
+    fileprivate var simd: SIMD4<Double> { SIMD4(lane.0, lane.1, lane.2, lane.3) }
 }

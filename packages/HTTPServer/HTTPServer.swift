@@ -138,7 +138,11 @@ internal import Glibc
     private func finishIfIdle() {
         guard let (secondsLeft, done) = stopping, let daemon = unsafe daemon else { return }
         guard open == 0 || secondsLeft < 0 else { return }
-        for request in pending { request.reply(.error(503, "The server is stopping")) }
+        for request in pending {
+            request.reply(.error(503, "The server is stopping"))
+            request.stream?.leave()
+            replied(request)
+        }
         for _ in 0..<8 where open > 0 { unsafe MHD_run(daemon) }
         ready?.cancel()
         again?.cancel()
@@ -234,9 +238,7 @@ internal import Glibc
             }
             if request.response == nil {
                 unsafe setDeadline(connection, afterSeconds: nil)
-                request.pendingIndex = pending.count
-                pending.append(request)
-                request.suspend()
+                suspend(request)
                 return .YES
             }
         }
@@ -292,11 +294,7 @@ internal import Glibc
         request.phase = .answered
         onAnswer?(request, response.status)
         unsafe setDeadline(connection, afterSeconds: limits.answerSeconds)
-        let created = unsafe response.body.withUnsafeBytes { body in
-            unsafe MHD_create_response_from_buffer(
-                body.count, UnsafeMutableRawPointer(mutating: body.baseAddress), .RESPMEM_MUST_COPY)
-        }
-        guard let created = unsafe created else { return .NO }
+        guard let created = unsafe request.stream == nil ? whole(response.body) : streamed(request) else { return .NO }
         defer { unsafe MHD_destroy_response(created) }
         unsafe Self.add("Content-Type", response.contentType, to: created)
         for header in response.headers { unsafe Self.add(header.name, header.value, to: created) }
@@ -310,6 +308,36 @@ internal import Glibc
         unsafe name.withCString { name in
             unsafe value.withCString { value in _ = unsafe MHD_add_response_header(response, name, value) }
         }
+    }
+
+    private func whole(_ body: [UInt8]) -> OpaquePointer? {
+        unsafe body.withUnsafeBytes { body in
+            unsafe MHD_create_response_from_buffer(
+                body.count, UnsafeMutableRawPointer(mutating: body.baseAddress), .RESPMEM_MUST_COPY)
+        }
+    }
+
+    /// An answer that libmicrohttpd asks for piece by piece, for as long as the request is its own.
+    private func streamed(_ request: Request) -> OpaquePointer? {
+        request.hasBegun = true
+        return unsafe MHD_create_response_from_callback(
+            .max, 32_768,
+            { context, _, target, room in
+                guard let context = unsafe context, let target = unsafe target else { return -2 }
+                return unsafe Unmanaged<Request>.fromOpaque(context).takeUnretainedValue().readStream(target, room)
+            }, Unmanaged.passUnretained(request).toOpaque(), nil)
+    }
+
+    /// A piece of a streamed answer was taken, at least a megabyte since the last time.
+    func streamGoesOn(_ connection: OpaquePointer) {
+        unsafe setDeadline(connection, afterSeconds: limits.answerSeconds)
+    }
+
+    /// Lets the request's connection rest until there is more to do.
+    func suspend(_ request: Request) {
+        request.pendingIndex = pending.count
+        pending.append(request)
+        request.suspend()
     }
 
     // MARK: Called by requests

@@ -31,6 +31,10 @@ internal import Glibc
     /// Bytes of the body that were read and not kept, and whether that was for its length.
     var discarded = 0
     var isTooLong = false
+    /// What its answer is read from, where that comes in pieces.
+    private(set) var stream: AnswerStream?
+    /// Whether its answer is being sent.
+    var hasBegun = false
     /// Where the server keeps it while it is suspended.
     var pendingIndex = -1
 
@@ -111,10 +115,46 @@ internal import Glibc
         server?.replied(self)
     }
 
+    /// Answers in pieces: with this status, type and headers, and with what is then written. Nil when it was answered before.
+    public func replyStreaming(_ head: Response) -> AnswerStream? {
+        guard response == nil else { return nil }
+        let stream = AnswerStream(self)
+        self.stream = stream
+        reply(head)
+        return stream
+    }
+
+    /// There is more of a streamed answer, or its end.
+    func streamHasMore() { server?.replied(self) }
+
+    /// Gives the server the next bytes of a streamed answer: their count, 0 to rest until there are more, -1 at the end, -2 to cut
+    /// the connection. Called by libmicrohttpd.
+    func readStream(_ target: UnsafeMutablePointer<CChar>, _ room: Int) -> Int {
+        guard let stream, let server, let connection = unsafe connection else { return -2 }
+        let before = stream.sent >> 20
+        switch unsafe stream.read(into: target, room: room) {
+        case .bytes(let count):
+            if stream.sent >> 20 > before { unsafe server.streamGoesOn(connection) }
+            return count
+        case .wait:
+            server.suspend(self)
+            return 0
+        case .end: return -1
+        case .broken: return -2
+        }
+    }
+
+    /// Whether somebody waits for the answer.
+    var hasConnection: Bool { unsafe connection != nil }
+
+    /// Takes a streamed answer as a whole one.
+    func complete(with body: [UInt8]) { response?.body = body }
+
     /// The connection has ended: nothing of it may be touched any more.
     func detach() {
         unsafe connection = nil
         server = nil
+        stream?.leave()
     }
 
     /// Lets the connection rest until `resume`.
@@ -126,7 +166,7 @@ internal import Glibc
 
     func resume() {
         guard phase == .suspended, let connection = unsafe connection else { return }
-        phase = .handled
+        phase = hasBegun ? .answered : .handled
         unsafe MHD_resume_connection(connection)
     }
 }

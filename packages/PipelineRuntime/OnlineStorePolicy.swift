@@ -1,4 +1,5 @@
 public import FeatureStore
+public import Observability
 public import ServiceRuntime
 
 extension SettingProtocol where Self == Setting<Bool> {
@@ -16,12 +17,19 @@ public enum OnlineStorePolicy {
     /// can be asked again and again while a service runs; returns the same reason where it is allowed, nil where all is well.
     @discardableResult public static func check(_ store: some OnlineStore, isAllowed: Bool) throws -> String? {
         guard let reason = try store.evictionWarning() else { return nil }
-        guard isAllowed else {
-            throw CommandError(
-                .configuration,
-                "Redis may throw features away (\(reason)). Set `maxmemory-policy noeviction`, or allow it with "
-                    + "--allow-evicting-redis.")
-        }
+        guard isAllowed else { throw CommandError(.configuration, sentence(reason)) }
         return reason
+    }
+
+    /// What is wrong with a store that gave this warning, and what to do.
+    public static func sentence(_ warning: String) -> String {
+        "Redis may throw features away (\(warning)). Set `maxmemory-policy noeviction`, or allow it with "
+            + "--allow-evicting-redis."
+    }
+
+    /// The metric of both services that use the store.
+    public static func gauge(_ metrics: MetricsRegistry) -> Gauge {
+        metrics.gauge(
+            "needletail_online_store_evicts", help: "1 while the online store may throw features away by itself.")
     }
 }

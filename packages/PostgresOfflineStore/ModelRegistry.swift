@@ -1,121 +1,14 @@
 public import PostgresClient
 
-/// One registered model.
-public struct RegisteredModel: Hashable, Sendable {
-    /// Its version.
-    public let version: Int64
-    /// The service it scores.
-    public let service: String
-    /// The definitions it was trained on.
-    public let definitionHash: String
-    /// Its folder, below the models folder.
-    public let folder: String
-    /// A hash of the rows it was made from.
-    public let fingerprint: String
-    /// What was measured on its holdout, as JSON.
-    public let metrics: String
-    /// When it was registered, ms UTC.
-    public let registeredMillis: Int64
-
-    /// The name predictions carry.
-    public var name: String { String(version) }
-
-    /// Describes a registered model.
-    public init(
-        version: Int64, service: String, definitionHash: String, folder: String, fingerprint: String, metrics: String,
-        registeredMillis: Int64
-    ) {
-        self.version = version
-        self.service = service
-        self.definitionHash = definitionHash
-        self.folder = folder
-        self.fingerprint = fingerprint
-        self.metrics = metrics
-        self.registeredMillis = registeredMillis
-    }
-}
-
-/// What is written about a model when it is registered.
-public struct ModelEntry: Hashable, Sendable {
-    /// Its version, from `newVersion`.
-    public var version: Int64
-    /// The service it scores.
-    public var service: String
-    /// The definitions it was trained on.
-    public var definitionHash: String
-    /// Its folder, below the models folder.
-    public var folder: String
-    /// A hash of the rows it was made from.
-    public var fingerprint: String
-    /// What was measured on its holdout, as JSON.
-    public var metrics: String
-    /// Its `needletail.json` without the reference distributions, as JSON.
-    public var card: String
-
-    /// Describes a model.
-    public init(
-        version: Int64, service: String, definitionHash: String, folder: String, fingerprint: String, metrics: String,
-        card: String
-    ) {
-        self.version = version
-        self.service = service
-        self.definitionHash = definitionHash
-        self.folder = folder
-        self.fingerprint = fingerprint
-        self.metrics = metrics
-        self.card = card
-    }
-}
-
-/// One comparison of recent rows with a model's reference.
-public struct DriftEntry: Hashable, Sendable {
-    /// Event times of the recent rows, ms UTC.
-    public var fromMillis: Int64, toMillis: Int64
-    /// How many they are.
-    public var rows: Int
-    /// What was decided.
-    public var isDrifted: Bool
-    /// All figures, as JSON.
-    public var report: String
-
-    /// Describes a comparison.
-    public init(fromMillis: Int64, toMillis: Int64, rows: Int, isDrifted: Bool, report: String) {
-        self.fromMillis = fromMillis
-        self.toMillis = toMillis
-        self.rows = rows
-        self.isDrifted = isDrifted
-        self.report = report
-    }
-}
-
-/// One change of the champion.
-public struct Promotion: Hashable, Sendable {
-    /// The version that became champion, and the one before it.
-    public let version: Int64, previous: Int64?
-    /// Why.
-    public let reason: String
-    /// When, ms UTC.
-    public let changedMillis: Int64
-}
-
-/// Another model became champion in the meantime, so the comparison that was made does not count.
-public struct ChampionChanged: Error, Hashable, Sendable, CustomStringConvertible {
-    /// The champion now.
-    public let champion: Int64?
-
-    /// Names the champion now.
-    public init(champion: Int64?) { self.champion = champion }
-
-    public var description: String { "another model became champion meanwhile: \(champion.map(String.init) ?? "none")" }
-}
-
 /// Models in Postgres; their files are in a folder, one folder a version. One connection, one thread. Every change of an alias is one transaction that also
 /// writes history, so readers see the champion before or after it and never two or none.
 public final class ModelRegistry {
     /// The alias of the model that serves.
     public static let champion = "champion"
+    /// The alias of the model that is scored beside it and answers nobody.
+    public static let challenger = "challenger"
 
-    private let connection: PostgresConnection
+    let connection: PostgresConnection
     /// The folder that models are kept in.
     public let modelsFolder: String
 
@@ -136,7 +29,7 @@ public final class ModelRegistry {
     }
 
     /// Registers a model whose folder is written. A version that is registered already stays as it is, and false is returned.
-    public func insert(_ entry: ModelEntry) throws -> Bool {
+    public func insert(_ entry: RegisteredModel) throws -> Bool {
         let result = try connection.query(
             """
             INSERT INTO models (version, service, definition_hash, folder, fingerprint, metrics, card)
@@ -162,66 +55,61 @@ public final class ModelRegistry {
 
     /// The model that serves, or nil; without a service the one that changed last.
     public func champion(of service: String? = nil) throws -> RegisteredModel? {
-        let joined = "JOIN model_aliases a ON a.version = m.version AND a.alias = '\(Self.champion)'"
-        guard let service else { return try models("\(joined) ORDER BY a.changed_at DESC LIMIT 1", []).first }
-        return try models("\(joined) WHERE a.service = $1", [.text(service)]).first
+        try model(Self.champion, of: service)
+    }
+
+    /// The model of an alias, or nil; without a service the one that changed last.
+    public func model(_ alias: String, of service: String?) throws -> RegisteredModel? {
+        let joined = "JOIN model_aliases a ON a.version = m.version AND a.alias = $1"
+        guard let service else {
+            return try models("\(joined) ORDER BY a.changed_at DESC LIMIT 1", [.text(alias)]).first
+        }
+        return try models("\(joined) WHERE a.service = $2", [.text(alias), .text(service)]).first
     }
 
     private func models(_ rest: String, _ parameters: [PostgresValue]) throws -> [RegisteredModel] {
         let result = try connection.query(
             """
-            SELECT m.version, m.service, m.definition_hash, m.folder, m.metrics::text,
-                   (extract(epoch FROM m.registered_at) * 1000)::bigint, m.fingerprint FROM models m \(rest)
+            SELECT m.version, m.service, m.definition_hash, m.folder, m.fingerprint, m.metrics::text, m.card::text,
+                   (extract(epoch FROM m.registered_at) * 1000)::bigint, m.archived_at IS NOT NULL,
+                   m.deleted_at IS NOT NULL FROM models m \(rest)
             """, parameters)
         return (0..<result.count).map { row in
-            RegisteredModel(
+            var model = RegisteredModel(
                 version: result.integer(row, 0) ?? 0, service: result.text(row, 1) ?? "",
                 definitionHash: result.text(row, 2) ?? "", folder: result.text(row, 3) ?? "",
-                fingerprint: result.text(row, 6) ?? "", metrics: result.text(row, 4) ?? "null",
-                registeredMillis: result.integer(row, 5) ?? 0)
+                fingerprint: result.text(row, 4) ?? "", metrics: result.text(row, 5) ?? "null",
+                card: result.text(row, 6) ?? "null")
+            model.registeredMillis = result.integer(row, 7) ?? 0
+            (model.isArchived, model.isDeleted) = (result.boolean(row, 8) ?? false, result.boolean(row, 9) ?? false)
+            return model
         }
     }
 
-    /// Makes a version the champion of its service. With `replacing` only if the champion is still that one (nil: none), the one it
-    /// was compared with.
-    public func promote(_ model: RegisteredModel, reason: String, replacing expected: Int64?? = nil) throws {
-        try connection.transaction {
-            // Promotions of a service come one after the other, the first one too, when there is no row to lock yet.
-            try connection.query("SELECT pg_advisory_xact_lock(hashtext('champion ' || $1))", [.text(model.service)])
-            let before = try connection.query(
-                "SELECT version FROM model_aliases WHERE service = $1 AND alias = $2",
-                [.text(model.service), .text(Self.champion)])
-            let previous = before.count == 0 ? nil : before.integer(0, 0)
-            if let expected, expected != previous { throw ChampionChanged(champion: previous) }
-            try connection.query(
-                """
-                INSERT INTO model_aliases (service, alias, version, changed_at)
-                VALUES ($1, $2, $3::bigint, clock_timestamp())
-                ON CONFLICT (service, alias) DO UPDATE SET version = excluded.version, changed_at = excluded.changed_at
-                """, [.text(model.service), .text(Self.champion), .integer(model.version)])
-            try connection.query(
-                """
-                INSERT INTO model_history (service, alias, version, previous, reason, changed_at)
-                VALUES ($1, $2, $3::bigint, $4::bigint, $5, clock_timestamp())
-                """,
-                [
-                    .text(model.service), .text(Self.champion), .integer(model.version),
-                    previous.map { .integer($0) } ?? .null, .text(reason),
-                ])
-        }
+    /// The models that have an alias, by it.
+    public func aliases(of service: String) throws -> [String: Int64] {
+        let found = try connection.query(
+            "SELECT alias, version FROM model_aliases WHERE service = $1", [.text(service)])
+        let pairs = (0..<found.count).map { (found.text($0, 0) ?? "", found.integer($0, 1) ?? 0) }
+        return Dictionary(pairs, uniquingKeysWith: { first, _ in first })
     }
 
-    /// The changes of a service's champion, oldest first.
-    public func history(of service: String) throws -> [Promotion] {
+    /// The changes of a service's models, oldest first; of one alias, or all.
+    public func history(of service: String, alias: String? = nil) throws -> [ModelChange] {
         let result = try connection.query(
             """
-            SELECT version, previous, reason, (extract(epoch FROM changed_at) * 1000)::bigint FROM model_history
-            WHERE service = $1 AND alias = $2 ORDER BY id
-            """, [.text(service), .text(Self.champion)])
+            SELECT action, alias, version, previous, actor, reason, approved_by, is_forced,
+                   (extract(epoch FROM changed_at) * 1000)::bigint FROM model_history
+            WHERE service = $1 AND ($2::text IS NULL OR alias = $2) ORDER BY id
+            """, [.text(service), alias.map { .text($0) } ?? .null])
         return (0..<result.count).map { row in
-            Promotion(
-                version: result.integer(row, 0) ?? 0, previous: result.integer(row, 1),
-                reason: result.text(row, 2) ?? "", changedMillis: result.integer(row, 3) ?? 0)
+            ModelChange(
+                action: ModelChange.Action(rawValue: result.text(row, 0) ?? "") ?? .promote,
+                alias: result.text(row, 1), version: result.integer(row, 2), previous: result.integer(row, 3),
+                note: ChangeNote(
+                    actor: result.text(row, 4) ?? "", reason: result.text(row, 5) ?? "", approver: result.text(row, 6),
+                    isForced: result.boolean(row, 7) ?? false),
+                changedMillis: result.integer(row, 8) ?? 0)
         }
     }
 

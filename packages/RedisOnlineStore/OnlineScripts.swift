@@ -1,8 +1,8 @@
 /// The compare-and-set rules, carried out inside Redis. Positions are 16 bytes, (generation, offset), big-endian, compared as
 /// four numbers of 32 bits: Lua's numbers are doubles, and its string order follows the server's locale.
 ///
-/// What is stored is not trusted. A key of another type, a value too short to be ours or a position that no rebuild can have
-/// reached is damage: it is written over, as if it were not there. `SET` replaces a value of any type.
+/// What is stored is not trusted. A key of another type, a value too short to be ours, a watermark with a wrong checksum or a
+/// position that no rebuild can have reached is damage: it is written over, as if it were not there. `SET` replaces a value of any type.
 /// See docs/design.md, Formats.
 enum OnlineScript: CaseIterable {
     /// KEYS[1] blob, ARGV[1] new blob. 1 written, 2 the same position is there, 0 a newer one is.
@@ -48,9 +48,23 @@ enum OnlineScript: CaseIterable {
             return 1
             """
         case .plant:
+            // A damaged generation must not refuse the rebuild for ever. Rare enough for a checksum bit by bit.
             """
+            local function intact(value)
+                local crc = bit.tobit(0xFFFFFFFF)
+                for i = 1, 32 do
+                    crc = bit.bxor(crc, value:byte(i))
+                    for _ = 1, 8 do
+                        local low = bit.band(crc, 1)
+                        crc = bit.rshift(crc, 1)
+                        if low == 1 then crc = bit.bxor(crc, 0x82F63B78) end
+                    end
+                end
+                local sum = struct.unpack('>I4', value, 33)
+                return bit.bnot(crc) == bit.tobit(sum)
+            end
             local stored = redis.pcall('GET', KEYS[1])
-            if type(stored) == 'string' and #stored == 32 then
+            if type(stored) == 'string' and #stored == 36 and intact(stored) then
                 local mine = {struct.unpack('>I4I4I4I4I4I4', stored)}
                 if mine[1] < 0x20000000 and mine[3] < 0x40000000 and mine[5] < 0x40000000 then
                     local offer = {struct.unpack('>I4I4', ARGV[1])}

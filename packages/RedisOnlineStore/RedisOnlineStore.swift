@@ -108,12 +108,12 @@ public final class RedisOnlineStore: OnlineStore {
         _ = try run(.discard, blobs.map { ([$0.key], [$0.bytes]) })
     }
 
-    /// Notes when a partition was last known to be at its log's end: 8 bytes, big-endian, under the key of `OnlineKeys.alive`.
+    /// Notes when a partition was last known to be at its log's end, under the key of `OnlineKeys.alive`.
     public func noteAlive(_ key: String, millis: Int64) throws(RedisError) {
         pipeline.begin(arguments: 3)
         pipeline.add("SET")
         pipeline.add(key)
-        pipeline.add((0..<8).map { UInt8(truncatingIfNeeded: millis >> Int64(56 - 8 * $0)) })
+        pipeline.add(Heartbeat(millis: millis).bytes)
         _ = try connection.run(&pipeline)[0].checked()
     }
 

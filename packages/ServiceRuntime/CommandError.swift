@@ -17,6 +17,8 @@ public enum ExitCode: Int32, Sendable, CaseIterable {
     case inputOutput = 74
     /// It may work when tried again.
     case temporaryFailure = 75
+    /// Somebody else has to do it, or to agree.
+    case noPermission = 77
     /// A setting or a definition is wrong.
     case configuration = 78
 
@@ -32,6 +34,7 @@ public enum ExitCode: Int32, Sendable, CaseIterable {
         case .cannotCreate: "An output cannot be made."
         case .inputOutput: "Reading or writing failed."
         case .temporaryFailure: "Not done, but it may be when tried again: a command was stopped before its end."
+        case .noPermission: "Not allowed to who asked: somebody else has to agree."
         case .configuration: "A setting or a definition is wrong."
         }
     }

@@ -55,6 +55,8 @@ extension CommandLineProgram {
         var text = Wrapping.wrapped(command.summary, width: width, indent: 0)
         text += "\n\nUsage: \(name) \(command.name) [options]\(arguments)\n"
         for alias in command.aliases { text += "       \(name) \(alias) [options]\(arguments)\n" }
+        let parts = family(command.name)
+        for (part, _) in parts { text += "       \(name) \(part) [options]\n" }
         let options = Self.options(of: command)
         let names = options.flatMap { $0.settings }.map { Self.flag($0).count }.max() ?? 0
         for (title, settings) in options {

@@ -53,7 +53,8 @@ public struct CommandLineProgram: Sendable {
         default: break
         }
         let family = family(first)
-        if !family.isEmpty {
+        // A command whose name others begin with, `train` and `train fit`, is called by its own.
+        if !family.isEmpty, !commands.contains(where: { ([$0.name] + $0.aliases).contains(first) }) {
             if words.count == 1 { return .print(help(of: family, called: first)) }
             if words[1] == "--help" || words[1] == "-h" {
                 return words.count == 2

@@ -40,10 +40,10 @@ extension CommandLineProgram {
             let members = family.members.map { String($0.name.dropFirst(family.first.count + 1)) }
             return """
                         \(family.first))
-                            if ((COMP_CWORD == 2)); then
+                            if ((COMP_CWORD == 2)) && [[ $cur != -* ]]; then
                                 _\(name)_words \(names(members)); return
                             fi
-                            command+=" ${COMP_WORDS[2]}" ;;
+                            [[ \(names([""] + members + [""])) == *" ${COMP_WORDS[2]} "* ]] && command+=" ${COMP_WORDS[2]}" ;;
                 """
         }
         let commands = outlines.map { outline -> String in
@@ -106,10 +106,12 @@ extension CommandLineProgram {
             let members = family.members.map { (String($0.name.dropFirst(family.first.count + 1)), $0.summary) }
             return """
                         \(family.first))
-                            if (( CURRENT == 3 )); then
+                            if (( CURRENT == 3 )) && [[ $words[3] != -* ]]; then
                                 items=(\(list(members))); _describe command items; return
                             fi
-                            command+=" $words[3]"; skip=2 ;;
+                            if [[ \(Self.quoted(" \(members.map(\.0).joined(separator: " ")) ")) == *" $words[3] "* ]]; then
+                                command+=" $words[3]"; skip=2
+                            fi ;;
                 """
         }
         let commands = outlines.map { outline -> String in
@@ -177,7 +179,10 @@ extension CommandLineProgram {
             }
         }
         for outline in outlines {
-            let condition = "__\(name)_in \"\(outline.name)\""
+            // Of a command that others begin with, not theirs.
+            let members = families.first { $0.first == outline.name }?.members ?? []
+            let condition = ([outline.name] + members.map(\.name)).map { "__\(name)_in \"\($0)\"" }
+                .joined(separator: "; and not ")
             for option in outline.options {
                 add(condition, "-l \(option.flag.dropFirst(2))\(Self.fish(option.value, isOption: true))", option.help)
             }

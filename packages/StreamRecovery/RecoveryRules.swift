@@ -40,7 +40,9 @@ public struct RecoveryRules: OptionSet, Sendable {
     public static let loadsLostEntities = RecoveryRules(rawValue: 1 << 13)
     /// What is stored online and cannot be right is written over.
     public static let overwritesDamage = RecoveryRules(rawValue: 1 << 14)
+    /// A watermark carries a checksum, so that no damage makes it another possible one.
+    public static let checksumsMark = RecoveryRules(rawValue: 1 << 15)
 
     /// Every rule.
-    public static let all = RecoveryRules(rawValue: (1 << 15) - 1)
+    public static let all = RecoveryRules(rawValue: (1 << 16) - 1)
 }

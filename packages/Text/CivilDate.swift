@@ -39,8 +39,9 @@ public struct CivilDate: Hashable, Sendable {
     public var text: String { "\(Padding.zeros(year, 4))-\(Padding.zeros(month, 2))-\(Padding.zeros(day, 2))" }
 }
 
-/// The quotient rounded down, also for what lies before the beginning: `floorDivide(-1, 60)` is −1.
-public func floorDivide<Number: BinaryInteger>(_ value: Number, _ divisor: Number) -> Number {
+/// The quotient rounded down, also for what lies before the beginning: `floorDivide(-1, 60)` is −1. Inlinable, so that each module
+/// has it for its own integers: one that asks the type how to divide costs a hundred times as much.
+@inlinable public func floorDivide<Number: BinaryInteger>(_ value: Number, _ divisor: Number) -> Number {
     let (quotient, remainder) = value.quotientAndRemainder(dividingBy: divisor)
     return remainder != 0 && (remainder < 0) != (divisor < 0) ? quotient - 1 : quotient
 }

@@ -59,57 +59,79 @@ final class ReplayBatch: @unchecked Sendable {
     }
 }
 
-/// The entities of one thread: their states, and the lines of the batch in hand.
+/// The entities of one thread, and the lines of the batch in hand.
 ///
 /// Unchecked: one thread at a time works on a shard, and the replay waits for it before it reads the lines.
 final class ReplayShard: @unchecked Sendable {
-    private let columns: BackfillColumns
+    private var lines: ReplayLines
     private let number: Int
     private let shards: Int
-    private var replay: ViewsReplay
-    private var vectors: [FeatureVector]
-    private var vector: FeatureVector
-    private var line: FeatureLine
 
     /// The lines of the last batch, and where each ends, in the order of the shard's rows.
-    private(set) var text: [UInt8] = []
-    private(set) var ends: [Int] = []
+    var text: [UInt8] { lines.text }
+    var ends: [Int] { lines.ends }
     /// Events that came too late for the windows of their entity.
-    var tooOld: Int { replay.tooOld }
+    var tooOld: Int { lines.tooOld }
 
     init(_ columns: BackfillColumns, number: Int, of shards: Int) {
-        self.columns = columns
         self.number = number
         self.shards = shards
-        replay = ViewsReplay(columns.views)
-        vectors = replay.makeVectors()
-        vector = FeatureVector(count: columns.names.count)
-        line = FeatureLine(columns.source, kinds: columns.kinds)
+        lines = ReplayLines(columns)
     }
 
     func replay(_ batch: ReplayBatch) {
-        text.removeAll(keepingCapacity: true)
-        ends.removeAll(keepingCapacity: true)
-        for index in 0..<batch.count where Self.shard(batch.keyHashes[index], of: shards) == number {
-            replay.next(batch.rows[index], position: batch.positions[index], into: &vectors)
-            switch columns {
-            case .view: line.append(batch.rows[index], vectors[0], to: &text)
-            case .service(let service):
-                service.assemble(row: batch.rows[index], viewVectors: vectors, into: &vector)
-                line.append(batch.rows[index], vector, to: &text)
-            }
-            ends.append(text.count)
-        }
+        lines.removeAll()
+        lines.add(batch) { Self.shard($0, of: shards) == number }
     }
 
     /// The shard that owns an entity.
     static func shard(_ keyHash: UInt64, of shards: Int) -> Int { Int(keyHash % UInt64(shards)) }
 }
 
+/// Events turned into lines: a value, so that its parts are looked for and guarded once a batch and not once an event.
+private struct ReplayLines {
+    private let columns: BackfillColumns
+    private var replay: ViewsReplay
+    private var vectors: [FeatureVector]
+    private var vector: FeatureVector
+    private var line: FeatureLine
+    private(set) var text: [UInt8] = []
+    private(set) var ends: [Int] = []
+    var tooOld: Int { replay.tooOld }
+
+    init(_ columns: BackfillColumns) {
+        self.columns = columns
+        replay = ViewsReplay(columns.views)
+        vectors = replay.makeVectors()
+        vector = FeatureVector(count: columns.names.count)
+        line = FeatureLine(columns.source, kinds: columns.kinds)
+    }
+
+    mutating func removeAll() {
+        text.removeAll(keepingCapacity: true)
+        ends.removeAll(keepingCapacity: true)
+    }
+
+    mutating func add(_ batch: ReplayBatch, where isOurs: (_ keyHash: UInt64) -> Bool) {
+        let rows = batch.rows
+        for index in 0..<batch.count where isOurs(batch.keyHashes[index]) {
+            replay.next(rows[index], position: batch.positions[index], into: &vectors)
+            switch columns {
+            case .view: line.append(rows[index], vectors[0], to: &text)
+            case .service(let service):
+                service.assemble(row: rows[index], viewVectors: vectors, into: &vector)
+                line.append(rows[index], vector, to: &text)
+            }
+            ends.append(text.count)
+        }
+    }
+}
+
 /// Replays events through the same engine that the stream uses and gives their lines in the order they came. With several
 /// threads each owns a part of the entities; the next batch is read while they work.
 final class FeatureReplay {
     private let shards: [ReplayShard]
+    private let keyIndex: Int
     private let queue = DispatchQueue(label: "backfill", attributes: .concurrent)
     private var filling: ReplayBatch
     private var working: ReplayBatch
@@ -119,8 +141,10 @@ final class FeatureReplay {
     private var joined: [UInt8] = []
 
     init(_ columns: BackfillColumns, threads: Int, write: @escaping ([UInt8]) throws -> Void) {
-        // A row's views must lie with one shard; views of different keys only do so when there is one.
-        let threads = columns.views.contains { $0.joinKeyIndex != columns.source.keyIndex } ? 1 : threads
+        // A row's views must lie with one shard; views of different feeds only do so when there is one.
+        let feeds = ViewFeed.feeds(of: columns.views)
+        let threads = feeds.count > 1 ? 1 : threads
+        keyIndex = feeds.first?.keyIndex ?? columns.source.keyIndex
         shards = (0..<threads).map { ReplayShard(columns, number: $0, of: threads) }
         filling = ReplayBatch(columns.source)
         working = ReplayBatch(columns.source)
@@ -137,7 +161,7 @@ final class FeatureReplay {
 
     /// Takes the row that was filled last.
     func commit(position: Int64) throws {
-        filling.keyHashes.append(filling.rows[filling.count].withKeyBytes { FNV1a64.hash($0) })
+        filling.keyHashes.append(filling.rows[filling.count].withCanonicalBytes(keyIndex) { FNV1a64.hash($0) })
         filling.positions.append(position)
         if filling.isFull { try turn() }
     }

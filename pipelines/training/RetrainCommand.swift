@@ -15,11 +15,12 @@ public struct RetrainCommand: Command {
         After the definitions have changed, backfill --from-store --to-store computes the features of the stored events
         anew; before that there is nothing to train on.
         """
-    public static let settings: [any SettingProtocol] = [
-        ifDrift, DriftCheck.days, TrainingContext.serviceName, TrainCommand.rounds, TrainCommand.depth,
-        TrainCommand.learningRate, TrainCommand.subsample, TrainCommand.patience, TrainCommand.seed,
-        TrainCommand.threads, TrainCommand.force, TrainCommand.json, .featureRepo, .databaseURL, .modelDirectory,
-    ]
+    public static let settings: [any SettingProtocol] =
+        [
+            ifDrift, DriftCheck.days, TrainingContext.serviceName, TrainCommand.force, TrainingSettings.file,
+            Promotion.margin, Promotion.approve, Promotion.by, TrainCommand.json, .featureRepo, .databaseURL,
+            .modelDirectory,
+        ] + TrainingSettings.fit
 
     static let ifDrift = Setting<Bool>(
         "if-drift", default: false, help: "Train only when the data have drifted.", flagOnly: true)
@@ -40,9 +41,8 @@ public struct RetrainCommand: Command {
             }
             runtime.log.info("training", ["reason": outcome.reasonToTrain])
         }
-        var run = TrainingRun(definitions: context.definitions)
-        run.parameters = TrainCommand.parameters(settings)
-        run.forces = settings[TrainCommand.force]
+        var run = try TrainingSettings.run(settings, definitions: context.definitions)
+        try Promotion.apply(settings, to: &run)
         let final = run
         let outcome = try await runtime.onThread("retrain") {
             try final.runFromStore(context, registers: true, runtime)

@@ -11,6 +11,13 @@ struct StoreRows {
     let store: PostgresOfflineStore
     let context: TrainingContext
 
+    init(store: PostgresOfflineStore, context: TrainingContext) { (self.store, self.context) = (store, context) }
+
+    /// The rows of the context's store.
+    init(_ context: TrainingContext) throws {
+        self.init(store: PostgresOfflineStore(try context.connect()), context: context)
+    }
+
     /// The rows with features under the present definitions, by event time, whose label has arrived. Without `labelled` also the
     /// others, as if their label were 0: for what looks at features only.
     func rows(fromMillis: Int64? = nil, labelled: Bool = true, _ runtime: ServiceRuntime) throws -> TrainingSet {

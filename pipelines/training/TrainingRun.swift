@@ -8,7 +8,15 @@ internal import ServiceRuntime
 /// Fits a model, registers it, and lets it stand against the champion on the same holdout.
 struct TrainingRun: Sendable {
     var parameters = TrainingParameters()
-    var holdoutFromMillis: Int64?
+    var options = TrainingOptions()
+    /// Folds of a cross-validation, and points of the grid to try first; nil for none.
+    var folds: Int?, trials: Int?
+    /// By how much average precision must be above the champion's.
+    var margin = 0.0
+    /// Whether a promotion waits for a second person.
+    var needsApproval = false
+    /// Who trains.
+    var actor = "needletail"
     /// Written to this folder too.
     var output: String?
     /// Whether the model becomes champion whatever a comparison says.
@@ -27,6 +35,15 @@ struct TrainingRun: Sendable {
         var comparison: ModelComparison?
         /// The champion's version.
         var comparedWith: String?
+        var search: ParameterSearch?
+        var validations: [CrossValidation] = []
+    }
+
+    /// A trained model, and what was found out about the way it was trained.
+    struct Result {
+        let model: TrainedModel
+        var search: ParameterSearch?
+        var validations: [CrossValidation] = []
     }
 
     /// Trains on the rows of the offline store.
@@ -50,32 +67,69 @@ struct TrainingRun: Sendable {
         }
     }
 
-    func train(_ set: TrainingSet, _ runtime: ServiceRuntime) throws -> TrainedModel {
-        let progress = runtime.progress("fitting", total: parameters.rounds)
-        defer { progress.finish() }
-        do {
-            return try ModelTrainer.train(set, parameters, holdoutFromMillis: holdoutFromMillis) { round, precision in
+    /// Looks for parameters and validates them if it was asked to, then fits.
+    func train(_ set: TrainingSet, _ runtime: ServiceRuntime) throws -> Result {
+        do throws(TrainingError) {
+            var parameters = parameters
+            let search = try search(set, runtime)
+            if let best = search?.best { parameters = best }
+            let validations = try validate(set, parameters, runtime)
+            let progress = runtime.progress("fitting", total: parameters.rounds)
+            defer { progress.finish() }
+            let model = try ModelTrainer.train(set, parameters, options: options) { round, precision in
                 let text = precision.map { "average precision \(Figures.rounded($0, 4))" }
                 progress.update(to: round + 1, note: text)
                 return !runtime.isStopping
             }
+            return Result(model: model, search: search, validations: validations)
         } catch {
             switch error {
             case .refused(let reason): throw CommandError(.dataError, "\(reason).")
             case .cancelled:
                 throw CommandError(.temporaryFailure, "stopped before the end: no model was registered or written.")
-            case .boosting, .model: throw CommandError(.software, "\(error).")
+            case .library, .model: throw CommandError(.software, "\(error).")
             }
         }
     }
 
+    private func search(_ set: TrainingSet, _ runtime: ServiceRuntime) throws(TrainingError) -> ParameterSearch? {
+        guard let trials else { return nil }
+        let progress = runtime.progress("searching", total: trials)
+        defer { progress.finish() }
+        return try ParameterSearch(set, parameters, trials: trials, options: options) { trial in
+            progress.update(to: trial)
+            return !runtime.isStopping
+        }
+    }
+
+    private func validate(
+        _ set: TrainingSet, _ parameters: TrainingParameters, _ runtime: ServiceRuntime
+    ) throws(TrainingError) -> [CrossValidation] {
+        guard let folds else { return [] }
+        let progress = runtime.progress("validating", total: 2)
+        defer { progress.finish() }
+        var validations: [CrossValidation] = []
+        for (place, kind) in CrossValidation.Kind.allCases.enumerated() {
+            progress.update(to: place)
+            validations.append(
+                try CrossValidation(
+                    kind, set, folds: folds, with: parameters, options: options,
+                    isGoingOn: { !runtime.isStopping }))
+        }
+        return validations
+    }
+
     /// Compares with the champion, then writes, registers and promotes: whatever stops it before, nothing is half registered.
     func finish(
-        _ trained: TrainedModel, _ set: TrainingSet, registry: (any ModelStore)?, _ runtime: ServiceRuntime,
+        _ result: Result, _ set: TrainingSet, registry: (any ModelStore)?, _ runtime: ServiceRuntime,
         rows: @escaping (FeatureService, Set<UInt64>) throws -> TrainingSet
     ) throws -> Outcome {
+        let trained = result.model
         var outcome = Outcome(card: trained.card, verdict: .unregistered("it was not asked to be"))
-        let challenge = Challenge(trained: trained, set: set, rows: rows)
+        (outcome.search, outcome.validations) = (result.search, result.validations)
+        let challenge = Challenge(
+            model: trained.model, card: trained.card, set: set, holdout: trained.holdout, margin: margin, rows: rows)
+        let files = try files(of: trained, set)
         var registered: RegisteredModel?
         // Another training may promote between our look and our move: then look again.
         while true {
@@ -95,7 +149,7 @@ struct TrainingRun: Sendable {
                 outcome.directory = output
             }
             guard let registry else { return outcome }
-            let model = try registered ?? register(trained, registry)
+            let model = try registered ?? register(trained, files, registry)
             registered = model
             outcome.version = model.name
             outcome.directory = outcome.directory ?? registry.directory(of: model)
@@ -116,19 +170,36 @@ struct TrainingRun: Sendable {
         var reason = outcome.verdict.reason
         switch outcome.verdict {
         case .promoted: break
-        case .kept, .undecided, .unregistered:
+        case .kept, .undecided, .requested, .unregistered:
             guard forces else { return }
             reason = "by --force, although \(reason)"
         }
-        try registry.promote(model, reason: reason, replacing: .some(champion?.version))
+        let isForced = !outcome.verdict.isPromoted
+        let note = ChangeNote(actor: actor, reason: reason, isForced: isForced)
+        guard !needsApproval else {
+            try registry.request(model, note, replacing: champion?.version)
+            outcome.verdict = .requested(
+                "\(reason); it waits for a second person: needletail models promote \(model.name) --approve")
+            return
+        }
+        try registry.promote(model, note, replacing: .some(champion?.version))
         outcome.verdict = .promoted(reason)
     }
 
-    private var files: [(path: String, text: String)] {
-        definitions.map { ("\(DefinitionFile.folder)/\($0.name)", $0.text) }
+    /// What is kept beside a model: its definitions, the logistic baseline's weights, and what it was measured by.
+    func files(of trained: TrainedModel, _ set: TrainingSet) throws(ModelError) -> [(path: String, text: String)] {
+        var files = definitions.map { ("\(DefinitionFile.folder)/\($0.name)", $0.text) }
+        if !trained.logistic.isEmpty {
+            files.append(("baselines/logistic.json", String(decoding: trained.logistic, as: UTF8.self)))
+        }
+        guard !trained.holdout.isEmpty else { return files }
+        let evaluation = try ModelEvaluation(trained.model, set, rows: trained.holdout)
+        return files + evaluation.files.map { ("metrics/\($0.path)", $0.text) }
     }
 
-    private func register(_ trained: TrainedModel, _ registry: any ModelStore) throws -> RegisteredModel {
+    private func register(
+        _ trained: TrainedModel, _ files: [(path: String, text: String)], _ registry: any ModelStore
+    ) throws -> RegisteredModel {
         let version = try registry.unusedVersion()
         try Self.saving { () throws(ModelError) in
             try ModelDirectory.install(
@@ -139,67 +210,5 @@ struct TrainingRun: Sendable {
 
     private static func saving(_ body: () throws(ModelError) -> Void) throws(CommandError) {
         do throws(ModelError) { try body() } catch { throw CommandError(.cannotCreate, "\(error).") }
-    }
-}
-
-extension TrainingRun.Outcome {
-    /// The table for people.
-    var text: String {
-        let rule = card.thresholdRule
-        var lines = [
-            "model      \(card.serviceName), \(card.features.count) features, \(card.rounds) rounds; fraud from \(Figures.rounded(Double(card.threshold), 4)) (\(rule))",
-            "data       fingerprint \(card.fingerprint)",
-            Self.line("fit", card.fit), Self.line("stopping", card.stopping), Self.line("holdout", card.holdout), "",
-            "holdout      AP      ROC AUC  recall at 0.1 % FPR  recall at P 0.9  best F1  precision  recall  F1",
-            Self.line("this model", card.metrics),
-        ]
-        if let comparison, let comparedWith {
-            lines += [
-                "", "compared on \(Figures.grouped(comparison.champion.rows)) rows that neither model had seen",
-                Self.line("this model", comparison.challenger),
-                Self.line("version \(comparedWith)", comparison.champion),
-            ]
-        }
-        lines += ["", "\(verdict.name)\(version.map { ": version \($0)" } ?? ""): \(verdict.reason)"]
-        if let directory { lines.append("written to \(directory)") }
-        return lines.joined(separator: "\n")
-    }
-
-    private static func line(_ name: String, _ part: DataPart) -> String {
-        let span = part.rows == 0 ? "" : ", \(Figures.time(part.fromMillis)) to \(Figures.time(part.toMillis))"
-        return Figures.left(name, 11)
-            + "\(Figures.grouped(part.rows)) rows, \(Figures.grouped(part.frauds)) frauds\(span)"
-    }
-
-    private static func line(_ name: String, _ metrics: ModelMetrics) -> String {
-        let cells: [(Double?, Int)] = [
-            (metrics.averagePrecision, 8), (metrics.rocAUC, 9), (metrics.recallAtLowFalsePositives, 21),
-            (metrics.recallAtHighPrecision, 17), (metrics.bestF1, 9), (metrics.precision, 11), (metrics.recall, 8),
-            (metrics.f1, 6),
-        ]
-        return Figures.left(name, 13)
-            + cells.map { Figures.left($0.0.map { Figures.rounded($0, 4) } ?? "-", $0.1) }.joined()
-    }
-
-    /// The same for programs.
-    var json: JSONTree {
-        var members: [JSONTree.Member] = [
-            .init("verdict", .string(verdict.name)), .init("reason", .string(verdict.reason)),
-            .init("version", version.map { .string($0) } ?? .null),
-            .init("directory", directory.map { .string($0) } ?? .null),
-        ]
-        // The reference distributions are for the drift report; they would bury the rest.
-        members += (card.json.object ?? []).filter { !["features", "score_reference", "format"].contains($0.key) }
-        members.append(.init("features", .array(card.features.map { .string($0.name) })))
-        members.append(.init("comparison", compared))
-        return .object(members)
-    }
-
-    private var compared: JSONTree {
-        guard let comparison, let comparedWith else { return .null }
-        return [
-            "champion": .string(comparedWith), "confidence": .number(comparison.confidence),
-            "champion_metrics": comparison.champion.json, "metrics": comparison.challenger.json,
-        ]
     }
 }

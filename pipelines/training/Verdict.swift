@@ -6,6 +6,8 @@ enum Verdict: Hashable, Sendable {
     case kept(String)
     /// Registered, but nothing was compared.
     case undecided(String)
+    /// Registered, and to be champion when a second person agrees.
+    case requested(String)
     /// It is in no registry.
     case unregistered(String)
 
@@ -14,13 +16,18 @@ enum Verdict: Hashable, Sendable {
         case .promoted: "promoted"
         case .kept: "kept"
         case .undecided: "undecided"
+        case .requested: "requested"
         case .unregistered: "unregistered"
         }
     }
 
     var reason: String {
         switch self {
-        case .promoted(let reason), .kept(let reason), .undecided(let reason), .unregistered(let reason): reason
+        case .promoted(let reason), .kept(let reason), .undecided(let reason), .requested(let reason),
+            .unregistered(let reason):
+            reason
         }
     }
+
+    var isPromoted: Bool { name == Verdict.promoted("").name }
 }

@@ -53,14 +53,12 @@ public struct FeaturesGetOnlineCommand: Command {
         }
         let entity = settings[Self.entity]
         var answers: [OnlineAnswer] = []
-        for source in repository.sources {
-            let fed = views.filter { $0.source === source }
-            if fed.isEmpty { continue }
-            let count = try await partitionCount(source.topic, pipeline, settings, runtime)
+        for feed in ViewFeed.feeds(of: views) {
+            let count = try await partitionCount(feed.topic, pipeline, settings, runtime)
             let url = pipeline.redisURL
             answers += try await runtime.waiting(for: "Redis") {
                 try await runtime.onThread("get-online") {
-                    try Self.read(entity, fed, source, repository, millis, partitions: count, redisURL: url)
+                    try Self.read(entity, feed, repository, millis, partitions: count, redisURL: url)
                 }
             }
         }
@@ -97,12 +95,12 @@ public struct FeaturesGetOnlineCommand: Command {
     }
 
     private static func read(
-        _ entity: String, _ views: [StreamView], _ source: SourceSchema, _ repository: FeatureRepository,
-        _ millis: Int64, partitions: Int, redisURL: String
+        _ entity: String, _ feed: ViewFeed, _ repository: FeatureRepository, _ millis: Int64, partitions: Int,
+        redisURL: String
     ) throws -> [OnlineAnswer] {
-        let partition = Int(EntityPlacement.partition(of: entity, among: partitions, by: source.partitioner))
-        let watermarkKey = OnlineKeys.watermark(hash8: repository.hash8, topic: source.topic, partition: partition)
-        let keys = views.map {
+        let partition = Int(EntityPlacement.partition(of: entity, among: partitions, by: feed.source.partitioner))
+        let watermarkKey = OnlineKeys.watermark(hash8: repository.hash8, topic: feed.topic, partition: partition)
+        let keys = feed.views.map {
             OnlineKeys.blob(project: repository.project, view: $0.name, hash8: repository.hash8, entity: entity)
         }
         let store = try RedisOnlineStore(url: redisURL)
@@ -110,10 +108,10 @@ public struct FeaturesGetOnlineCommand: Command {
         guard let watermark else {
             throw CommandError(
                 .unavailable,
-                "the online store knows nothing of partition \(partition) of \(source.topic) under these definitions (\(watermarkKey) is absent, or no watermark): is `needletail transform` running?"
+                "the online store knows nothing of partition \(partition) of \(feed.topic) under these definitions (\(watermarkKey) is absent, or no watermark): is `needletail transform` running?"
             )
         }
-        return try zip(views, blobs).map { view, blob in
+        return try zip(feed.views, blobs).map { view, blob in
             func answer(_ known: KnownEntities.Answer?) -> OnlineView.Answer {
                 guard let blob else { return OnlineView.answer(view, blob: nil, under: watermark, known: known) }
                 return OnlineView.answer(view, blob: blob.span, under: watermark, known: known)
@@ -129,7 +127,7 @@ public struct FeaturesGetOnlineCommand: Command {
             state?.evaluate(atMillis: millis, into: &vector)
             return OnlineAnswer(
                 view: view, vector: vector, generation: state?.generation, offset: state?.offset, events: state?.count,
-                topic: source.topic, partition: partition, nextOffset: watermark.nextOffset)
+                topic: feed.topic, partition: partition, nextOffset: watermark.nextOffset)
         }
     }
 }

@@ -102,7 +102,7 @@ extension EventStage {
         let key = OnlineKeys.known(watermarkKey: watermarkKey)
         var bits: [Int] = []
         for slot in 0..<taken where places.count == taken && places[slot] >= 0 {
-            if let new = rows[slot].withKeyBytes({ known.insert($0) }) { bits += new }
+            if let new = rows[slot].withCanonicalBytes(feed.keyIndex, { known.insert($0) }) { bits += new }
         }
         if known.isFull { try enlargeKnown(stores) }
         if isKnownStored {

@@ -8,12 +8,13 @@ import PostgresOfflineStore
 import StreamRecovery
 import TransactionData
 
-/// The events of one source: stored, and turned into feature rows and online state.
+/// The events of one feed: stored, and turned into feature rows and online state.
 final class EventStage: OnlineStage {
     /// Events of one step of a replay, and about how many bytes of them.
     static let replayStep = 5_000
     static let replayBytes = 32 << 20
 
+    let feed: ViewFeed
     let source: SourceSchema
     private let views: [StreamView]
     let partition: KafkaPartition
@@ -45,15 +46,16 @@ final class EventStage: OnlineStage {
     var taken: Int { positions.count }
 
     init(
-        _ source: SourceSchema, repository: FeatureRepository, partition: KafkaPartition, partitionCount: Int,
+        _ feed: ViewFeed, repository: FeatureRepository, partition: KafkaPartition, partitionCount: Int,
         metrics: TransformMetrics, askPartitionCount: @escaping () throws -> Int?
     ) {
         self.askPartitionCount = askPartitionCount
-        self.source = source
+        self.feed = feed
+        source = feed.source
         self.partition = partition
         self.partitionCount = partitionCount
         self.metrics = metrics
-        views = repository.views(of: source)
+        views = feed.views
         definitionHash = Array(repository.streamHash.utf8)
         topicBytes = Array(partition.topic.utf8)
         watermarkKey = OnlineKeys.watermark(
@@ -65,7 +67,7 @@ final class EventStage: OnlineStage {
         featureColumns = features.map(\.columns)
         featureRows = views.map { _ in PostgresCopyBuffer(capacity: 1 << 20) }
         vectors = views.map { FeatureVector(count: $0.features.count) }
-        entities = OnlineEntities(views: views, project: repository.project, hash8: repository.hash8)
+        entities = OnlineEntities(feed, project: repository.project, hash8: repository.hash8)
     }
 
     func forget() {
@@ -131,9 +133,7 @@ final class EventStage: OnlineStage {
         } catch {
             return error.description
         }
-        let home = rows[slot].withKeyBytes {
-            EntityPlacement.partition(of: $0, among: partitionCount, by: source.partitioner)
-        }
+        let home = feed.partition(of: rows[slot], among: partitionCount)
         if home != partition.partition { return try foreign(home) }
         guard !PlausibleTime.isAhead(rows[slot].eventTimeMillis, ofRecordAt: batch.timestampMillis(at: index)) else {
             return "\(source.fields[source.eventTimeIndex].name): is later than the moment the event was produced"

@@ -10,30 +10,32 @@ struct OnlineEntities {
     /// So many lost blobs in one batch are no accident of single keys: everything is made again.
     static let lostMax = 64
 
-    struct Entity {
-        var states: [EntityState]
+    /// What is kept beside an entity's states, by its place.
+    private struct Entity {
+        /// Of its blobs, one a view.
         let keys: [String]
         let hash: UInt64
         var isDirty = false
     }
 
-    let views: [StreamView]
+    private var states: EntityStates
     private let prefixes: [String]
-    private var table = ByteTable()
     private var entities: [Entity] = []
     private var unseen: [Int] = []
     private var dirty: [Int] = []
     /// Where each entity of the partition has its first event.
     private(set) var firstEvents = FirstEvents()
 
-    init(views: [StreamView], project: String, hash8: String) {
-        self.views = views
-        prefixes = views.map { OnlineKeys.blob(project: project, view: $0.name, hash8: hash8, entity: "") }
+    var views: [StreamView] { states.views }
+
+    init(_ feed: ViewFeed, project: String, hash8: String) {
+        states = EntityStates(feed.views, keyIndex: feed.keyIndex)
+        prefixes = feed.views.map { OnlineKeys.blob(project: project, view: $0.name, hash8: hash8, entity: "") }
     }
 
     /// Forgets the states, and where each entity begins stays known.
     mutating func removeAll() {
-        table = ByteTable()
+        states.removeAll()
         entities.removeAll(keepingCapacity: true)
         unseen.removeAll(keepingCapacity: true)
         dirty.removeAll(keepingCapacity: true)
@@ -54,14 +56,13 @@ struct OnlineEntities {
     }
 
     /// The place of a row's entity, which `load` then fills.
-    mutating func place(of row: SourceRow) -> Int { row.withKeyBytes { place(of: $0) } }
+    mutating func place(of row: SourceRow) -> Int { row.withCanonicalBytes(states.keyIndex) { place(of: $0) } }
 
     mutating func place(of key: Span<UInt8>) -> Int {
-        let (place, isNew) = table.insert(key)
+        let (place, isNew) = states.place(of: key)
         guard isNew else { return place }
-        let text = table[place].description
-        entities.append(
-            Entity(states: views.map { EntityState($0) }, keys: prefixes.map { $0 + text }, hash: FNV1a64.hash(key)))
+        let text = states.key(place).description
+        entities.append(Entity(keys: prefixes.map { $0 + text }, hash: FNV1a64.hash(key)))
         unseen.append(place)
         return place
     }
@@ -91,16 +92,16 @@ struct OnlineEntities {
                     blob: stored.map { ($0.generation, $0.offset) }, under: generation, from: from, next: next,
                     firstEvent: firstEvents[entities[place].hash])
                 {
-                case .usable: if let stored { entities[place].states[view] = stored }
-                case .fresh: entities[place].states[view] = EntityState(views[view], generation: generation)
+                case .usable: if let stored { states[place, view] = stored }
+                case .fresh: states[place, view] = EntityState(views[view], generation: generation)
                 case .lost:
-                    entities[place].states[view] = EntityState(views[view], generation: generation)
+                    states[place, view] = EntityState(views[view], generation: generation)
                     isLost = true
                 case .ahead(let ahead):
                     throw StepError(.unusable(generation: ahead), "a blob is ahead of Postgres")
                 }
             }
-            if isLost { lost.append(table[place]) }
+            if isLost { lost.append(states.key(place)) }
         }
         // What cannot be read is removed, unless somebody wrote there since: nothing may go by its position.
         if !damaged.isEmpty { try store.discard(damaged) }
@@ -130,7 +131,7 @@ struct OnlineEntities {
 
     /// The features of one view at an event's time, before the event.
     func evaluate(_ place: Int, view: Int, row: SourceRow, into vector: inout FeatureVector) {
-        entities[place].states[view].evaluate(atMillis: row.eventTimeMillis, current: row, into: &vector)
+        states.evaluate(place, view: view, row, into: &vector)
     }
 
     /// Applies one event; false when it was too old for every window. What an entity has applied already (a replay meets that)
@@ -138,12 +139,15 @@ struct OnlineEntities {
     @discardableResult mutating func insert(_ place: Int, row: SourceRow, at position: Int64) -> Bool {
         var isKept = true
         firstEvents.note(entities[place].hash, at: position)
-        for view in views.indices where entities[place].states[view].offset < position {
-            if entities[place].states[view].insert(row, offset: position) == .tooOld { isKept = false }
-            if !entities[place].isDirty {
-                entities[place].isDirty = true
-                dirty.append(place)
-            }
+        var isChanged = false
+        for view in views.indices {
+            let insertion = states.insert(place, view: view, row, at: position)
+            if insertion != .known { isChanged = true }
+            if insertion == .tooOld { isKept = false }
+        }
+        if isChanged, !entities[place].isDirty {
+            entities[place].isDirty = true
+            dirty.append(place)
         }
         return isKept
     }
@@ -155,8 +159,9 @@ struct OnlineEntities {
         for place in dirty {
             for view in views.indices {
                 var blob: [UInt8] = []
-                blob.reserveCapacity(64 + entities[place].states[view].count * 32)
-                entities[place].states[view].encode(into: &blob)
+                let state = states[place, view]
+                blob.reserveCapacity(64 + state.count * 32)
+                state.encode(into: &blob)
                 blobs.append((entities[place].keys[view], blob))
             }
             entities[place].isDirty = false

@@ -19,6 +19,13 @@ final class ProgressBoard: Sendable {
     }
 
     private let entries = Mutex<[KafkaPartition: Entry]>([:])
+    private let pause = Mutex<String?>(nil)
+
+    /// Why no events are read for now, in any partition; nil while they are.
+    var pauseReason: String? {
+        get { pause.withLock { $0 } }
+        set { pause.withLock { $0 = newValue } }
+    }
 
     func change(_ partition: KafkaPartition, nowMillis: Int64, _ body: (inout Entry) -> Void) {
         entries.withLock { body(&$0[partition, default: Entry(progressMillis: nowMillis)]) }
@@ -44,6 +51,7 @@ final class ProgressBoard: Sendable {
         if let absence, absence.seconds * 1_000 >= Self.patienceMillis {
             return .notReady("this process has owned no partition for \(absence.seconds) s: \(absence.reason)")
         }
+        if let reason = pauseReason { return .notReady("events wait in the log: \(reason)") }
         let stalled = stalled(nowMillis: nowMillis)
         guard let first = stalled.first else { return .ready }
         let more = stalled.count > 1 ? " (and \(stalled.count - 1) more)" : ""

@@ -76,6 +76,7 @@ final class StageThread {
 
     private func turn(_ consumer: KafkaConsumer) throws {
         try follow(consumer)
+        guard kind != .events || context.board.pauseReason == nil else { return rest(consumer) }
         for task in tasks.values { try step(task, consumer) { try task.resume(consumer) } }
         // Batches of one or two would spend their time on transactions: while keeping up, one begins every 5 ms at most.
         let since = WallClock.monotonicNanos() - lastBatchNanos
@@ -89,6 +90,16 @@ final class StageThread {
         if batch.count > 0 { lastBatchNanos = WallClock.monotonicNanos() }
         try process(batch, consumer)
         try keepHouse(isQuiet: batch.count == 0, consumer)
+    }
+
+    /// Nothing is read for now: the partitions stay here, their records wait in the log, and what is known of them stays right.
+    private func rest(_ consumer: KafkaConsumer) {
+        usleep(50_000)
+        let now = StageClock.millis()
+        for partition in tasks.keys { context.board.change(partition, nowMillis: now) { $0.progressMillis = now } }
+        guard now - lastReportMillis >= 1_000 else { return }
+        lastReportMillis = now
+        for task in tasks.values { task.reportLag(consumer) }
     }
 
     private func process(_ batch: KafkaBatch, _ consumer: KafkaConsumer) throws {

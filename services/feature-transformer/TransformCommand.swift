@@ -83,7 +83,9 @@ public struct TransformCommand: Command {
                 defer { runtime.stop() }
                 try await watch.run(runtime)
             }
-            if !mayEvict { group.addTask { await Self.watchRedis(prepared, runtime) } }
+            group.addTask {
+                try await Self.watchRedis(prepared, board, runtime, isAllowed: mayEvict, hasEnd: Self.hasEnd(settings))
+            }
             for thread in wanted {
                 let plan = plan
                 group.addTask {
@@ -136,16 +138,32 @@ public struct TransformCommand: Command {
         runtime.log.warning("Redis may lose online state by itself", ["reason": warning])
     }
 
-    /// Asks now and then whether Redis still keeps what it is given: its configuration can be changed while it runs.
-    private static func watchRedis(_ plan: TransformPlan, _ runtime: ServiceRuntime) async {
-        var told: String?
-        while await runtime.sleep(millis: 30_000) {
+    /// Asks again and again whether Redis keeps what it is given: its configuration can be changed while it runs. While it does
+    /// not, events wait in the log; a run that is to end would wait for ever, and ends.
+    private static func watchRedis(
+        _ plan: TransformPlan, _ board: ProgressBoard, _ runtime: ServiceRuntime, isAllowed: Bool, hasEnd: Bool
+    ) async throws {
+        let gauge = OnlineStorePolicy.gauge(runtime.metrics)
+        while await runtime.sleep(millis: 1_000) {
+            // A server that is away is the threads' business; its policy is as it was.
             let asked: String?? = try? await runtime.onThread("redis-policy") {
-                try RedisOnlineStore(url: plan.redisURL).evictionWarning()
+                let store = try RedisOnlineStore(url: plan.redisURL)
+                defer { store.close() }
+                return try store.evictionWarning()
             }
-            guard let answer = asked, answer != told else { continue }
-            told = answer
-            if let warning = answer { runtime.log.error("Redis may lose online state by itself", ["reason": warning]) }
+            guard let warning = asked else { continue }
+            gauge.set(warning == nil ? 0 : 1)
+            let reason = isAllowed ? nil : warning.map(OnlineStorePolicy.sentence)
+            guard reason != board.pauseReason else { continue }
+            board.pauseReason = reason
+            if let reason, hasEnd {
+                runtime.stop()
+                throw CommandError(.configuration, reason)
+            } else if let reason {
+                runtime.log.error("events are not read any more, they wait in the log", ["reason": reason])
+            } else {
+                runtime.log.info("events are read again: Redis keeps what it is given")
+            }
         }
     }
 
@@ -218,7 +236,7 @@ public struct TransformCommand: Command {
     ) throws -> (records: Int, isAll: Bool) {
         var left = ends.filter { $0.value > 0 }
         var records = 0
-        let events = Set(plan.repository.sources.map(\.topic))
+        let events = Set(plan.repository.feeds.map(\.topic))
         let redis = try RedisOnlineStore(url: plan.redisURL)
         let connection = try PostgresOfflineStore(url: plan.databaseURL).connection
         for (position, base) in try PartitionLedger.nextOffsets(on: connection) {

@@ -19,7 +19,7 @@ struct TransformPlan: Sendable {
 
     /// The threads to run: several for events, one for what is light. A stage whose topic is of several sources is one.
     func threads(eventThreads: Int) -> [(kind: StageKind, number: Int, topics: [String])] {
-        let events = Set(repository.sources.map(\.topic)).sorted()
+        let events = Set(repository.feeds.map(\.topic)).sorted()
         let labels = Set(repository.sources.compactMap { $0.label?.topic }).sorted()
         let partitions = events.reduce(0) { $0 + (partitionCounts[$1] ?? 0) }
         var threads = (0..<max(1, min(eventThreads, partitions))).map {
@@ -46,13 +46,13 @@ struct TransformPlan: Sendable {
         case .labels: return TableStage<LabelRecord>(partition)
         case .predictions: return TableStage<PredictionRecord>(partition)
         case .events:
-            guard let source = repository.sources.first(where: { $0.topic == partition.topic }),
+            guard let feed = repository.feeds.first(where: { $0.topic == partition.topic }),
                 let count = partitionCounts[partition.topic]
             else {
                 throw PipelineStop(topic: partition.topic, partition: partition.partition, "no source has this topic")
             }
             return EventStage(
-                source, repository: repository, partition: partition, partitionCount: count, metrics: metrics,
+                feed, repository: repository, partition: partition, partitionCount: count, metrics: metrics,
                 askPartitionCount: askPartitionCount)
         }
     }

@@ -26,9 +26,11 @@ await CommandLineProgram(
         CommandGroup(
             "Model",
             [
-                TrainCommand.self, RetrainCommand.self, DriftCommand.self, ScoreCommand.self,
-                ModelsRegisterCommand.self,
-                ModelsChampionCommand.self,
+                TrainCommand.self, TrainPrepareCommand.self, TrainFitCommand.self, TrainEvaluateCommand.self,
+                RetrainCommand.self, DriftCommand.self, ScoreCommand.self, ModelsListCommand.self,
+                ModelsShowCommand.self, ModelsCompareCommand.self, ModelsPromoteCommand.self,
+                ModelsRollbackCommand.self, ModelsArchiveCommand.self, ModelsDeleteCommand.self,
+                ModelsRegisterCommand.self, ModelsChampionCommand.self,
             ]),
         CommandGroup("Servers", [ServeCommand.self, BrokerCommand.self, ScheduleCommand.self]),
         CommandGroup("Watch", [DashboardCommand.self]),

@@ -66,10 +66,9 @@ final class ActiveModel {
         members.append(json: served.scoring.threshold)
         members += Array(",\"model_version\":".utf8) + [UInt8].quoted(served.scoring.version)
         modelMembers = members
-        let feeds = service.views.map { ViewFeed($0) }
-        featuresAsOf = FeaturesAsOf(feeds)
+        featuresAsOf = FeaturesAsOf(service.views)
         records = PredictionRecordWriter(
-            service, feeds: feeds, modelVersion: served.scoring.version, threshold: served.scoring.threshold)
+            service, modelVersion: served.scoring.version, threshold: served.scoring.threshold)
     }
 
     func takePending() -> PendingRequest { idle.popLast() ?? PendingRequest(served.service.source) }

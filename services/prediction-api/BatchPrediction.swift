@@ -3,7 +3,6 @@ import HTTPServer
 import JSON
 import Observability
 import Pipeline
-import RedisClient
 import TransactionData
 
 /// A batch on its way: an array of requests, or an object with an array `transactions`, answered in their order.
@@ -18,10 +17,6 @@ final class BatchPrediction {
     static let bytesMax = 16 << 20
     /// Most bytes of one row, as of a request alone.
     static let rowBytesMax = 65_536
-    /// Most rows that share one read of the online store.
-    static let rowsPerRead = 64
-    /// How long a slice may keep the loop, µs; it ends after the row that it is at.
-    static let sliceMicros: Int64 = 3_000
 
     private let app: PredictionApp
     private let model: ActiveModel
@@ -31,15 +26,9 @@ final class BatchPrediction {
     private var places: [Range<Int>?] = []
     private var rows: [SourceRow] = []
     private var refusal = Refusal()
-    private var keys = OnlineKeyList()
-    private var reads: [OnlineRead] = []
-    /// The next row to be decoded, then the next to be scored.
+    /// The next row to be decoded.
     private var next = 0
-    private var heldFrom = 0
-    private var width = BatchPrediction.rowsPerRead
     private var body: [UInt8] = Array("{\"predictions\":[".utf8)
-    /// The store failed once: the rows that are left are not worth a deadline each.
-    private var isOffline = false
 
     init(
         _ request: Request, app: PredictionApp, model: ActiveModel, explanation: ExplanationChoice, startMicros: Int64
@@ -63,7 +52,7 @@ final class BatchPrediction {
             return app.refuse(request, Refusal(error))
         }
         rows.reserveCapacity(places.count)
-        decodeNext()
+        app.turns.take { [self] in decodeNext() }
     }
 
     // MARK: Reading
@@ -120,7 +109,7 @@ final class BatchPrediction {
 
     private func decodeNext() {
         let now = app.clocks.wallMillis()
-        let end = app.clocks.micros() + Self.sliceMicros
+        let end = app.clocks.micros() + RowScoring.sliceMicros
         let document = request.body
         var row = SourceRow(model.decoder.schema)
         while next < places.count {
@@ -137,96 +126,29 @@ final class BatchPrediction {
                 }
             }
             next += 1
-            if next % 16 == 0, app.clocks.micros() > end { return app.yield { [self] in decodeNext() } }
+            if next % 16 == 0, app.clocks.micros() > end { return app.turns.pass { [self] in decodeNext() } }
         }
         places = []
-        guard refusal.isEmpty else { return app.refuse(request, refusal) }
-        next = 0
+        guard refusal.isEmpty else {
+            app.turns.end()
+            return app.refuse(request, refusal)
+        }
         body.reserveCapacity(rows.count * (explanation.count > 0 ? 3_072 : 384) + 64)
-        isOffline = !model.join.isReady
-        if isOffline { app.metrics.onlineFailures.add() }
-        scoreNext()
+        RowScoring(app, model).score(rows, each: { [self] in append($0) }, done: { [self] in finish() })
     }
 
-    // MARK: Scoring
-
-    /// Scores the next rows, and the next after them, until all are answered.
-    private func scoreNext() {
-        guard next < rows.count else {
-            body.append("],\"count\":")
-            JSONWriter.append(integer: Int64(rows.count), to: &body)
-            body.append(0x7D)
-            return request.reply(Response(body: body))
-        }
-        guard model.join.keysPerRow > 0, !isOffline else { return scoreWithoutStore() }
-        keys.removeAll()
-        let now = app.clocks.micros()
-        let count = min(rows.count - next, width)
-        while reads.count < count { reads.append(OnlineRead()) }
-        for place in 0..<count {
-            model.join.appendKeys(rows[next + place], to: &keys, isShared: true, nowMicros: now, into: &reads[place])
-        }
-        app.reader.read(keys) { [self] values in
-            if values.failure != nil {
-                app.metrics.onlineFailures.add()
-                isOffline = true
-            }
-            let moment = Moment(wallMillis: app.clocks.wallMillis(), micros: now)
-            let end = app.clocks.micros() + Self.sliceMicros
-            var scored = 0
-            var lookups: KnownLookups?
-            model.join.beginSharing()
-            while scored < count, scored == 0 || app.clocks.micros() <= end {
-                let row = rows[next + scored]
-                let degradation = model.join.evaluate(
-                    values, reads[scored], row: row, now: moment, deadlineMicros: .max, into: &model.viewVectors,
-                    positions: &model.positions)
-                app.probe(row, model, values.failure, degradation)
-                if lookups == nil, !model.join.unproven.isEmpty {
-                    lookups = KnownLookups(app.reader, model, sinceMicros: now) { [self] in finish($0) }
-                    // From here on the rows wait for one another, to be answered in their order.
-                    heldFrom = next + scored
-                }
-                if let lookups {
-                    lookups.add(model.joined(degradation), row, reads[scored])
-                } else {
-                    append(next + scored, degradation)
-                }
-                scored += 1
-            }
-            model.join.endSharing()
-            // Rows of many events are read a few at a time, for what was not scored is read once more.
-            width = scored < count ? scored : min(Self.rowsPerRead, width * 2)
-            next += scored
-            if let lookups { lookups.start() } else { app.yield { [self] in scoreNext() } }
-        }
-    }
-
-    /// Scores the rows that waited for an answer.
-    private func finish(_ joined: [JoinedRow]) {
-        for (place, row) in joined.enumerated() {
-            model.take(row)
-            append(heldFrom + place, row.degradation)
-        }
-        app.yield { [self] in scoreNext() }
-    }
-
-    private func scoreWithoutStore() {
-        let end = app.clocks.micros() + Self.sliceMicros
-        let degradation: Degradation = model.join.keysPerRow == 0 ? [] : .offline
-        repeat {
-            model.join.makeMissing(&model.viewVectors, &model.positions)
-            append(next, degradation)
-            next += 1
-        } while next < rows.count && app.clocks.micros() <= end
-        app.yield { [self] in scoreNext() }
-    }
-
-    private func append(_ index: Int, _ degradation: Degradation) {
-        model.score(rows[index], degradation)
-        if index > 0 { body.append(0x2C) }
+    private func append(_ place: Int) {
+        if place > 0 { body.append(0x2C) }
         app.beginPrediction()
-        model.appendAnswer(rows[index], predictionID: app.predictionID, explanation, to: &body)
-        app.record(rows[index], model, since: startMicros)
+        model.appendAnswer(rows[place], predictionID: app.predictionID, explanation, to: &body)
+        app.record(rows[place], model, since: startMicros)
+    }
+
+    private func finish() {
+        app.turns.end()
+        body.append("],\"count\":")
+        JSONWriter.append(integer: Int64(rows.count), to: &body)
+        body.append(0x7D)
+        request.reply(Response(body: body))
     }
 }

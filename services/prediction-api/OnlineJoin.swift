@@ -42,8 +42,9 @@ struct Moment {
 
 /// Where the values of one row lie in the answer to a read.
 struct OnlineRead {
-    var partition: Int32 = 0
-    /// One for each view, then the watermark's and the heartbeat's; −1 for a view that was not asked for.
+    /// The partition of the row's entity in each feed.
+    var partitions: [Int32] = []
+    /// One for each view, then each feed's watermark's and heartbeat's; −1 for a view that was not asked for.
     var slots: [Int32] = []
 }
 
@@ -58,7 +59,8 @@ struct JoinedRow {
 
 /// Joins a request with the online state of its entities: which keys to read, and what their values mean.
 ///
-/// Beside each view's blob the watermark of the entity's partition and its heartbeat are read in the same MGET. What that says:
+/// Beside each view's blob the watermark of its entity's partition and its heartbeat are read in the same MGET, once for all views
+/// of one feed. What that says:
 ///
 ///     no watermark, or below its target    nobody knows what the store lacks: the views are missing, degraded
 ///     newest record and heartbeat too old  the state stands still: the views as they are, degraded
@@ -81,9 +83,9 @@ struct OnlineJoin {
     private let views: [StreamView]
     private let prefixes: [[UInt8]]
     private let hash8: String
-    private let topic: String
-    private let partitioner: Partitioner
-    private var partitions: [PartitionKeys] = []
+    private var feeds: [Feed]
+    /// Which of the feeds each view has.
+    private let feedOfView: [Int]
     /// Blobs with too many events, and until when their headers are not looked at.
     private var tooMany: [ByteString: Int64] = [:]
     /// What each view decoded last; its memory serves the next row.
@@ -92,6 +94,15 @@ struct OnlineJoin {
     private var shared: [(slot: Int32, view: View)?]?
     /// Views of the row evaluated last that are those of a new entity, which is yet to be shown.
     private(set) var unproven: [Int] = []
+
+    /// One feed of the service's views.
+    private struct Feed {
+        let feed: ViewFeed
+        /// The service's views that it feeds, by their places.
+        let views: [Int]
+        /// The keys of each partition; none until it is known how many there are.
+        var partitions: [PartitionKeys] = []
+    }
 
     private struct PartitionKeys {
         let watermark: [UInt8]
@@ -105,26 +116,29 @@ struct OnlineJoin {
         self.limits = limits
         self.micros = micros
         self.hash8 = hash8
-        topic = service.source.topic
-        partitioner = service.source.partitioner
         views = service.views
         states = service.views.map { EntityState($0) }
+        let names = views.map(\.name)
+        feeds = ViewFeed.feeds(of: views).map { feed in
+            Feed(feed: feed, views: feed.views.compactMap { names.firstIndex(of: $0.name) })
+        }
+        let feeds = feeds
+        feedOfView = views.indices.map { view in feeds.firstIndex { $0.views.contains(view) } ?? 0 }
         prefixes = service.views.map {
             Array(OnlineKeys.blob(project: project, view: $0.name, hash8: hash8, entity: "").utf8)
         }
     }
 
     /// How many keys one request reads.
-    var keysPerRow: Int { views.isEmpty ? 0 : views.count + 2 }
+    var keysPerRow: Int { views.count + 2 * feeds.count }
 
     /// Whether it is known where to read: what needs no store is always ready.
-    var isReady: Bool { views.isEmpty || !partitions.isEmpty }
+    var isReady: Bool { feeds.allSatisfy { !$0.partitions.isEmpty } }
 
-    /// The number of partitions of the source's topic, once it is known.
-    var partitionCount: Int? {
-        get { partitions.isEmpty ? nil : partitions.count }
-        set {
-            partitions = (0..<(newValue ?? 0)).map { partition in
+    /// The number of partitions of a topic.
+    mutating func use(partitionCount count: Int, of topic: String) {
+        for index in feeds.indices where feeds[index].feed.topic == topic {
+            feeds[index].partitions = (0..<count).map { partition in
                 let watermark = OnlineKeys.watermark(hash8: hash8, topic: topic, partition: partition)
                 return PartitionKeys(
                     watermark: Array(watermark.utf8), alive: Array(OnlineKeys.alive(watermarkKey: watermark).utf8),
@@ -150,18 +164,20 @@ struct OnlineJoin {
                 }
             }
         }
-        read.partition = row.withKeyBytes {
-            EntityPlacement.partition(of: $0, among: partitions.count, by: partitioner)
+        read.partitions.removeAll(keepingCapacity: true)
+        for feed in feeds.indices {
+            let number = feeds[feed].feed.partition(of: row, among: feeds[feed].partitions.count)
+            read.partitions.append(number)
+            read.slots.append(keys.append(feeds[feed].partitions[Int(number)].watermark, isShared: isShared))
+            read.slots.append(keys.append(feeds[feed].partitions[Int(number)].alive, isShared: isShared))
         }
-        let partition = partitions[Int(read.partition)]
-        read.slots.append(keys.append(partition.watermark, isShared: isShared))
-        read.slots.append(keys.append(partition.alive, isShared: isShared))
     }
 
     /// The filter to ask, and the entity to ask for, whether the entity of a view is new.
     func filter(of view: Int, _ row: SourceRow, _ read: OnlineRead) -> (key: [UInt8], entity: ByteString) {
         let entity = row.withCanonicalBytes(views[view].joinKeyIndex) { ByteString(copying: $0) }
-        return (partitions[Int(read.partition)].known, entity)
+        let feed = feedOfView[view]
+        return (feeds[feed].partitions[Int(read.partitions[feed])].known, entity)
     }
 
     private static func key(_ prefix: [UInt8], _ entity: Span<UInt8>) -> ByteString {
@@ -209,64 +225,67 @@ struct OnlineJoin {
         into vectors: inout [FeatureVector], positions: inout [ViewPosition?]
     ) -> Degradation {
         unproven.removeAll(keepingCapacity: true)
-        let reason: Degradation
-        if values.failure != nil {
-            reason = .offline
-        } else if let watermark = values.withValue(Int(read.slots[views.count]), Self.watermark) {
-            if watermark.isComplete {
-                let alive = values.withValue(Int(read.slots[views.count + 1]), Self.alive)
-                return evaluate(
-                    values, read, row, now,
-                    Standing(watermark: watermark, asOfMillis: max(watermark.newestMillis, alive)),
-                    deadlineMicros, &vectors, &positions)
-            }
-            reason = .rebuilding
-        } else {
-            reason = .noWatermark
-        }
-        makeMissing(&vectors, &positions)
-        return reason
-    }
-
-    /// How far a partition is.
-    private struct Standing {
-        let watermark: Watermark
-        let asOfMillis: Int64
-    }
-
-    private mutating func evaluate(
-        _ values: borrowing RedisValues, _ read: OnlineRead, _ row: SourceRow, _ now: Moment, _ standing: Standing,
-        _ deadlineMicros: Int64, _ vectors: inout [FeatureVector], _ positions: inout [ViewPosition?]
-    ) -> Degradation {
-        var degradation: Degradation = isStale(standing, now) ? .stale : []
-        for index in views.indices {
-            switch view(index, values, read.slots[index], standing.watermark, deadlineMicros) {
-            case .known(let isProven):
-                states[index].evaluate(atMillis: row.eventTimeMillis, current: row, into: &vectors[index])
-                positions[index] = ViewPosition(
-                    generation: states[index].generation, offset: states[index].offset, partition: read.partition,
-                    asOfMillis: standing.asOfMillis)
-                // The memory of few, not of the largest entity there is.
-                if shared == nil, states[index].count > Self.keptEvents { states[index] = EntityState(views[index]) }
-                if !isProven { unproven.append(index) }
-            case .missing(let reason):
-                vectors[index].reset()
-                positions[index] = nil
-                degradation.insert(reason)
-                if reason == .tooManyEvents, read.slots[index] >= 0 {
-                    let key = row.withCanonicalBytes(views[index].joinKeyIndex) { Self.key(prefixes[index], $0) }
-                    noteTooMany(key, nowMicros: now.micros)
+        var degradation: Degradation = []
+        for feed in feeds.indices {
+            switch standing(feed, values, read) {
+            case .known(let standing):
+                if isStale(standing, now) { degradation.insert(.stale) }
+                for index in feeds[feed].views {
+                    switch view(index, values, read.slots[index], standing.watermark, deadlineMicros) {
+                    case .known(let isProven):
+                        states[index].evaluate(atMillis: row.eventTimeMillis, current: row, into: &vectors[index])
+                        positions[index] = ViewPosition(
+                            generation: states[index].generation, offset: states[index].offset,
+                            partition: read.partitions[feed], asOfMillis: standing.asOfMillis)
+                        // The memory of few, not of the largest entity there is.
+                        if shared == nil, states[index].count > Self.keptEvents {
+                            states[index] = EntityState(views[index])
+                        }
+                        if !isProven { unproven.append(index) }
+                    case .missing(let reason):
+                        makeMissing(index, &vectors, &positions)
+                        degradation.insert(reason)
+                        if reason == .tooManyEvents, read.slots[index] >= 0 {
+                            let key = row.withCanonicalBytes(views[index].joinKeyIndex) {
+                                Self.key(prefixes[index], $0)
+                            }
+                            noteTooMany(key, nowMicros: now.micros)
+                        }
+                    }
                 }
+            case .unknown(let reason):
+                for index in feeds[feed].views { makeMissing(index, &vectors, &positions) }
+                degradation.insert(reason)
             }
         }
         return degradation
     }
 
+    /// How far the partition of a row's entity is in one feed.
+    private enum Standing {
+        case known(Progress)
+        case unknown(Degradation)
+    }
+
+    private struct Progress {
+        let watermark: Watermark
+        let asOfMillis: Int64
+    }
+
+    private func standing(_ feed: Int, _ values: borrowing RedisValues, _ read: OnlineRead) -> Standing {
+        guard values.failure == nil else { return .unknown(.offline) }
+        let slot = Int(read.slots[views.count + 2 * feed])
+        guard let watermark = values.withValue(slot, Self.watermark) else { return .unknown(.noWatermark) }
+        guard watermark.isComplete else { return .unknown(.rebuilding) }
+        let alive = values.withValue(Int(read.slots[views.count + 2 * feed + 1]), Self.alive)
+        return .known(Progress(watermark: watermark, asOfMillis: max(watermark.newestMillis, alive)))
+    }
+
     /// Whether the state stands still: the newest applied record and the last moment at the log's end are both too long ago.
     /// An idle stream is not old, for its owner goes on saying that it is at the end.
-    private func isStale(_ standing: Standing, _ now: Moment) -> Bool {
-        guard limits.featureAgeMillisMax > 0, standing.asOfMillis >= 0 else { return false }
-        let (age, overflow) = now.wallMillis.subtractingReportingOverflow(standing.asOfMillis)
+    private func isStale(_ progress: Progress, _ now: Moment) -> Bool {
+        guard limits.featureAgeMillisMax > 0, progress.asOfMillis >= 0 else { return false }
+        let (age, overflow) = now.wallMillis.subtractingReportingOverflow(progress.asOfMillis)
         return !overflow && age > limits.featureAgeMillisMax
     }
 
@@ -316,10 +335,12 @@ struct OnlineJoin {
 
     /// What is served when the store cannot be asked.
     func makeMissing(_ vectors: inout [FeatureVector], _ positions: inout [ViewPosition?]) {
-        for index in vectors.indices {
-            vectors[index].reset()
-            positions[index] = nil
-        }
+        for index in vectors.indices { makeMissing(index, &vectors, &positions) }
+    }
+
+    private func makeMissing(_ view: Int, _ vectors: inout [FeatureVector], _ positions: inout [ViewPosition?]) {
+        vectors[view].reset()
+        positions[view] = nil
     }
 
     private static func watermark(_ bytes: Span<UInt8>?) -> Watermark? {
@@ -327,11 +348,9 @@ struct OnlineJoin {
         return Watermark(bytes: bytes)
     }
 
-    /// The heartbeat, ms since 1970; −1 where there is none, or none that can be one.
+    /// The heartbeat, ms since 1970; −1 where there is none that can be read.
     static func alive(_ bytes: Span<UInt8>?) -> Int64 {
-        guard let bytes, bytes.count == 8 else { return -1 }
-        var value: UInt64 = 0
-        for index in 0..<8 { value = value << 8 | UInt64(bytes[index]) }
-        return Int64(exactly: value) ?? -1
+        guard let bytes, let beat = Heartbeat(bytes: bytes) else { return -1 }
+        return beat.millis
     }
 }

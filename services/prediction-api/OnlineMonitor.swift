@@ -1,26 +1,32 @@
 import FeatureStore
 import Glibc
 import Observability
+import PipelineRuntime
 import RedisClient
 import RedisOnlineStore
 
-/// Looks once a second how far the partitions of the online store are, for the metric of their age, and once in ten seconds
-/// whether Redis may throw state away by itself. Belongs to one thread, and may block it.
+/// Looks once a second how far the partitions of the online store are, for the metric of their age, and whether Redis may throw
+/// state away by itself. Belongs to one thread, and may block it.
 final class OnlineMonitor {
     private let address: RedisAddress
     private let log: Log
     private let age: Gauge
-    /// Nil where a Redis that evicts is allowed.
-    private let eviction: Complaints?
+    private let evicts: Gauge
+    private let allowsEviction: Bool
+    /// Told why the service should not be asked, nil when it may be again.
+    private let onRefusal: (String?) -> Void
+    private var refusal: String?
     private var connection: RedisConnection?
-    private var rounds = 0
 
-    init(_ address: RedisAddress, allowsEviction: Bool, metrics: MetricsRegistry, log: Log) {
+    init(
+        _ address: RedisAddress, allowsEviction: Bool, metrics: MetricsRegistry, log: Log,
+        onRefusal: @escaping (String?) -> Void
+    ) {
+        self.allowsEviction = allowsEviction
+        self.onRefusal = onRefusal
+        evicts = OnlineStorePolicy.gauge(metrics)
         self.address = address
         self.log = log
-        eviction =
-            allowsEviction
-            ? nil : Complaints("Redis may lose online state by itself, which makes answers degraded", log)
         age = metrics.gauge(
             "needletail_serve_feature_age_seconds",
             help:
@@ -30,21 +36,30 @@ final class OnlineMonitor {
     }
 
     /// Looks once, at so many partitions of each topic, at their state under the definitions of a hash.
-    func look(_ partitions: [String: Int], hash8: String, nowMillis: Int64, nowMicros: Int64) {
+    func look(_ partitions: [String: Int], hash8: String, nowMillis: Int64) {
         do {
             let connection = try connection ?? RedisConnection(address)
             self.connection = connection
             age.set(try oldest(partitions, hash8, connection).map { Self.seconds(since: $0, nowMillis) } ?? .nan)
-            if let eviction, rounds % 10 == 0, let warning = try RedisOnlineStore(connection).evictionWarning() {
-                eviction.add(warning)
-            }
-            rounds += 1
-            eviction?.sayIfDue(nowMillis: nowMicros / 1_000)
+            note(warning: try RedisOnlineStore(connection).evictionWarning())
         } catch {
             // The loops say that Redis is away; here it is only not known how old its state is.
             connection?.close()
             connection = nil
             age.set(.nan)
+        }
+    }
+
+    private func note(warning: String?) {
+        evicts.set(warning == nil ? 0 : 1)
+        let reason = allowsEviction ? nil : warning.map(OnlineStorePolicy.sentence)
+        guard reason != refusal else { return }
+        refusal = reason
+        onRefusal(reason)
+        if let reason {
+            log.error("not ready any more: answers about lost features are degraded", ["reason": reason])
+        } else {
+            log.info("ready again: Redis keeps what it is given")
         }
     }
 

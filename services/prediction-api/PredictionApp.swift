@@ -47,11 +47,13 @@ final class PredictionApp {
     private var notReadyReason = "no model is loaded yet"
     /// The service that a model is awaited of, to be described until there is one.
     private let expectedService: FeatureService?
+    /// Why the online store is not good enough, for `/health/ready`; requests are answered all the same.
+    var storeRefusal: String?
 
     let reader: any OnlineReader
     let metrics: PredictionMetrics
-    /// Lets other requests of the loop have their turn, then calls back.
-    let yield: (@escaping () -> Void) -> Void
+    /// Which batch goes on.
+    let turns: Turns
     let clocks: Clocks
     private let log: (any PredictionLog)?
     private let gate: RequestGate
@@ -82,7 +84,7 @@ final class PredictionApp {
         self.expectedService = expectedService
         self.journal = journal ?? RequestJournal(events, slowMillis: 0)
         unauthorized = Complaints("requests without a valid key are refused", events)
-        self.yield = yield
+        turns = Turns(yield)
         metrics = PredictionMetrics(registry)
         idPrefix = Array((Padding.hexadecimal(UInt64.random(in: 0...UInt64.max), 16) + "-").utf8)
         makeRoutes(registry)
@@ -194,7 +196,7 @@ final class PredictionApp {
     /// Puts a model into service from the next request on; those under way end with theirs.
     func use(_ served: ServedModel) {
         let active = ActiveModel(served, limits: limits, micros: clocks.micros)
-        active.join.partitionCount = partitionCounts[served.service.source.topic]
+        for (topic, count) in partitionCounts { active.join.use(partitionCount: count, of: topic) }
         model = active
         metrics.modelLoads.add()
     }
@@ -205,16 +207,17 @@ final class PredictionApp {
         notReadyReason = reason
     }
 
-    /// The number of partitions of a topic. Until it is known for the model's source, answers are degraded.
+    /// The number of partitions of a topic. Until it is known for all that feed the model's views, answers are degraded.
     func use(partitionCount count: Int, of topic: String) {
         partitionCounts[topic] = count
-        if let model, model.served.service.source.topic == topic { model.join.partitionCount = count }
+        model?.join.use(partitionCount: count, of: topic)
     }
 
     /// Whether it can do its work, with the model that does and the one that the registry would have.
     private var readiness: Response {
         guard !isStopping else { return .error(503, "the server is stopping") }
         guard let model else { return .error(503, notReadyReason) }
+        if let storeRefusal { return .error(503, storeRefusal) }
         return Response(body: ModelDescription.ready(model.served, otherChampion: otherChampion))
     }
 
@@ -226,8 +229,8 @@ final class PredictionApp {
     // MARK: Requests
 
     /// The model for a request that may be scored; otherwise the request is answered.
-    private func accept(_ request: Request) -> ActiveModel? {
-        if let reason = RequestGate.unsupported(request) {
+    private func accept(_ request: Request, isBatch: Bool = false) -> ActiveModel? {
+        if let reason = RequestGate.unsupported(request, isBatch: isBatch) {
             request.reply(.error(415, reason))
             return nil
         }
@@ -256,8 +259,13 @@ final class PredictionApp {
 
     private func predictBatch(_ request: Request) {
         let start = request.startMicros
-        guard let model = accept(request), let explanation = explanation(request, byDefault: .none) else { return }
-        BatchPrediction(request, app: self, model: model, explanation: explanation, startMicros: start).start()
+        guard let model = accept(request, isBatch: true), let explanation = explanation(request, byDefault: .none)
+        else { return }
+        if LinePrediction.isWanted(by: request) {
+            LinePrediction(request, app: self, model: model, explanation: explanation, startMicros: start).start()
+        } else {
+            BatchPrediction(request, app: self, model: model, explanation: explanation, startMicros: start).start()
+        }
     }
 
     private func predict(_ request: Request) {

@@ -156,7 +156,7 @@ final class PredictionService: Service {
                 onRedisChange: { [weak self] lost in self?.redisChanged(lost, isFirst: index == 0) })
             loops.append(loop)
         }
-        for topic in repository.sources.map(\.topic) {
+        for topic in repository.feeds.map(\.topic) {
             guard let count = configuration.partitionCount ?? memory.partitions(of: topic) else { continue }
             state.withLock { $0.partitions[topic] = count }
             for loop in loops { loop.prepare { $0.use(partitionCount: count, of: topic) } }
@@ -234,14 +234,13 @@ final class PredictionService: Service {
 
     private func watchOnlineStore() {
         let monitor = OnlineMonitor(
-            configuration.redis, allowsEviction: configuration.allowsEviction, metrics: metrics, log: log)
+            configuration.redis, allowsEviction: configuration.allowsEviction, metrics: metrics, log: log,
+            onRefusal: { [self] reason in submit { $0.storeRefusal = reason } })
         while !isStopping.load(ordering: .relaxed) {
             let (partitions, model) = state.withLock { ($0.partitions, $0.model) }
             var hash8 = repository.hash8
             if case .load(let served) = model { hash8 = served.hash8 }
-            monitor.look(
-                partitions, hash8: hash8, nowMillis: EventLoop.wallClockMillis(),
-                nowMicros: EventLoop.monotonicMicros())
+            monitor.look(partitions, hash8: hash8, nowMillis: EventLoop.wallClockMillis())
             for _ in 0..<10 where !isStopping.load(ordering: .relaxed) { usleep(100_000) }
         }
     }
@@ -257,7 +256,7 @@ final class PredictionService: Service {
     /// Asks for the numbers of partitions, every second until they are known and every ten seconds from then on, and counts
     /// what the log's broker refuses.
     private func watchKafka() {
-        let topics = configuration.partitionCount == nil ? repository.sources.map(\.topic) : []
+        let topics = configuration.partitionCount == nil ? repository.feeds.map(\.topic) : []
         let predictionLog = state.withLock { $0.predictionLog }
         var counts = state.withLock { $0.partitions }
         var lastReason = ""

@@ -39,6 +39,23 @@ struct Refusal: Error {
     var response: Response {
         var writer = JSONWriter()
         writer.beginObject()
+        writeDetail(to: &writer)
+        writer.endObject()
+        return Response(status: 422, body: writer.bytes)
+    }
+
+    /// The answer to one line of many, counted from 0.
+    func line(of row: Int) -> [UInt8] {
+        var writer = JSONWriter()
+        writer.beginObject()
+        writer.key("row")
+        writer.value(row)
+        writeDetail(to: &writer)
+        writer.endObject()
+        return writer.bytes
+    }
+
+    private func writeDetail(to writer: inout JSONWriter) {
         writer.key("detail")
         writer.beginArray()
         for problem in problems {
@@ -56,7 +73,5 @@ struct Refusal: Error {
             writer.endObject()
         }
         writer.endArray()
-        writer.endObject()
-        return Response(status: 422, body: writer.bytes)
     }
 }

@@ -61,8 +61,8 @@ struct RequestGate: Sendable {
     // MARK: Bodies
 
     /// Why a body cannot be read, or nil: JSON in UTF-8, not compressed. A request that does not say what it holds is taken
-    /// for JSON: whoever is no browser may leave it out, and a browser's page has an origin.
-    static func unsupported(_ request: Request) -> String? {
+    /// for JSON: whoever is no browser may leave it out, and a browser's page has an origin. A batch may be lines of JSON.
+    static func unsupported(_ request: Request, isBatch: Bool = false) -> String? {
         if let encoding = request.header("content-encoding"), encoding.lowercased() != "identity" {
             return "The body must not be compressed"
         }
@@ -72,8 +72,11 @@ struct RequestGate: Sendable {
         else { return nil }
         let parts = header.lowercased().split(separator: ";", omittingEmptySubsequences: false)
         let type = trimmed(parts[0])
-        guard type == "application/json" || type.hasPrefix("application/") && type.hasSuffix("+json") else {
-            return "The body must be JSON: Content-Type application/json"
+        let isJSON = type == "application/json" || type.hasPrefix("application/") && type.hasSuffix("+json")
+        guard isJSON || isBatch && type == LinePrediction.mediaType else {
+            return isBatch
+                ? "The body must be JSON: Content-Type application/json, or \(LinePrediction.mediaType) for lines"
+                : "The body must be JSON: Content-Type application/json"
         }
         for parameter in parts.dropFirst() {
             let pair = parameter.split(separator: "=", maxSplits: 1).map(trimmed)

@@ -15,7 +15,8 @@ public struct ServeCommand: Command {
     /// More help.
     public static let details = """
         POST /api/v1/predict (or /predict)  one transaction: its score and why; ?explain=false leaves the why out
-        POST /api/v1/predict/batch          up to 10,000, answered in order; ?explain=true adds the why
+        POST /api/v1/predict/batch          up to 10,000, answered in order; ?explain=true adds the why;
+                                            as application/x-ndjson a line each, answered while they are scored
         With ?top=5 the five strongest reasons, with ?explanation=object as an object.
         GET  /docs                          all of it, with a form to try it; /openapi.json, /postman.json, /requests.http
         GET  /api/v1/model, /api/v1/health, /health/live, /health/ready, /metrics

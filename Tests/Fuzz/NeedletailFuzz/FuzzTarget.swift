@@ -95,8 +95,12 @@ struct FuzzTarget: Sendable {
     private static let views = repository().views
 
     static let watermark = FuzzTarget(
-        name: "watermark", seeds: { [Watermark(generation: 1, nextOffset: 2, target: 3, newestMillis: 4).bytes] }
+        name: "watermark",
+        seeds: {
+            [Watermark(generation: 1, nextOffset: 2, target: 3, newestMillis: 4).bytes, Heartbeat(millis: 5).bytes]
+        }
     ) { bytes in
+        if let beat = Heartbeat(bytes: bytes.span) { precondition(beat.bytes == bytes) }
         guard let watermark = Watermark(bytes: bytes) else { return }
         precondition(watermark.bytes == bytes)
         _ = watermark.moved(to: watermark.nextOffset, newestMillis: watermark.newestMillis)

@@ -156,7 +156,9 @@ struct CrashTests {
         }
         #expect(running.isRunning, "\(running.log.suffix(2_000))")
         #expect(running.terminate())
-        #expect(!running.log.contains("the log lost records"), "a killed process loses nothing: \(running.log.suffix(6_000))")
+        #expect(
+            !running.log.contains("the log lost records"),
+            "a killed process loses nothing: \(running.log.suffix(6_000))")
         try finish(harness)
     }
 

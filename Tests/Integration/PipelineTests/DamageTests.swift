@@ -63,7 +63,7 @@ struct DamageTests {
             guard let key = keys.randomElement(using: &random) else { return }
             damages += 1
             let wm = mark(harness, piece % 4)
-            switch piece % 9 {
+            switch piece % 10 {
             case 0: try redis.command("SET", key, "x")
             case 1: try redis.command("SETRANGE", key, "0", "\u{7f}")  // a generation no rebuild reaches
             case 2: try redis.command("SETRANGE", key, "8", "\u{3f}")
@@ -74,6 +74,7 @@ struct DamageTests {
             case 5: try redis.command("SET", wm, "garbage")
             case 6: try redis.command("SETRANGE", wm, "0", "\u{7f}")
             case 7: try redis.command("DEL", wm)
+            case 8: try redis.command("SETRANGE", wm, "15", "\u{1}")  // another position below N
             default: try redis.command("DEL", key)
             }
         }
@@ -110,6 +111,75 @@ struct DamageTests {
         let epochs = try PostgresConnection(url: harness.postgres.url).query(
             "SELECT max(epoch) FROM partition_state WHERE topic = $1", [.text(harness.topic)])
         #expect((epochs.integer(0, 0) ?? 99) <= 6, "it was taken over again and again")
+    }
+
+    /// Stopped between Postgres and Redis, and a watermark that one damage makes say that nothing is missing: what its blobs lack
+    /// would be looked for by nobody.
+    @Test(.timeLimit(.minutes(5)))
+    func `a watermark damaged to another possible one is seen by its checksum`() throws {
+        let harness = try PipelineHarness("another-mark")
+        let records = try harness.troubledRecords(rows: 600, seed: 36)
+        func values() throws -> [String: [UInt8]] {
+            var values: [String: [UInt8]] = [:]
+            for key in try blobs(harness) + (0..<4).map({ mark(harness, $0) }) {
+                if case .bytes(let bytes) = try redis(harness).command("GET", key) { values[key] = bytes }
+            }
+            return values
+        }
+        try harness.send(Array(records[..<300]))
+        #expect(try harness.transformToEnd().exitCode == 0)
+        let before = try values()
+        try harness.send(Array(records[300..<500]))
+        #expect(try harness.transformToEnd().exitCode == 0)
+        let after = try values()
+        for key in after.keys where before[key] == nil { try redis(harness).command("DEL", key) }
+        for (key, old) in before {
+            var bytes = old
+            if let newer = after[key], key.hasPrefix("wm:") { bytes.replaceSubrange(8..<16, with: newer[8..<16]) }
+            var pipeline = RedisPipeline()
+            pipeline.begin(arguments: 3)
+            pipeline.add("SET")
+            pipeline.add(key)
+            pipeline.add(bytes)
+            _ = try redis(harness).run(&pipeline)
+        }
+        try harness.send(Array(records[500...]))
+        try finish(harness)
+    }
+
+    @Test(.timeLimit(.minutes(3)))
+    func `events wait in the log while Redis may evict, and go on by themselves`() throws {
+        let harness = try PipelineHarness("evicting")
+        let port = try TestEnvironment.freePort()
+        let running = try harness.startTransform(["--admin-port", "\(port)"])
+        let records = try harness.generatedRows(300, seed: 37, cards: 30).map(harness.record)
+        let connection = try PostgresConnection(url: harness.postgres.url)
+        let redis = try redis(harness)
+        func page(_ path: String) -> String {
+            guard let client = try? HTTPTestClient(port: port), let answer = client.get(path) else { return "" }
+            return "\(answer.status) \(answer.body)"
+        }
+        try harness.send(Array(records[..<100]))
+        #expect(try TestEnvironment.waits(seconds: 60) { try stored(harness, connection) == 100 })
+        try redis.command("CONFIG", "SET", "maxmemory-policy", "volatile-lru")
+        #expect(TestEnvironment.waits(seconds: 30) { page("/health/ready").hasPrefix("503") })
+        #expect(page("/health/ready").contains("volatile-lru"))
+        #expect(page("/metrics").contains("needletail_online_store_evicts 1\n"))
+        Thread.sleep(forTimeInterval: 0.5)  // A poll that had begun may still bring something.
+        try harness.send(Array(records[100...]))
+        Thread.sleep(forTimeInterval: 2)
+        #expect(try stored(harness, connection) == 100)
+        #expect(running.isRunning)
+        try redis.command("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        #expect(try TestEnvironment.waits(seconds: 30) { try stored(harness, connection) == 300 })
+        #expect(page("/health/ready").hasPrefix("200"))
+        #expect(running.terminate())
+        #expect(running.log.contains("events are not read any more") && running.log.contains("events are read again"))
+        try redis.command("CONFIG", "SET", "maxmemory-policy", "volatile-lru")
+        let refused = try harness.transformToEnd()
+        #expect(refused.exitCode == 78 && refused.output.contains("noeviction"), "\(refused.output)")
+        try redis.command("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        try LogOracle(harness).check(harness)
     }
 
     /// An event of a generated row with another id, and its key's partition.

@@ -32,14 +32,20 @@ final class PipelineHarness {
     static var isPossible: Bool { needletail != nil && KafkaServer.isAvailable }
     static let absence: String = "needs the built needletail and a broker (`needletail broker`, or ../shared/kafka)"
 
-    /// `ownBroker` starts a broker that may be killed; `replacing` changes text of the definitions.
-    init(_ name: String, ownBroker: Bool = false, replacing: [String: String] = [:]) throws {
+    /// `ownBroker` starts a broker that may be killed; on an unsure disk it and the stores lose what they did not synchronise.
+    /// `replacing` changes text of the definitions.
+    init(
+        _ name: String, ownBroker: Bool = false, on disk: UnsureDisk? = nil, redisOptions: [String] = [],
+        replacing: [String: String] = [:]
+    ) throws {
         kafka = try ownBroker ? KafkaServer() : TestServers.kafka()
-        if ownBroker { try kafka.start() }
-        ownsBroker = ownBroker
         redis = try RedisServer()
+        redis.add(arguments: redisOptions)
+        postgres = try PostgresServer(disk == nil ? [] : ["--wal-segsize=1"])
+        ownsBroker = ownBroker
+        if let disk { try Self.put(kafka, redis, postgres, on: disk) }
+        if ownBroker { try kafka.start() }
         try redis.start()
-        postgres = try PostgresServer()
         try postgres.start()
         folder = try TestEnvironment.temporaryFolder(name)
         // The project's own definitions, with other topic names.
@@ -64,6 +70,21 @@ final class PipelineHarness {
         try admin.createTopics(
             PipelineTopics.all(repository).map { KafkaTopicDefinition($0, partitions: partitionCount) },
             timeoutMillis: 20_000)
+    }
+
+    /// Sets the servers up as `make up` does where it matters to a power cut; Postgres also checkpoints often.
+    private static func put(
+        _ kafka: KafkaServer, _ redis: RedisServer, _ postgres: PostgresServer, on disk: UnsureDisk
+    ) throws {
+        disk.hold(kafka, kafka.folder + "/data")
+        disk.hold(redis, redis.folder)
+        disk.hold(postgres, postgres.folder + "/data")
+        kafka.add(arguments: ["--flush", "always"])
+        postgres.add(
+            arguments: ["fsync=on", "full_page_writes=on", "max_wal_size=4MB", "checkpoint_timeout=30s"]
+                .flatMap { ["-c", $0] })
+        try FileManager.default.createDirectory(atPath: kafka.folder + "/data", withIntermediateDirectories: true)
+        try disk.settle()
     }
 
     deinit {

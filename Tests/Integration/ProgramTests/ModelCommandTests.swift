@@ -62,6 +62,92 @@ import Testing
         }
     }
 
+    @Test func `models are listed, shown, compared, promoted by two, rolled back, archived and deleted`() throws {
+        let folder = try TestEnvironment.temporaryFolder("registry")
+        let environment = [
+            "DATABASE_URL": try TestServers.postgres().makeDatabase("registry"), "MODEL_DIRECTORY": folder + "/models",
+        ]
+        func models(_ words: [String], _ part: String, code: Int32 = 0, with more: [String: String] = [:]) throws {
+            let done = try run(["models"] + words, environment.merging(more) { $1 })
+            #expect(done.exitCode == code && done.output.contains(part), "\(words): \(done.exitCode) \(done.output)")
+        }
+        let file = try transactions(folder, rows: 40_000)
+        for rounds in ["5", "40", "1"] {
+            let trained = try run(
+                [
+                    "train", "--input", file, "--register", "--rounds", rounds, "--holdout-from",
+                    "2020-01-15T00:00:00Z", "--no-baselines",
+                ], environment)
+            #expect(trained.exitCode == 0, "\(trained.output)")
+        }
+        try models(["list"], "champion")
+        try models(["show", "2", "--json"], "\"aliases\": [\n    \"champion\"")
+        try models(["show", "@challenger"], "has no challenger", code: 65)
+        try models(["promote", "3", "--as", "challenger"], "version 3 is the challenger")
+        try models(["promote", "2"], "is the champion already", code: 65)
+        // The store has no events, so there is nothing to compare on.
+        try models(["promote", "1"], "the offline store lacks tables", code: 65)
+        try models(["compare"], "undecided: the offline store lacks tables")
+        let two = ["PROMOTION_APPROVAL": "true"]
+        try models(
+            ["promote", "1", "--force", "--reason", "a test", "--by", "ann"], "Somebody else agrees with", with: two)
+        try models(["list"], "waits for approval")
+        try models(["promote", "1", "--by", "ann"], "somebody else has to agree", code: 77, with: two)
+        try models(["promote", "1", "--by", "bob"], "asked for by ann, agreed to by bob", with: two)
+        try models(["show"], "approved by bob by force: a test (by --force, although")
+        try models(["rollback", "--reason", "false alarms"], "version 2 is the champion again, in place of version 1")
+        try models(["rollback", "--reason", "once more"], "version 1 is the champion again, in place of version 2")
+        try models(["rollback", "--reason", "further"], "no former champion", code: 65)
+        try models(["rollback", "--to", "2", "--reason", "no"], "version 2 is the champion again")
+        try models(["archive", "2", "--reason", "no"], "is the champion", code: 65)
+        try models(["archive", "3", "--reason", "weak"], "version 3 is archived")
+        try models(["delete", "3", "--reason", "weak"], "version 3 is deleted")
+        #expect(!FileManager.default.fileExists(atPath: folder + "/models/3"))
+        try models(["list"], "2 ")
+        let listed = try run(["models", "list"], environment)
+        #expect(
+            !listed.output.contains("deleted") && listed.output.split(separator: "\n").count == 3, "\(listed.output)")
+        try models(["promote", "3", "--force"], "is deleted", code: 65)
+        try models(["show", "9"], "has no version 9", code: 65)
+        try models(["delete", "1"], "--reason", code: 64)
+    }
+
+    @Test func `each stage runs alone, and together they make what train makes`() throws {
+        let folder = try TestEnvironment.temporaryFolder("stages")
+        let file = try transactions(folder, rows: 20_000)
+        let (rows, model, metrics) = (folder + "/rows", folder + "/model", folder + "/metrics")
+        let params = folder + "/params.yaml"
+        try "prepare: {input: \(file)}\nfit: {rounds: 8, depth: 3, cv: 2, search: 2}\n".write(
+            toFile: params, atomically: true, encoding: .utf8)
+        let environment = ["MODEL_DIRECTORY": folder + "/models"]
+        let early = try run(["train", "fit", "--rows", rows, "--output", model], environment)
+        #expect(early.exitCode == 66, "\(early.output)")
+        let prepared = try run(["train", "prepare", "--params", params, "--output", rows], environment)
+        #expect(prepared.exitCode == 0 && prepared.output.contains("fingerprint"), "\(prepared.output)")
+        let fitted = try run(["train", "fit", "--params", params, "--rows", rows, "--output", model], environment)
+        #expect(fitted.exitCode == 0, "\(fitted.output)")
+        for part in [" expanding folds", "2 stratified folds", " ± ", "best", "logistic", "request only"] {
+            #expect(fitted.output.contains(part), "\(part): \(fitted.output)")
+        }
+        let measured = try run(
+            ["train", "evaluate", "--rows", rows, "--model", model, "--output", metrics], environment)
+        #expect(measured.exitCode == 0, "\(measured.output)")
+        let names = try FileManager.default.contentsOfDirectory(atPath: metrics)
+        #expect(names.count == 14 && names.contains("report.html") && names.contains("roc.svg"), "\(names)")
+        // Alone with a flag in place of the file's value; the same rows and parameters as train's make the same bytes.
+        let flags = ["--rounds", "5", "--depth", "2"]
+        let again = try run(["train", "fit", "--rows", rows, "--output", model] + flags, environment)
+        let whole = try run(["train", "--input", file, "--output", folder + "/whole"] + flags, environment)
+        #expect(again.exitCode == 0 && whole.exitCode == 0, "\(again.output) \(whole.output)")
+        for name in ["model.json", "needletail.json", "baselines/logistic.json", "metrics/metrics.json"] {
+            let files = [model, folder + "/whole"].map { FileManager.default.contents(atPath: "\($0)/\(name)") }
+            #expect(files[0] != nil && files[0] == files[1], "\(name)")
+        }
+        let damaged = try run(
+            ["train", "evaluate", "--rows", file, "--model", model, "--output", metrics], environment)
+        #expect(damaged.exitCode == 65 && damaged.output.contains("no rows of `train prepare`"), "\(damaged.output)")
+    }
+
     @Test func `a file's rows are no reason to touch the registry, unless asked to`() throws {
         let folder = try TestEnvironment.temporaryFolder("train")
         // Nothing listens there: whoever asked the registry would fail.

@@ -60,6 +60,15 @@ import Testing
         }
     }
 
+    @Test func `a command that others begin with is a command still`() throws {
+        let help = try run([program, "train", "--help"])
+        #expect(help.contains("--rounds") && help.contains("needletail train fit [options]"))
+        #expect(try run([program, "train", "fit", "--help"]).contains("Usage: needletail train fit"))
+        #expect(try run([program, "help", "train"]) == help)
+        let offered = try complete([["train", ""], ["train", "--ro"], ["train", "fit", "--ro"]], in: "/")
+        #expect(offered[0].contains("fit") && offered[1] == ["--rounds"] && offered[2] == ["--rounds"])
+    }
+
     @Test(arguments: ["zsh", "fish"]) func `other shells can read theirs, where they are installed`(shell: String)
         throws
     {
@@ -97,7 +106,7 @@ import Testing
         let codes = list.split(separator: "\n").filter { $0.hasPrefix("  ") }.compactMap {
             Int($0.dropFirst(2).prefix { $0 != " " })
         }
-        #expect(codes.count == 10)
+        #expect(codes.count == 11)
         let sentence = try #require(readme.firstMatch(of: /Exit codes are those of `sysexits.h`: ([^.]*)\./)).1
         let words = sentence.replacing("\n", with: " ")
         for code in codes { #expect(" \(words)".contains(" \(code) "), "\(code)") }

@@ -247,6 +247,20 @@ private final class Flag: Sendable {
             _ = try connection.run(&pipeline)
         }
         #expect(try await eventually { age().map { $0 >= 30 && $0 < 90 } == true })
+        // Changed while it runs: not ready, a metric, and answers all the same.
+        let client = try HTTPTestClient(port: running.port)
+        func metric(_ value: String) -> Bool {
+            running.runtime.metrics.renderPrometheus().contains("needletail_online_store_evicts \(value)\n")
+        }
+        #expect(metric("0"))
+        try connection.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        #expect(try await eventually { client.get("/health/ready")?.status == 503 })
+        let reason = client.get("/health/ready")?.body ?? ""
+        #expect(reason.contains("allkeys-lru") && reason.contains("noeviction") && metric("1"), "\(reason)")
+        #expect(client.post("/predict", ServingFixture.payment)?.status == 200)
+        try connection.command("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        #expect(try await eventually { client.get("/health/ready")?.status == 200 })
+        #expect(metric("0"))
         try await running.stop()
         try connection.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
         await #expect(throws: CommandError.self) { _ = try await RunningService.start(redis) }

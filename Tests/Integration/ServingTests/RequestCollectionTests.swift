@@ -129,4 +129,26 @@ import Testing
         #expect(malformed.status == 400 && malformed.headers["x-request-id"]?.isEmpty == false)
         try await service.stop()
     }
+
+    @Test func `a stream of lines is answered while it is scored, whatever their number`() async throws {
+        let redis = try RedisServer()
+        let service = try await RunningService.start(redis)
+        let client = try HTTPTestClient(port: service.port)
+        let others = try HTTPTestClient(port: service.port)
+        let count = 20_000  // twice as many as a batch may have, and all their reasons
+        let line = ServingFixture.payment + "\n"
+        client.send(
+            "POST /api/v1/predict/batch?explain=true HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-ndjson\r\n"
+                + "Content-Length: \(count * line.utf8.count)\r\n\r\n")
+        client.send(String(repeating: line, count: count))
+        // The answer is longer than what may wait for the client: it waits, and keeps nobody.
+        #expect(others.post("/predict?explain=false", ServingFixture.payment)?.status == 200)
+        let answer = try #require(client.answer(withinMillis: 30_000))
+        #expect(answer.status == 200)
+        let lines = answer.body.split(separator: "\n")
+        #expect(lines.count == count)
+        #expect(lines.allSatisfy { $0.hasPrefix("{\"prediction_id\":") && $0.hasSuffix("}") })
+        #expect(answer.body.utf8.count > 8 << 20)
+        try await service.stop()
+    }
 }

@@ -31,7 +31,7 @@ import Testing
         let card = trained.card
         try ModelDirectory.install(
             model: trained.bytes, card: card, as: String(version), in: registry.modelsFolder)
-        let entry = ModelEntry(
+        let entry = RegisteredModel(
             version: version, service: card.serviceName, definitionHash: card.definitionHash, folder: String(version),
             fingerprint: card.fingerprint, metrics: card.metrics.json.text(), card: card.json.text())
         #expect(try registry.insert(entry))
@@ -41,6 +41,8 @@ import Testing
     private func train(_ shift: Double, rows: Int = 600) throws -> TrainedModel {
         try ModelTrainer.train(set(shift, rows: rows), parameters)
     }
+
+    private func note(_ reason: String) -> ChangeNote { ChangeNote(actor: "tester", reason: reason) }
 
     private var parameters: TrainingParameters {
         var parameters = TrainingParameters()
@@ -88,7 +90,7 @@ import Testing
     @Test func `a version is registered once`() throws {
         let registry = try Place().registry()
         let model = try register(train(1), in: registry)
-        let again = ModelEntry(
+        let again = RegisteredModel(
             version: model.version, service: "another", definitionHash: "", folder: "", fingerprint: "",
             metrics: "null",
             card: "null")
@@ -101,23 +103,73 @@ import Testing
         let place = try Place()
         let registry = try place.registry()
         let models = try (0..<3).map { _ in try register(train(1), in: registry) }
-        try registry.promote(models[0], reason: "the first", replacing: .some(nil))
+        try registry.promote(models[0], note("the first"), replacing: .some(nil))
         #expect(try registry.champion(of: "service") == models[0])
-        try registry.promote(models[1], reason: "better", replacing: .some(models[0].version))
+        try registry.promote(models[1], note("better"), replacing: .some(models[0].version))
         #expect(try registry.champion() == models[1])
         // It was compared with a champion that is none any more.
         #expect(throws: ChampionChanged(champion: models[1].version)) {
-            try registry.promote(models[2], reason: "stale", replacing: .some(models[0].version))
+            try registry.promote(models[2], note("stale"), replacing: .some(models[0].version))
         }
         #expect(throws: ChampionChanged(champion: models[1].version)) {
-            try registry.promote(models[2], reason: "stale", replacing: .some(nil))
+            try registry.promote(models[2], note("stale"), replacing: .some(nil))
         }
-        try registry.promote(models[2], reason: "by hand")
+        try registry.promote(models[2], note("by hand"))
         let history = try registry.history(of: "service")
         #expect(history.map(\.version) == models.map(\.version))
         #expect(history.map(\.previous) == [nil, models[0].version, models[1].version])
-        #expect(history.map(\.reason) == ["the first", "better", "by hand"])
+        #expect(history.map(\.note.reason) == ["the first", "better", "by hand"])
         #expect(try registry.champion(of: "another") == nil)
+    }
+
+    @Test func `every change is one line of history, and what has an alias is not put away`() throws {
+        let registry = try Place().registry()
+        let models = try (0..<3).map { _ in try register(train(1), in: registry) }
+        try registry.promote(models[0], note("first"), replacing: .some(nil))
+        try registry.challenge(models[1], of: "service", note("watch it"))
+        #expect(
+            try registry.aliases(of: "service") == ["champion": models[0].version, "challenger": models[1].version])
+        #expect(throws: ModelChangeRefused.self) { try registry.archive(models[0], isArchived: true, note("no")) }
+        #expect(throws: ModelChangeRefused.self) { try registry.delete(models[0], note("no")) }
+        #expect(throws: ModelChangeRefused.self) { try registry.challenge(models[0], of: "service", note("no")) }
+        // Refused changes left nothing behind.
+        #expect(try registry.history(of: "service").count == 2)
+
+        try registry.promote(models[1], ChangeNote(actor: "a", reason: "better", approver: "b", isForced: true))
+        #expect(try registry.aliases(of: "service") == ["champion": models[1].version])
+        try registry.archive(models[2], isArchived: true, note("old"))
+        #expect(throws: ModelChangeRefused.self) { try registry.promote(models[2], note("no")) }
+        try registry.archive(models[2], isArchived: false, note("still good"))
+        try registry.delete(models[2], note("wrong labels"))
+        #expect(throws: ModelChangeRefused.self) { try registry.challenge(models[2], of: "service", note("no")) }
+        #expect(try registry.model(version: models[2].version)?.isDeleted == true)
+        #expect(throws: ChampionChanged.self) {
+            try registry.rollBack(to: models[0], note("no"), replacing: models[0].version)
+        }
+        try registry.rollBack(to: models[0], note("false alarms"), replacing: models[1].version)
+        #expect(try registry.champion(of: "service")?.version == models[0].version)
+
+        let history = try registry.history(of: "service")
+        #expect(
+            history.map(\.action) == [.promote, .promote, .promote, .clear, .archive, .restore, .delete, .rollback])
+        #expect(
+            history.map(\.alias) == ["champion", "challenger", "champion", "challenger", nil, nil, nil, "champion"])
+        #expect(history[2].note == ChangeNote(actor: "a", reason: "better", approver: "b", isForced: true))
+        #expect(try registry.history(of: "service", alias: "challenger").count == 2)
+    }
+
+    @Test func `a request waits until somebody promotes, and goes with its model`() throws {
+        let registry = try Place().registry()
+        let models = try (0..<2).map { _ in try register(train(1), in: registry) }
+        try registry.request(models[0], note("ask"), replacing: nil)
+        try registry.request(models[1], ChangeNote(actor: "a", reason: "ask", isForced: true), replacing: nil)
+        let pending = try #require(try registry.pendingRequest(of: "service"))
+        #expect(pending.version == models[1].version && pending.note.actor == "a" && pending.note.isForced)
+        try registry.delete(models[1], note("no"))
+        #expect(try registry.pendingRequest(of: "service") == nil)
+        try registry.request(models[0], note("ask"), replacing: nil)
+        try registry.promote(models[0], note("yes"), replacing: .some(nil))
+        #expect(try registry.pendingRequest(of: "service") == nil)
     }
 
     @Test func `two promotions at once leave one champion and a history without a gap`() throws {
@@ -133,7 +185,9 @@ import Testing
             DispatchQueue(label: "promote").async(group: group) {
                 do {
                     let mine = try place.registry()
-                    for round in 0..<rounds { try mine.promote(model, reason: "round \(round)") }
+                    for round in 0..<rounds {
+                        try mine.promote(model, ChangeNote(actor: "tester", reason: "round \(round)"))
+                    }
                 } catch { failures.withLock { $0.append("\(error)") } }
             }
         }

@@ -100,18 +100,18 @@ public enum ServingFixture {
     ) throws -> ScoringModel {
         guard let defined = Self.service else { throw TestServerError("no service") }
         let names = names ?? defined.featureNames
-        let card = ModelCard(
+        var card = ModelCard(
             serviceName: service, definitionHash: hash ?? defined.definitionHash,
             features: zip(names, defined.kinds).map { name, kind in
                 ModelFeature(name: name, categories: kind == .category ? ["food", "travel"] : nil)
-            }, threshold: 0.5, thresholdRule: "half", rounds: 2, parameters: [:], fingerprint: "0",
-            fit: DataPart(), stopping: DataPart(), holdout: DataPart(), metrics: ModelMetrics(),
-            reference: defined.kinds.map { kind in
-                kind == .category
-                    ? .category(values: ["food", "travel"], counts: [3, 2], missing: 1)
-                    : ReferenceDistribution(numbers: [1, 2, 3])
-            },
-            scoreReference: ReferenceDistribution(numbers: [0.1, 0.2, 0.9]))
+            })
+        (card.thresholdRule, card.rounds, card.fingerprint) = ("half", 2, "0")
+        card.reference = defined.kinds.map { kind in
+            kind == .category
+                ? .category(values: ["food", "travel"], counts: [3, 2], missing: 1)
+                : ReferenceDistribution(numbers: [1, 2, 3])
+        }
+        card.scoreReference = ReferenceDistribution(numbers: [0.1, 0.2, 0.9])
         return try ScoringModel(
             BoosterModel(json: modelBytes(names), file: "model.json"), card: card,
             version: version)

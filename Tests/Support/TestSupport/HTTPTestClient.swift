@@ -69,7 +69,7 @@ public final class HTTPTestClient {
         public var body: String
     }
 
-    /// Reads one answer, its body by Content-Length; nil when none comes in time.
+    /// Reads one answer, its body by Content-Length or in chunks; nil when none comes in time.
     public func answer(toHead: Bool = false, withinMillis millis: Int = 5_000) -> Answer? {
         while true {
             if let end = headEnd() {
@@ -83,12 +83,36 @@ public final class HTTPTestClient {
                 let words = lines.first?.split(separator: " ") ?? []
                 let status = words.count > 1 ? Int(words[1]) ?? 0 : 0
                 let hasBody = !toHead && status >= 200 && status != 204
+                if hasBody, headers["transfer-encoding"] == "chunked" {
+                    guard let body = chunks(from: end + 4, withinMillis: millis) else { return nil }
+                    return Answer(status: status, headers: headers, body: String(decoding: body, as: UTF8.self))
+                }
                 let length = hasBody ? headers["content-length"].flatMap { Int($0) } ?? 0 : 0
                 if unread.count >= end + 4 + length {
                     let body = String(decoding: unread[(end + 4)..<(end + 4 + length)], as: UTF8.self)
                     unread.removeFirst(end + 4 + length)
                     return Answer(status: status, headers: headers, body: body)
                 }
+            }
+            guard readMore(withinMillis: millis) else { return nil }
+        }
+    }
+
+    /// Reads chunks up to the last, and forgets what was read; nil when the connection ends before.
+    private func chunks(from start: Int, withinMillis millis: Int) -> [UInt8]? {
+        unread.removeFirst(start)
+        var body: [UInt8] = []
+        var place = 0
+        while true {
+            if let end = unread[place...].firstIndex(of: 13),
+                let size = Int(String(decoding: unread[place..<end], as: UTF8.self), radix: 16),
+                unread.count >= end + 4 + size
+            {
+                body += unread[(end + 2)..<(end + 2 + size)]
+                place = end + 4 + size
+                guard size == 0 else { continue }
+                unread.removeFirst(place)
+                return body
             }
             guard readMore(withinMillis: millis) else { return nil }
         }

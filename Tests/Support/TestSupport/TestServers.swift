@@ -8,6 +8,8 @@ public class TestServer: @unchecked Sendable {  // Every mutable part is behind 
     /// Its data folder; empty for a server that was given.
     public let folder: String
     private let process = Mutex<TestProcess?>(nil)
+    /// What a test adds to the program's options, and to its environment; from the next start on.
+    let more = Mutex<(arguments: [String], environment: [String: String])>(([], [:]))
 
     init(port: Int, folder: String) { (self.port, self.folder) = (port, folder) }
 
@@ -17,6 +19,14 @@ public class TestServer: @unchecked Sendable {  // Every mutable part is behind 
     func launch() throws -> TestProcess { throw TestServerError("not a server of ours") }
     func isReady(_ process: TestProcess) -> Bool { TestEnvironment.accepts(port: port) }
     var stopSignal: Int32 { SIGTERM }
+
+    /// Gives the program more options and variables from its next start on.
+    public func add(arguments: [String] = [], environment: [String: String] = [:]) {
+        more.withLock {
+            $0.arguments += arguments
+            $0.environment.merge(environment) { $1 }
+        }
+    }
 
     /// Starts it, and returns when it accepts clients.
     public func start() throws {
@@ -41,7 +51,7 @@ public class TestServer: @unchecked Sendable {  // Every mutable part is behind 
     }
 
     /// What a killed server leaves that would keep the next one from starting.
-    func removeRemains() {}
+    public func removeRemains() {}
 
     /// What it printed.
     public var log: String { process.withLock { $0 }?.log ?? "" }
@@ -65,12 +75,13 @@ public final class RedisServer: TestServer, @unchecked Sendable {
     }
 
     override func launch() throws -> TestProcess {
-        try TestProcess(
+        let more = more.withLock { $0 }
+        return try TestProcess(
             [
                 "redis-server", "--port", "\(port)", "--bind", "127.0.0.1", "--unixsocket", folder + "/r.sock",
                 "--dir", folder, "--save", "", "--appendonly", "yes",
                 "--appendfsync", "no", "--maxmemory-policy", "noeviction",
-            ], logPath: folder + "/redis.log")
+            ] + more.arguments, environment: more.environment, logPath: folder + "/redis.log")
     }
 
     override func isReady(_ process: TestProcess) -> Bool {
@@ -99,8 +110,8 @@ public final class PostgresServer: TestServer, @unchecked Sendable {
         super.init(port: 0, folder: "")
     }
 
-    /// A new cluster, not yet started.
-    public init() throws {
+    /// A new cluster, not yet started. `options` are initdb's.
+    public init(_ options: [String] = []) throws {
         let port = try TestEnvironment.freePort()
         url = "postgresql://needletail@127.0.0.1:\(port)/postgres"
         super.init(port: port, folder: try TestEnvironment.temporaryFolder("postgres"))
@@ -111,7 +122,7 @@ public final class PostgresServer: TestServer, @unchecked Sendable {
                 programs + "/initdb", "-D", folder + "/data", "-U", "needletail", "-A", "trust", "-E", "UTF8",
                 "--locale=C",
                 "--no-sync",
-            ])
+            ] + options)
         guard made.exitCode == 0 else { throw TestServerError(made.output) }
     }
 
@@ -128,16 +139,18 @@ public final class PostgresServer: TestServer, @unchecked Sendable {
         // A crash of the process loses nothing without fsync; only a crash of the machine would.
         let settings = ["fsync=off", "full_page_writes=off", "unix_socket_directories=", "listen_addresses=127.0.0.1"]
         try? FileManager.default.removeItem(atPath: folder + "/postgres.log")
+        let more = more.withLock { $0 }
         return try TestProcess(
             Self.asPlainUser + [programs + "/postgres", "-D", folder + "/data", "-p", "\(port)"]
-                + settings.flatMap { ["-c", $0] }, logPath: folder + "/postgres.log")
+                + settings.flatMap { ["-c", $0] } + more.arguments, environment: more.environment,
+            logPath: folder + "/postgres.log")
     }
 
     override func isReady(_ process: TestProcess) -> Bool {
         process.log.contains("database system is ready to accept connections")
     }
     /// Sessions end by themselves once the postmaster is gone; its lock file names a process that nobody has waited for yet.
-    override func removeRemains() {
+    public override func removeRemains() {
         let data = folder + "/data"
         _ = TestEnvironment.waits(seconds: 10) {
             let processes = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
@@ -201,7 +214,10 @@ public final class KafkaServer: TestServer, @unchecked Sendable {
     override func launch() throws -> TestProcess {
         let log = folder + "/broker.log"
         try? FileManager.default.removeItem(atPath: log)
-        return try TestProcess(program + ["--data", folder + "/data", "--port", "\(port)"], logPath: log)
+        let more = more.withLock { $0 }
+        return try TestProcess(
+            program + ["--data", folder + "/data", "--port", "\(port)"] + more.arguments,
+            environment: more.environment, logPath: log)
     }
 
     override func isReady(_ process: TestProcess) -> Bool {

@@ -24,14 +24,14 @@ import Testing
     }
 
     @Test func `an event that was applied before changes nothing`() throws {
-        var states = EntityStates(Rows.view([(.count, nil, Rows.hour)]))
+        var states = EntityStates([Rows.view([(.count, nil, Rows.hour)])], keyIndex: 2)
         let row = try Rows.row("a", at: 5, card: "k")
         let place = states.place(of: row)
-        #expect(states.insert(place, row, at: 7) == .kept)
-        #expect(states.insert(place, row, at: 7) == .known)
-        #expect(states.insert(place, row, at: 3) == .known)
-        #expect(states[place].count == 1)
-        #expect(states[place].offset == 7)
+        #expect(states.insert(place, view: 0, row, at: 7) == .kept)
+        #expect(states.insert(place, view: 0, row, at: 7) == .known)
+        #expect(states.insert(place, view: 0, row, at: 3) == .known)
+        #expect(states[place, 0].count == 1)
+        #expect(states[place, 0].offset == 7)
         #expect(states.key(place) == "k")
     }
 
@@ -57,5 +57,27 @@ import Testing
         }
         #expect(seen == [[[0, 0], [0]], [[0, 0], [1]], [[1, 2], [2]], [[0, 0], [0]], [[2, 10], [0]]])
         #expect(replay.tooOld == 1)
+    }
+
+    @Test func `views of one key share an entity's place, and each has a state of its own`() throws {
+        let views = [Rows.view([(.count, nil, Rows.hour)]), Rows.view([(.count, nil, 2 * Rows.hour)])]
+        var states = EntityStates(views, keyIndex: 2)
+        for (position, key) in ["a", "b", "a"].enumerated() {
+            let row = try Rows.row("\(position)", at: Int64(position) * Rows.hour, card: key)
+            let place = states.place(of: row)
+            #expect(place == (key == "a" ? 0 : 1))
+            for view in views.indices { #expect(states.insert(place, view: view, row, at: Int64(position)) == .kept) }
+        }
+        let row = try Rows.row("x", at: 2 * Rows.hour + 1, card: "a")
+        var vector = FeatureVector(count: 1)
+        let counts = views.indices.map { view in
+            states.evaluate(0, view: view, row, into: &vector)
+            return vector.numbers[0]
+        }
+        #expect(counts == [1, 1] && states.count == 2)
+        states[1, 0] = EntityState(views[0], generation: 9)
+        #expect(states[1, 0].generation == 9 && states[1, 1].count == 1 && states[0, 0].count == 2)
+        states.removeAll()
+        #expect(states.count == 0 && states.place(of: row) == 0 && states[0, 1].count == 0)
     }
 }

@@ -22,7 +22,7 @@ import Testing
     }
 
     private func entities() -> OnlineEntities {
-        OnlineEntities(views: [view], project: repository.project, hash8: repository.hash8)
+        OnlineEntities(ViewFeed.feeds(of: [view])[0], project: repository.project, hash8: repository.hash8)
     }
 
     private func key(_ entity: String) -> String {

@@ -28,6 +28,14 @@ import Testing
                 == .notReady("this process has owned no partition for 30 s: Postgres is away"))
     }
 
+    @Test func `events that are not read on purpose make the process not ready, with the reason`() {
+        let board = ProgressBoard()
+        board.pauseReason = "Redis evicts"
+        #expect(board.readiness(nowMillis: 0) == .notReady("events wait in the log: Redis evicts"))
+        board.pauseReason = nil
+        #expect(board.readiness(nowMillis: 0) == .ready)
+    }
+
     @Test func `nothing waits, so nothing stands still`() {
         let board = ProgressBoard()
         board.change(partition, nowMillis: 0) { $0.isWaiting = false }

@@ -27,7 +27,6 @@ import TestSupport
         let onlyLegit = RankingCurve(scores: [0.1, 0.2], labels: [0, 0])
         #expect(onlyLegit.averagePrecision == nil)
         #expect(onlyLegit.rocAUC == nil)
-        #expect(onlyLegit.threshold() == nil)
         #expect(onlyLegit.recall(atFalsePositiveRate: 0.001) == nil)
         #expect(onlyLegit.at(threshold: 0.15).precision == 0)
         #expect(onlyLegit.at(threshold: 0.15).recall == nil)
@@ -42,13 +41,11 @@ import TestSupport
         #expect(nothing.bestF1 == nil)
     }
 
-    @Test func `recall, precision and threshold count by hand`() {
+    @Test func `recall and precision count by hand`() {
         // Sorted: 0.9 fraud, 0.8 fraud, 0.7 legit, 0.6 fraud, then 0.5 … legit.
         let scores: [Float] = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2]
         let labels: [Float] = [1, 1, 0, 1, 0, 0, 0, 0]
         let curve = RankingCurve(scores: scores, labels: labels)
-        #expect(curve.threshold() == 0.8)
-        #expect(curve.threshold(precision: 0.7) == 0.6)
         #expect(curve.recall(atFalsePositiveRate: 0) == 2.0 / 3)
         #expect(curve.recall(atFalsePositiveRate: 0.2) == 1)
         #expect(curve.recall(atPrecision: 0.9) == 2.0 / 3)
@@ -58,9 +55,6 @@ import TestSupport
         #expect(at.recall == 1)
         #expect(at.f1 == 6.0 / 7)
         #expect(curve.bestF1 == 6.0 / 7)
-        // No precision of 0.9 anywhere: the best F1 decides.
-        let noisy = RankingCurve(scores: [0.9, 0.8, 0.7], labels: [0, 1, 0])
-        #expect(noisy.threshold() == 0.8)
     }
 
     @Test(arguments: [UInt64(1), 2, 3])

@@ -129,7 +129,7 @@ import Testing
     @Test func `a slow batch goes on in smaller parts with a turn for others between them`() throws {
         let fixture = try Fixture()
         for partition in 0..<4 { fixture.setWatermark(partition: partition, next: 10) }
-        fixture.time.stepMicros = BatchPrediction.sliceMicros / 4
+        fixture.time.stepMicros = RowScoring.sliceMicros / 4
         let answer = fixture.ask(Self.batch((0..<100).map { Self.row("p\($0)", card: "c\($0)") }), Self.path)
         #expect(answer.status == 200)
         #expect(

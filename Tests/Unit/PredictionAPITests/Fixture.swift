@@ -97,8 +97,8 @@ final class Fixture {
         let key = ServingFixture.watermarkKey(partition)
         store.values[key] =
             Watermark(generation: generation, nextOffset: next, target: target, newestMillis: newestMillis).bytes
-        store.values[OnlineKeys.alive(watermarkKey: key)] = aliveMillis.map { millis in
-            (0..<8).map { UInt8(truncatingIfNeeded: millis >> (56 - 8 * $0)) }
+        store.values[OnlineKeys.alive(watermarkKey: key)] = aliveMillis.map {
+            Heartbeat(millis: $0).bytes
         }
         var filter = KnownEntities(room: 16)
         for entity in known ?? [] { _ = filter.insert(ByteString(entity)) }

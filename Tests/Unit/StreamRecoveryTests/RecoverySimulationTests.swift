@@ -95,6 +95,7 @@ import Testing
         ("a record's home is checked", .checksHome, 0..<50),
         ("lost entities are loaded", .loadsLostEntities, 0..<100),
         ("damage is written over", .overwritesDamage, 0..<50),
+        ("a watermark has a checksum", .checksumsMark, 0..<50),
     ]
 
     @Test(arguments: needs.indices)

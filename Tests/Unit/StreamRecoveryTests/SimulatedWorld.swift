@@ -29,7 +29,7 @@ final class SimulatedWorld {
     private(set) var read: [SimulatedPlace: SimulatedRecord] = [:]
     private(set) var wrong: [String] = []
     private var lostKeys: Set<Int> = []
-    private var damagedMarks: Set<Int> = []
+    private var foreignMarks: Set<Int> = []
     private var oldPostgres: [SimulatedPostgres] = []
     private var oldRedis: [(SimulatedRedis, Set<Int>)] = []
     private var nextSerial = 0
@@ -131,7 +131,7 @@ final class SimulatedWorld {
     private func checkComplete() {
         let shared = sharedIDs
         for (partition, stored) in redis.marks {
-            guard let mark = stored.value, mark.isWhole, !damagedMarks.contains(partition) else { continue }
+            guard let mark = stored.value, mark.isWhole, !foreignMarks.contains(partition) else { continue }
             for (position, record) in accepted(partition, before: mark.next) where !shared.contains(record.id) {
                 // What was damaged or lost since, a reader sees: it does not decode, or a known entity has none.
                 let stored = redis.blobs[record.key]
@@ -196,7 +196,7 @@ final class SimulatedWorld {
         let isWritten =
             from.map { redis.move(partition, from: $0, to: mark, rules) } ?? redis.plant(mark, partition, rules)
         guard isWritten else { return false }
-        damagedMarks.remove(partition)
+        foreignMarks.remove(partition)
         if from.map({ !$0.isWhole }) ?? true, mark.isWhole, mark.next < next {
             report("a rebuild of \(partition) is shown as whole at \(mark.next)")
         }
@@ -207,7 +207,7 @@ final class SimulatedWorld {
 
     func keepCopies() {
         if disturbances == 0, random.below(10) == 0 { oldPostgres.append(postgres) }
-        if random.below(10) == 0 { oldRedis.append((redis, damagedMarks)) }
+        if random.below(10) == 0 { oldRedis.append((redis, foreignMarks)) }
     }
 
     /// A single key is only lost or damaged while the partition has one owner at most: a second one, fenced already but not
@@ -221,8 +221,8 @@ final class SimulatedWorld {
             redis = SimulatedRedis()
             redisConnection += 1
         case 2:  // restarted from an older copy
-            guard let (old, damaged) = oldRedis.randomElement(using: &random) else { return }
-            damagedMarks = damaged
+            guard let (old, foreign) = oldRedis.randomElement(using: &random) else { return }
+            foreignMarks = foreign
             redis = old
             redisConnection += 1
         case 3:  // a connection breaks
@@ -279,21 +279,23 @@ final class SimulatedWorld {
         redis.blobs[key] = .value(blob)
     }
 
-    /// Any byte but one that makes it another possible place within what Postgres holds: those 32 bytes have no checksum.
+    /// Any byte of it: by its checksum it is no watermark then, and without one it may be another possible one. Or it is whole and
+    /// of a store that was rebuilt more often than Postgres, which was set back, knows.
     private func damageMark() {
         let partition = random.below(2)
         guard var mark = redis.marks[partition]?.value else { return }
-        damagedMarks.insert(partition)
-        switch random.below(4) {
-        case 0: mark.generation ^= 1 << UInt64(random.below(62))
-        case 1: mark.next = mark.next / 2
+        let kind = random.below(4)
+        switch kind {
+        case 0:
+            mark.generation ^= 1 << UInt64(random.below(62))
+            foreignMarks.insert(partition)
+        case 1: mark.next = postgres.partitions[partition].claim.next
         case 2: mark.next += 1_000
-        default:
-            redis.marks[partition] = .garbage
-            return
+        default: break
         }
         mark.target = max(mark.target, mark.next)
-        redis.marks[partition] = mark.generation == 0 ? .garbage : .value(mark)
+        let isBelieved = kind == 0 || kind < 3 && !rules.contains(.checksumsMark)
+        redis.marks[partition] = isBelieved && mark.generation > 0 ? .value(mark) : .garbage
     }
 }
 

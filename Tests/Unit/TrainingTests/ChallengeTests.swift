@@ -21,7 +21,7 @@ import Testing
     ) throws -> TrainingRun.Outcome {
         var run = TrainingRun(parameters: Rows.parameters(rounds: rounds))
         run.forces = forces
-        run.holdoutFromMillis = holdoutFromHour.map { Int64($0) * Rows.hour }
+        run.options.holdoutFromMillis = holdoutFromHour.map { Int64($0) * Rows.hour }
         let runtime = ServiceRuntime()
         let trained = try run.train(set, runtime)
         return try run.finish(trained, set, registry: store, runtime) { try rows($0, $1) }
@@ -49,6 +49,7 @@ import Testing
         #expect(comparison.challenger.frauds == comparison.champion.frauds)
         let same = try train(set, rounds: 60)
         #expect(same.verdict.name == "kept" && same.comparison?.confidence == 0.5, "\(same.verdict)")
+        #expect(same.verdict.reason.contains("ties with") && same.comparison?.difference == 0...0)
         let worse = try train(set, rounds: 1)
         #expect(worse.verdict.name == "kept" && worse.verdict.reason.contains("does not beat"), "\(worse.verdict)")
         #expect(store.champions == ["shop": 2])
@@ -90,7 +91,7 @@ import Testing
         let set = Rows.set(6_000, seed: 5)
         var run = TrainingRun(parameters: Rows.parameters(rounds: 1))
         run.forces = true
-        run.holdoutFromMillis = 5_900 * Rows.hour
+        run.options.holdoutFromMillis = 5_900 * Rows.hour
         let seen = try run.train(set, ServiceRuntime())
         _ = try run.finish(seen, set, registry: store, ServiceRuntime(), rows: Rows.noRows)
         let outcome = try train(set, rounds: 60)
@@ -116,6 +117,35 @@ import Testing
         try FileManager.default.removeItem(atPath: store.modelsFolder + "/1")
         let outcome = try train(set, rounds: 1)
         #expect(outcome.verdict.name == "promoted" && outcome.verdict.reason.contains("cannot be loaded"))
+    }
+
+    @Test func `a margin asks for more than being ahead`() throws {
+        let set = Rows.set(6_000, seed: 2)
+        _ = try train(set, rounds: 1)
+        var run = TrainingRun(parameters: Rows.parameters(rounds: 60))
+        run.margin = 0.5
+        let wide = try run.finish(
+            run.train(set, ServiceRuntime()), set, registry: store, ServiceRuntime(), rows: Rows.noRows)
+        #expect(wide.verdict.name == "kept", "\(wide.verdict)")
+        #expect(wide.verdict.reason.contains("by more than the margin of 0.5000"))
+        let comparison = try #require(wide.comparison)
+        #expect(comparison.confidence == 0 && comparison.difference.lowerBound > 0)
+        run.margin = comparison.difference.lowerBound / 2
+        let narrow = try run.finish(
+            run.train(set, ServiceRuntime()), set, registry: store, ServiceRuntime(), rows: Rows.noRows)
+        #expect(narrow.verdict.isPromoted, "\(narrow.verdict)")
+    }
+
+    @Test func `a promotion that needs a second person waits, and says who asked`() throws {
+        let set = Rows.set(4_000, seed: 1)
+        var run = TrainingRun(parameters: Rows.parameters())
+        (run.needsApproval, run.actor) = (true, "schedule")
+        let outcome = try run.finish(
+            run.train(set, ServiceRuntime()), set, registry: store, ServiceRuntime(), rows: Rows.noRows)
+        #expect(outcome.verdict.name == "requested", "\(outcome.verdict)")
+        #expect(outcome.verdict.reason.contains("needletail models promote 1 --approve"))
+        #expect(store.champions.isEmpty)
+        #expect(store.requests.map(\.note.actor) == ["schedule"] && store.requests.map(\.version) == [1])
     }
 
     @Test func `another promotion meanwhile is looked at again`() throws {
@@ -183,7 +213,7 @@ import Testing
 @Suite struct FolderRegistrationTests {
     private func model(_ folder: String) throws -> (TrainedModel, MemoryModelStore) {
         let set = Rows.set(2_000, seed: 21)
-        let trained = try TrainingRun(parameters: Rows.parameters()).train(set, ServiceRuntime())
+        let trained = try TrainingRun(parameters: Rows.parameters()).train(set, ServiceRuntime()).model
         return (trained, MemoryModelStore(modelsFolder: folder + "/models"))
     }
 

@@ -11,7 +11,8 @@ final class MemoryModelStore: ModelStore {
     let modelsFolder: String
     private(set) var models: [RegisteredModel] = []
     private(set) var champions: [String: Int64] = [:]
-    private(set) var reasons: [String] = []
+    private(set) var notes: [ChangeNote] = []
+    private(set) var requests: [PromotionRequest] = []
     private(set) var drifts: [DriftEntry] = []
     private var version: Int64 = 0
     /// Called once before the next promotion: another training that is faster.
@@ -24,12 +25,9 @@ final class MemoryModelStore: ModelStore {
         return version
     }
 
-    func insert(_ entry: ModelEntry) throws -> Bool {
+    func insert(_ entry: RegisteredModel) throws -> Bool {
         guard try model(version: entry.version) == nil else { return false }
-        models.append(
-            RegisteredModel(
-                version: entry.version, service: entry.service, definitionHash: entry.definitionHash,
-                folder: entry.folder, fingerprint: entry.fingerprint, metrics: entry.metrics, registeredMillis: 0))
+        models.append(entry)
         return true
     }
 
@@ -40,14 +38,18 @@ final class MemoryModelStore: ModelStore {
         return try model(version: version)
     }
 
-    func promote(_ model: RegisteredModel, reason: String, replacing expected: Int64??) throws {
+    func promote(_ model: RegisteredModel, _ note: ChangeNote, replacing expected: Int64??) throws {
         let hook = beforePromotion
         beforePromotion = nil
         try hook?()
         let present = champions[model.service]
         if let expected, expected != present { throw ChampionChanged(champion: present) }
         champions[model.service] = model.version
-        reasons.append(reason)
+        notes.append(note)
+    }
+
+    func request(_ model: RegisteredModel, _ note: ChangeNote, replacing champion: Int64?) throws {
+        requests.append(PromotionRequest(version: model.version, replacing: champion, note: note))
     }
 
     func store(_ drift: DriftEntry, of model: RegisteredModel) throws { drifts.append(drift) }

@@ -13,7 +13,7 @@ public enum OnlineKeys {
     /// Which entities one partition has: the watermark's key and `:known`. Its value is that of `KnownEntities`.
     public static func known(watermarkKey: String) -> String { watermarkKey + ":known" }
 
-    /// When the partition was last known to be at its log's end: the watermark's key and `:alive`. Its value is 8 bytes, the wall
-    /// clock in ms, big-endian.
+    /// When the partition was last known to be at its log's end: the watermark's key and `:alive`. Its value is a
+    /// `Heartbeat`.
     public static func alive(watermarkKey: String) -> String { watermarkKey + ":alive" }
 }

@@ -1,16 +1,18 @@
 /// How far the online state of one partition is complete: everything before `nextOffset` of this generation is in the blobs.
 ///
-///     0  generation u64   8  next offset i64   16  target i64   24  newest record's timestamp i64, ms     big-endian
+///     0  generation u64   8  next offset i64   16  target i64   24  newest record's timestamp i64, ms
+///     32  CRC-32C u32 of the 32 bytes before     all big-endian
 ///
 /// Written last, after the blobs it speaks of, and only by compare-and-set from exactly what its owner left. While it is below
 /// its target a rebuild is under way: a blob that must exist may be missing, so no reader may take its absence for a fact.
-/// Nothing read from a store is trusted: what does not decode is as good as absent, and is planted over.
+/// Nothing read from a store is trusted: what does not decode is as good as absent, and is planted over. The checksum is for what
+/// could pass: a next offset that is another possible one would leave events out of the state for good, and nobody would look.
 /// See docs/design.md, Recovery.
 public struct Watermark: Hashable, Sendable {
     /// Generations and offsets are below this. More can only be damage, and arithmetic on what is below cannot overflow.
     public static let end: Int64 = 1 << 62
     /// Bytes of the stored form.
-    public static let size = 32
+    public static let size = 32 + StoredNumbers.checksumSize
 
     /// Raised by every rebuild; 1 is the first.
     public var generation: UInt64
@@ -44,29 +46,19 @@ public struct Watermark: Hashable, Sendable {
 
     /// The stored form.
     public var bytes: [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(Self.size)
-        for value in [generation] + [nextOffset, target, newestMillis].map(UInt64.init(bitPattern:)) {
-            for shift in stride(from: 56, through: 0, by: -8) {
-                bytes.append(UInt8(truncatingIfNeeded: value >> UInt64(shift)))
-            }
-        }
-        return bytes
+        StoredNumbers.bytes([generation] + [nextOffset, target, newestMillis].map(UInt64.init(bitPattern:)))
     }
 
     /// Reads the stored form; nil when it is none, or says what cannot be.
     public init?(bytes: Span<UInt8>) {
-        guard bytes.count == Self.size else { return nil }
-        func number(_ start: Int) -> Int64 {
-            var value: UInt64 = 0
-            for index in start..<start + 8 { value = value << 8 | UInt64(bytes[index]) }
-            return Int64(bitPattern: value)
-        }
-        let (generation, next, target, newest) = (number(0), number(8), number(16), number(24))
-        guard generation > 0, generation < Self.end, next >= 0, next < Self.end, target >= 0, target < Self.end,
-            newest >= -1, newest < Self.end
+        guard StoredNumbers.isIntact(bytes, count: 4) else { return nil }
+        let generation = StoredNumbers.number(0, of: bytes)
+        func position(_ index: Int) -> Int64 { Int64(bitPattern: StoredNumbers.number(index, of: bytes)) }
+        let (next, target, newest) = (position(1), position(2), position(3))
+        guard generation > 0, generation < UInt64(Self.end), next >= 0, next < Self.end, target >= 0,
+            target < Self.end, newest >= -1, newest < Self.end
         else { return nil }
-        self.init(generation: UInt64(generation), nextOffset: next, target: target, newestMillis: newest)
+        self.init(generation: generation, nextOffset: next, target: target, newestMillis: newest)
     }
 
     /// Reads the stored form; nil when it is none, or says what cannot be.

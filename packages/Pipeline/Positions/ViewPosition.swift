@@ -1,5 +1,5 @@
-import FeatureEngine
-public import FeatureStore
+public import FeatureEngine
+import FeatureStore
 import JSON
 
 /// The log position a served view was read at: v of one entity in one view.
@@ -30,11 +30,12 @@ public struct FeaturesAsOf: Sendable {
     private let starts: [(view: [UInt8], topic: [UInt8])]
 
     /// The views of a service, in its order.
-    public init(_ feeds: [ViewFeed]) {
-        starts = feeds.map { feed in
+    public init(_ views: [StreamView]) {
+        starts = views.map { view in
             (
-                [UInt8].member(feed.view.name) + Array("{\"generation\":".utf8),
-                Array(",\"topic\":".utf8) + [UInt8].quoted(feed.topic) + Array(",\"partition\":".utf8)
+                [UInt8].member(view.name) + Array("{\"generation\":".utf8),
+                Array(",\"topic\":".utf8) + [UInt8].quoted(ViewFeed.topic(of: view))
+                    + Array(",\"partition\":".utf8)
             )
         }
     }

@@ -98,10 +98,10 @@ public struct PredictionRecordWriter: Sendable {
     private let members: [UInt8]
 
     /// The records of a model: its service, its version and its threshold.
-    public init(_ service: FeatureService, feeds: [ViewFeed], modelVersion: String, threshold: Float) {
+    public init(_ service: FeatureService, modelVersion: String, threshold: Float) {
         source = service.source
         request = EventEncoder(service.source)
-        featuresAsOf = FeaturesAsOf(feeds)
+        featuresAsOf = FeaturesAsOf(service.views)
         var members = Array(",\"service\":".utf8) + [UInt8].quoted(service.name)
         members.append(",\"threshold\":")
         members.append(json: threshold)

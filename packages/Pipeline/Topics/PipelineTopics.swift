@@ -9,9 +9,9 @@ public enum PipelineTopics {
     /// Where refused records of a topic go.
     public static func deadLetters(of topic: String) -> String { "\(topic).dlq" }
 
-    /// The topics `transform` consumes: events and labels of every source, and predictions; sorted, each once.
+    /// The topics `transform` consumes: those that feed views, labels of every source, and predictions; sorted, each once.
     public static func consumed(_ repository: FeatureRepository) -> [String] {
-        let topics = repository.sources.map(\.topic) + repository.sources.compactMap { $0.label?.topic } + [predictions]
+        let topics = repository.feeds.map(\.topic) + repository.sources.compactMap { $0.label?.topic } + [predictions]
         return Set(topics).sorted()
     }
 

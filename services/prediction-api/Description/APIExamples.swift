@@ -20,6 +20,13 @@ struct APIExamples {
     /// A batch of two.
     var transactions: [JSONTree] { [transaction(1), transaction(2)] }
 
+    /// The same as lines.
+    var transactionLines: JSONTree { Self.lines(transactions) }
+
+    private static func lines(_ values: [JSONTree]) -> JSONTree {
+        .string(values.map { $0.text() + "\n" }.joined())
+    }
+
     private func value(_ index: Int, _ number: Int) -> JSONTree {
         let field = source.fields[index]
         if index == source.eventTimeIndex {
@@ -94,6 +101,11 @@ struct APIExamples {
     /// The answer to a batch.
     var predictions: JSONTree {
         ["predictions": [prediction(1), prediction(2)], "count": 2]
+    }
+
+    /// The answer to lines, the second of which was refused.
+    var predictionLines: JSONTree {
+        Self.lines([prediction(1), .object([.init("row", 1)] + (problems.object ?? []))])
     }
 
     var model: JSONTree {

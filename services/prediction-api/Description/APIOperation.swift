@@ -87,6 +87,9 @@ enum APIOperation: String, CaseIterable {
             """
             A list of transactions, or an object with the list `transactions`. If any of them is refused, all are, each problem \
             with the index of its row, and nothing is scored.
+
+            As application/x-ndjson a transaction a line is taken, and answered by a line for each while they are scored; a line \
+            that is refused is answered by what is wrong with it, and refuses no other.
             """
         default: nil
         }
@@ -101,7 +104,7 @@ enum APIOperation: String, CaseIterable {
         let description: String
     }
 
-    /// A body that is taken.
+    /// A body that is taken or given.
     struct Body {
         let schema: APISchema
         let mediaType: String
@@ -110,7 +113,12 @@ enum APIOperation: String, CaseIterable {
     var bodies: [Body] {
         switch self {
         case .predict, .predictShort: [Body(schema: APISchemas.transaction, mediaType: "application/json")]
-        case .predictBatch: [Body(schema: APISchemas.batch, mediaType: "application/json")]
+        case .predictBatch:
+            [
+                Body(schema: APISchemas.batch, mediaType: "application/json"),
+                Body(
+                    schema: .string.described("a Transaction a line"), mediaType: LinePrediction.mediaType),
+            ]
         default: []
         }
     }
@@ -143,26 +151,45 @@ enum APIOperation: String, CaseIterable {
     struct Answer {
         let status: Int
         let description: String
-        let schema: APISchema
-        var mediaType = "application/json"
+        let bodies: [Body]
+
+        init(_ status: Int, _ description: String, _ schema: APISchema, mediaType: String = "application/json") {
+            self.status = status
+            self.description = description
+            bodies = [Body(schema: schema, mediaType: mediaType)]
+        }
+
+        init(_ description: String, _ bodies: [Body]) {
+            status = 200
+            self.description = description
+            self.bodies = bodies
+        }
     }
 
     /// The answer when all is well.
     var success: Answer {
         func text(_ description: String, _ mediaType: String) -> Answer {
-            Answer(status: 200, description: description, schema: .string, mediaType: mediaType)
+            Answer(200, description, .string, mediaType: mediaType)
         }
         let any = APISchema(type: "object")
         return switch self {
         case .predict, .predictShort:
-            Answer(status: 200, description: "The score and why", schema: APISchemas.prediction)
-        case .predictBatch: Answer(status: 200, description: "The scores", schema: APISchemas.predictions)
-        case .model: Answer(status: 200, description: "The model", schema: APISchemas.model)
-        case .health, .healthShort, .live: Answer(status: 200, description: "It answers", schema: APISchemas.status)
-        case .ready: Answer(status: 200, description: "It has a model", schema: APISchemas.ready)
-        case .start: Answer(status: 200, description: "The addresses", schema: APISchemas.start)
-        case .openAPI: Answer(status: 200, description: "The document", schema: any)
-        case .postman: Answer(status: 200, description: "The collection", schema: any)
+            Answer(200, "The score and why", APISchemas.prediction)
+        case .predictBatch:
+            Answer(
+                "The scores",
+                [
+                    Body(schema: APISchemas.predictions, mediaType: "application/json"),
+                    Body(
+                        schema: .string.described("a Prediction or a RefusedLine for each line, in their order"),
+                        mediaType: LinePrediction.mediaType),
+                ])
+        case .model: Answer(200, "The model", APISchemas.model)
+        case .health, .healthShort, .live: Answer(200, "It answers", APISchemas.status)
+        case .ready: Answer(200, "It has a model", APISchemas.ready)
+        case .start: Answer(200, "The addresses", APISchemas.start)
+        case .openAPI: Answer(200, "The document", any)
+        case .postman: Answer(200, "The collection", any)
         case .metrics: text("Metrics in Prometheus' text format", "text/plain")
         case .requests: text("The requests", "text/plain")
         case .docs: text("The page", "text/html")
@@ -181,9 +208,7 @@ enum APIOperation: String, CaseIterable {
             default: []
             }
         return statuses.map { status in
-            Answer(
-                status: status, description: Self.reason(status),
-                schema: status == 422 ? APISchemas.problems : APISchemas.error)
+            Answer(status, Self.reason(status), status == 422 ? APISchemas.problems : APISchemas.error)
         }
     }
 

@@ -10,13 +10,16 @@ struct APISample {
     /// The query, without its question mark; empty for none.
     var query = ""
     var mediaType = "application/json"
-    /// The body, where there is one.
+    /// The body, where there is one; of lines their text.
     var json: JSONTree = .null
 
     /// The path and the query.
     var target: String { query.isEmpty ? operation.path : "\(operation.path)?\(query)" }
     /// The body's text, for people to read.
-    var text: String? { json.isNull ? nil : json.text(pretty: true) }
+    var text: String? {
+        if json.isNull { return nil }
+        return mediaType == LinePrediction.mediaType ? json.string : json.text(pretty: true)
+    }
 
     /// The samples of one operation. Without examples only those that send nothing.
     static func all(of operation: APIOperation, _ examples: APIExamples?) -> [APISample] {
@@ -33,6 +36,9 @@ struct APISample {
             [
                 sample("list", "Two transactions as a list", "", rows),
                 sample("object", "The same as an object, with the strongest reason", "top=1", ["transactions": rows]),
+                APISample(
+                    id: "lines", name: "The same as lines", operation: operation, mediaType: LinePrediction.mediaType,
+                    json: examples.transactionLines),
             ]
         default:
             [

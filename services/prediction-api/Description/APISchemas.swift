@@ -32,6 +32,13 @@ enum APISchemas {
                 ])
             ),
             ("Problems", .object([.always("detail", .list(.named("Problem")))])),
+            (
+                "RefusedLine",
+                .object([
+                    .always("row", .integer.described("the line, counted from 0 without empty ones")),
+                    .always("detail", .list(.named("Problem"))),
+                ])
+            ),
             ("Problem", problem), ("Error", .object([.always("detail", .string)])),
             (
                 "Start",

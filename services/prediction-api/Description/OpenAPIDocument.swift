@@ -70,8 +70,11 @@ struct OpenAPIDocument {
     }
 
     private func answer(_ answer: APIOperation.Answer, of operation: APIOperation) -> JSONTree {
-        var content: [JSONTree.Member] = [.init("schema", answer.schema.json)]
-        if let example = example(answer, of: operation) { content.append(.init("example", example)) }
+        let content = answer.bodies.map { body -> JSONTree.Member in
+            let schema = JSONTree.Member("schema", body.schema.json)
+            let example = example(answer, body, of: operation).map { JSONTree.Member("example", $0) }
+            return .init(body.mediaType, .object([schema, example].compactMap(\.self)))
+        }
         var members: [JSONTree.Member] = [.init("description", .string(answer.description))]
         if operation.isGuarded {
             members.append(
@@ -84,16 +87,19 @@ struct OpenAPIDocument {
                         ]
                     ]))
         }
-        members.append(.init("content", .object([.init(answer.mediaType, .object(content))])))
+        members.append(.init("content", .object(content)))
         return .object(members)
     }
 
-    private func example(_ answer: APIOperation.Answer, of operation: APIOperation) -> JSONTree? {
+    private func example(
+        _ answer: APIOperation.Answer, _ body: APIOperation.Body, of operation: APIOperation
+    ) -> JSONTree? {
         guard answer.status == 200 else {
             return answer.status == 422 ? examples?.problems : ["detail": .string(answer.description)]
         }
         return switch operation {
         case .predict, .predictShort: examples?.prediction
+        case .predictBatch where body.mediaType == LinePrediction.mediaType: examples?.predictionLines
         case .predictBatch: examples?.predictions
         case .model: examples?.model
         case .health, .healthShort, .live: ["status": "ok"]

@@ -73,7 +73,14 @@ struct RequestCollections {
         if let text = sample.text {
             request.append(.init("header", [["key": "Content-Type", "value": .string(sample.mediaType)]]))
             request.append(
-                .init("body", ["mode": "raw", "raw": .string(text), "options": ["raw": ["language": "json"]]]))
+                .init(
+                    "body",
+                    [
+                        "mode": "raw", "raw": .string(text),
+                        "options": [
+                            "raw": ["language": .string(sample.mediaType == LinePrediction.mediaType ? "text" : "json")]
+                        ],
+                    ]))
         } else {
             request.append(.init("header", []))
         }

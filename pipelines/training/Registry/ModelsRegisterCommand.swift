@@ -18,7 +18,7 @@ public struct ModelsRegisterCommand: Command {
         new one. The model becomes the champion when its service has none, or with --force.
         """
     public static let settings: [any SettingProtocol] = [
-        TrainCommand.force, TrainingContext.serviceName, .featureRepo, .databaseURL, .modelDirectory,
+        TrainCommand.force, Promotion.by, TrainingContext.serviceName, .featureRepo, .databaseURL, .modelDirectory,
     ]
 
     public init() {}
@@ -28,7 +28,9 @@ public struct ModelsRegisterCommand: Command {
         guard settings.arguments.count == 1 else {
             throw CommandError(.usage, "one folder of a model is needed, such as var/models/1.")
         }
-        let folder = FolderRegistration(directory: settings.arguments[0], forces: settings[TrainCommand.force])
+        let folder = FolderRegistration(
+            directory: settings.arguments[0], forces: settings[TrainCommand.force], actor: try Promotion.actor(settings)
+        )
         let context = try TrainingContext(settings)
         let card = try folder.card()
         try await context.prepareDatabase(runtime)
@@ -41,6 +43,7 @@ public struct ModelsRegisterCommand: Command {
 struct FolderRegistration: Sendable {
     let directory: String
     let forces: Bool
+    var actor = "needletail"
 
     /// What the folder says about its model, which can be scored.
     func card() throws(CommandError) -> ModelCard {
@@ -75,7 +78,8 @@ struct FolderRegistration: Sendable {
                 "version \(model.name) is registered; version \(champion?.name ?? "") stays the champion, --force changes that."
         }
         let reason = champion == nil ? "registered from its folder, there was no champion" : "registered with --force"
-        try registry.promote(model, reason: reason, replacing: .some(champion?.version))
+        let note = ChangeNote(actor: actor, reason: reason, isForced: champion != nil)
+        try registry.promote(model, note, replacing: .some(champion?.version))
         return "version \(model.name) is registered and now the champion."
     }
 

@@ -10,13 +10,15 @@ protocol ModelStore: AnyObject {
     /// A version nobody was given before.
     func nextVersion() throws -> Int64
     /// Registers a model whose folder is written; false where its version is registered already.
-    func insert(_ entry: ModelEntry) throws -> Bool
+    func insert(_ entry: RegisteredModel) throws -> Bool
     /// The model of a version, or nil.
     func model(version: Int64) throws -> RegisteredModel?
     /// The model that serves, or nil; without a service the one that changed last.
     func champion(of service: String?) throws -> RegisteredModel?
     /// Makes a model the champion of its service, if the champion still is `replacing`; `ChampionChanged` otherwise.
-    func promote(_ model: RegisteredModel, reason: String, replacing expected: Int64??) throws
+    func promote(_ model: RegisteredModel, _ note: ChangeNote, replacing expected: Int64??) throws
+    /// Asks for a promotion that a second person is to agree to.
+    func request(_ model: RegisteredModel, _ note: ChangeNote, replacing champion: Int64?) throws
     /// Keeps a comparison of recent rows with a model's reference.
     func store(_ drift: DriftEntry, of model: RegisteredModel) throws
 }
@@ -40,7 +42,7 @@ extension ModelStore {
         var members = card.json.object ?? []
         members.removeAll { $0.key == "features" || $0.key == "score_reference" }
         members.append(.init("features", .array(card.features.map { .string($0.name) })))
-        let entry = ModelEntry(
+        let entry = RegisteredModel(
             version: version, service: card.serviceName, definitionHash: card.definitionHash, folder: folder,
             fingerprint: card.fingerprint, metrics: card.metrics.json.text(), card: JSONTree.object(members).text())
         _ = try insert(entry)

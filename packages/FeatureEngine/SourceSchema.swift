@@ -33,6 +33,8 @@ public final class SourceSchema: Sendable {
     public let keyIndex: Int
     /// The label, when the source has one.
     public let label: LabelDefinition?
+    /// How its producers choose the partition of a key.
+    public let partitioner: Partitioner
     /// Whether an event with a field that is not declared is refused; otherwise such a field is ignored.
     public let refusesUnknownFields: Bool
     /// Indexes of the fields that have a rule.
@@ -46,7 +48,8 @@ public final class SourceSchema: Sendable {
     /// Declares a source. The caller has validated the names; a duplicate is a mistake of ours.
     public init(
         name: String, topic: String, fields: [Field], eventIDIndex: Int, eventTimeIndex: Int,
-        eventTimeFormat: EventTimeFormat, keyIndex: Int, label: LabelDefinition?, refusesUnknownFields: Bool = false
+        eventTimeFormat: EventTimeFormat, keyIndex: Int, label: LabelDefinition?, refusesUnknownFields: Bool = false,
+        partitioner: Partitioner = .murmur2
     ) {
         self.name = name
         self.topic = topic
@@ -58,6 +61,7 @@ public final class SourceSchema: Sendable {
         self.eventTimeFormat = eventTimeFormat
         self.keyIndex = keyIndex
         self.label = label
+        self.partitioner = partitioner
         self.refusesUnknownFields = refusesUnknownFields
         ruledFields = fields.indices.filter { fields[$0].rule != nil }
         indexes = Dictionary(uniqueKeysWithValues: fields.enumerated().map { ($1.name, $0) })

@@ -97,6 +97,10 @@ public struct DefinitionKind: Sendable {
                 "The field whose text is the record's key on the topic; without it, the join key of the source's views.",
                 "key: cc_num"),
             DefinitionKey(
+                "partitioner", .choice(Partitioner.allCases.map(\.rawValue)),
+                "How its producers choose the partition of a key: murmur2, the default, as Java's clients and librdkafka's murmur2_random, or consistent, as librdkafka by default (kcat, the Confluent clients of Python, Go and .NET).",
+                "partitioner: consistent"),
+            DefinitionKey(
                 "fields", .names(.either(.fieldType, .keys(field))), required: true,
                 "Every column of an event with its type; a ? behind it marks what a row may lack.",
                 "fields: {trans_num: string, time: string, cc_num: string, merchant: string, amt: decimal(2), lat: double, long: double, dob: string?}"

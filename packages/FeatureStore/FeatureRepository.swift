@@ -70,8 +70,15 @@ public struct FeatureRepository: Sendable {
             }
             texts.append((file, text))
         }
-        var loader = RepositoryLoader(environment: environment, directory: base)
-        return try loader.load(texts)
+        return try load(files: texts, environment: environment, called: base)
+    }
+
+    /// Reads definitions that lie somewhere else than in a folder; `called` is what messages call the place.
+    public static func load(
+        files: [(file: String, text: String)], environment: [String: String], called place: String
+    ) throws(DefinitionError) -> FeatureRepository {
+        var loader = RepositoryLoader(environment: environment, directory: place)
+        return try loader.load(files)
     }
 }
 

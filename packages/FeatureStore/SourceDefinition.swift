@@ -14,12 +14,14 @@ struct SourceDefinition {
     let declaredKey: (name: String, node: YAMLNode)?
     let label: LabelDefinition?
     let refusesUnknownFields: Bool
+    let partitioner: Partitioner
 
     /// Names of tables that exist whatever a feature_repo says, and words with a meaning of their own.
     static let reservedNames: Set<String> = [
         "labels", "predictions", "dead_letters", "partition_state", "models", "model_aliases", "model_history",
-        "model_requests", "retrain_decisions",
-        "drift_reports", "schema_migrations", "request",
+        "model_requests", "retrain_decisions", "drift_reports", "schema_migrations", "definition_sets",
+        "definition_files",
+        "definition_rollouts", "request",
     ]
 
     /// Columns that every table has beside the declared ones.
@@ -54,6 +56,7 @@ struct SourceDefinition {
             definition.node["unknown_fields"].flatMap {
                 definition.choice($0, "`unknown_fields` of \(definition.title)", Self.unknownFields)
             } ?? false
+        partitioner = definition.node["partitioner"].flatMap { Self.partitioner(definition, $0) } ?? .murmur2
         if let node = definition.node["key"], let key = definition.text(node, "the key") {
             declaredKey = (key, node)
         } else {
@@ -151,6 +154,21 @@ struct SourceDefinition {
         return (index, format)
     }
 
+    private static func partitioner(_ definition: Definition, _ node: YAMLNode) -> Partitioner? {
+        // Of what other clients call theirs, and of what cannot be: a reader must find a key without asking every partition.
+        let fixes = [
+            "murmur2_random": "Did you mean `murmur2`?", "consistent_random": "Did you mean `consistent`?",
+            "random": "An entity's events must lie in one partition: have producers place them by key",
+            "any": "An entity is looked for in one partition: have producers place it by murmur2 or consistent",
+        ]
+        if let word = node.text, let fix = fixes[word] {
+            definition.fail(node, "the partitioner of \(definition.title) is `\(word)`, which is unknown", fix: fix)
+            return nil
+        }
+        return definition.choice(
+            node, "the partitioner of \(definition.title)", Partitioner.allCases.map { ($0.rawValue, $0) })
+    }
+
     private static func label(_ definition: Definition, _ node: YAMLNode, _ eventTopic: String?) -> LabelDefinition? {
         let example = "label: {field: is_fraud, topic: labels, delay: 7d}"
         guard definition.mapping(node, "label of \(definition.title)", like: "`\(example)`") != nil else { return nil }
@@ -184,6 +202,6 @@ struct SourceDefinition {
         return SourceSchema(
             name: name, topic: topic, fields: fields, eventIDIndex: eventIDIndex, eventTimeIndex: eventTimeIndex,
             eventTimeFormat: eventTimeFormat, keyIndex: keyIndex, label: label,
-            refusesUnknownFields: refusesUnknownFields)
+            refusesUnknownFields: refusesUnknownFields, partitioner: partitioner)
     }
 }

@@ -37,7 +37,9 @@ public struct ViewFeed: Sendable {
 
     /// The partition of a row's entity among those of the topic, at least one.
     public func partition(of row: SourceRow, among partitionCount: Int) -> Int32 {
-        row.withCanonicalBytes(keyIndex) { EntityPlacement.partition(of: $0, among: partitionCount) }
+        row.withCanonicalBytes(keyIndex) {
+            EntityPlacement.partition(of: $0, among: partitionCount, by: source.partitioner)
+        }
     }
 }
 

@@ -12,6 +12,7 @@ struct Migration {
         Migration(version: 2, name: "models", sql: PackageResources._02_models_sql),
         Migration(version: 3, name: "retention", sql: PackageResources._03_retention_sql),
         Migration(version: 6, name: "history", sql: PackageResources._06_history_sql),
+        Migration(version: 7, name: "definitions", sql: PackageResources._07_definitions_sql),
         Migration(version: 10, name: "model_changes", sql: PackageResources._10_model_changes_sql),
         Migration(version: 11, name: "cases", sql: PackageResources._11_cases_sql),
     ]

@@ -1,5 +1,6 @@
 import FeatureEngine
 import JSON
+import TransactionData
 
 /// Writes feature rows as CSV: event id, join key, time, features; a missing one is empty.
 struct FeatureLine {
@@ -19,7 +20,7 @@ struct FeatureLine {
         let fixed = [source.fields[source.eventIDIndex].name, source.fields[source.keyIndex].name, "event_timestamp"]
         for (index, name) in (fixed + features).enumerated() {
             if index > 0 { line.append(0x2C) }
-            append(Array(name.utf8)[...], to: &line)
+            CSVText.append(Array(name.utf8)[...], to: &line)
         }
         line.append(0x0A)
         return line
@@ -27,12 +28,12 @@ struct FeatureLine {
 
     /// Appends the line of one event.
     mutating func append(_ row: SourceRow, _ vector: FeatureVector, to line: inout [UInt8]) {
-        Self.append(row.bytes(source.eventIDIndex), to: &line)
+        CSVText.append(row.bytes(source.eventIDIndex), to: &line)
         line.append(0x2C)
         if let number = row.bits(source.keyIndex) {
             JSONWriter.append(integer: number, to: &line)
         } else {
-            Self.append(row.bytes(source.keyIndex), to: &line)
+            CSVText.append(row.bytes(source.keyIndex), to: &line)
         }
         line.append(0x2C)
         append(time: row.eventTimeMillis, to: &line)
@@ -42,7 +43,7 @@ struct FeatureLine {
                 ShortestDecimal.append(vector.numbers[slot], to: &line)
             } else if let text = vector.texts[slot] {
                 // Quotes tell an empty text from a missing one.
-                if text.isEmpty { line += [0x22, 0x22] } else { Self.append(Array(text.utf8)[...], to: &line) }
+                if text.isEmpty { line += [0x22, 0x22] } else { CSVText.append(Array(text.utf8)[...], to: &line) }
             }
         }
         line.append(0x0A)
@@ -73,20 +74,6 @@ struct FeatureLine {
             line.append(0x30 + UInt8(milli % 10))
             line.append(0x5A)
         }
-    }
-
-    /// Appends a text, in quotes where RFC 4180 wants them.
-    private static func append(_ text: ArraySlice<UInt8>, to line: inout [UInt8]) {
-        guard text.contains(where: { $0 == 0x2C || $0 == 0x22 || $0 == 0x0A || $0 == 0x0D }) else {
-            line.append(contentsOf: text)
-            return
-        }
-        line.append(0x22)
-        for byte in text {
-            if byte == 0x22 { line.append(0x22) }
-            line.append(byte)
-        }
-        line.append(0x22)
     }
 }
 

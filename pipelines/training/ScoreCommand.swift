@@ -150,15 +150,7 @@ struct ScoringJob: Sendable {
         var names = ["probability", "is_fraud"]
         if writesMargin { names.append("margin") }
         if writesContributions { names += model.featureNames.map { "contribution:\($0)" } + ["contribution:bias"] }
-        return names.map(Self.quoted).joined(separator: ",") + "\n"
-    }
-
-    /// By bytes: a quote with a combining mark behind it is one `Character` that is no quote.
-    static func quoted(_ name: String) -> String {
-        guard name.utf8.contains(where: { $0 == 0x2C || $0 == 0x22 || $0 == 0x0A || $0 == 0x0D }) else { return name }
-        let quote = UInt8(ascii: "\"")
-        let inside = name.utf8.flatMap { $0 == quote ? [quote, quote] : [$0] }
-        return String(decoding: [quote] + inside + [quote], as: UTF8.self)
+        return names.map(CSVText.cell).joined(separator: ",") + "\n"
     }
 
     private func fill(_ vector: inout FeatureVector, from reader: CSVReader, _ columns: FeatureColumns) throws {

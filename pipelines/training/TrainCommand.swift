@@ -40,9 +40,9 @@ public struct TrainCommand: Command {
         """
     public static let settings: [any SettingProtocol] =
         [
-            input, fromStore, output, TrainingContext.serviceName, register, noRegister, force, allowMalformed,
-            TrainingSettings.file, Promotion.margin, Promotion.approve, Promotion.by, json, .featureRepo, .databaseURL,
-            .modelDirectory,
+            input, fromStore, output, TrainingContext.serviceName, register, noRegister, noPromote, force,
+            allowMalformed, TrainingSettings.file, Promotion.margin, Promotion.approve, Promotion.by, json,
+            .featureRepo, .databaseURL, .modelDirectory,
         ] + TrainingSettings.fit
 
     static let input = Setting<String?>(
@@ -57,6 +57,8 @@ public struct TrainCommand: Command {
         "no-register", default: false, help: "Leave the registry alone; needs --output.", flagOnly: true)
     static let register = Setting<Bool>(
         "register", default: false, help: "Register a model of a file's rows too.", flagOnly: true)
+    static let noPromote = Setting<Bool>(
+        "no-promote", default: false, help: "Register and compare, and leave the champion as it is.", flagOnly: true)
     static let force = Setting<Bool>(
         "force", default: false, help: "Make the new model champion whatever the comparison says.", flagOnly: true)
     static let allowMalformed = Setting<Bool>(
@@ -72,6 +74,7 @@ public struct TrainCommand: Command {
         var run = try TrainingSettings.run(settings, definitions: context.definitions)
         run.output = settings[Self.output]
         try Promotion.apply(settings, to: &run)
+        run.promotes = !settings[Self.noPromote]
         let input = settings[Self.input]
         guard (input != nil) != settings[Self.fromStore] else {
             throw CommandError(.usage, "either --input or --from-store says where the rows are.")
@@ -105,6 +108,9 @@ public struct TrainCommand: Command {
                 .usage,
                 "\(why) needs --output DIR\(settings[input] == nil ? "" : ", --register or both"): the model would be nowhere."
             )
+        }
+        guard !(settings[force] && settings[noPromote]) else {
+            throw CommandError(.usage, "--force and --no-promote contradict each other.")
         }
         guard registers || !settings[force] else {
             throw CommandError(.usage, "--force is for a model that is registered.")

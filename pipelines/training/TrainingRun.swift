@@ -21,6 +21,8 @@ struct TrainingRun: Sendable {
     var output: String?
     /// Whether the model becomes champion whatever a comparison says.
     var forces = false
+    /// Whether a model that is to serve becomes champion at once; without it the verdict only says so.
+    var promotes = true
     /// Kept beside the model.
     var definitions: [DefinitionFile] = []
 
@@ -151,6 +153,7 @@ struct TrainingRun: Sendable {
             registered = model
             outcome.version = model.name
             outcome.directory = outcome.directory ?? registry.directory(of: model)
+            guard promotes else { return outcome }
             do {
                 try promote(model, over: champion, registry, &outcome)
                 return outcome

@@ -31,6 +31,9 @@ public struct FeaturesApplyCommand: Command {
         var migrations: [String] = []
         var tables: [(name: String, isNew: Bool)] = []
         var topics: [(name: String, partitions: Int, isNew: Bool)] = []
+        /// What is otherwise than it was applied last, in words.
+        var history = ""
+        var changes: [String] = []
     }
 
     /// Applies.
@@ -38,8 +41,11 @@ public struct FeaturesApplyCommand: Command {
         let pipeline = try PipelineContext(settings)
         pipeline.announce(runtime)
         let (repository, databaseURL) = (pipeline.repository, pipeline.databaseURL)
+        let history = try DefinitionHistory(repository, folder: settings[.featureRepo])
         var report = try await runtime.waiting(for: "Postgres") {
-            try await runtime.onThread("apply") { try Self.makeTables(repository, databaseURL) }
+            try await runtime.onThread("apply") {
+                try Self.makeTables(repository, databaseURL, history, settings.environment)
+            }
         }
         let servers = pipeline.kafkaBootstrapServers
         let (partitions, days) = (settings[.topicPartitions], settings[.topicRetentionDays])
@@ -50,7 +56,9 @@ public struct FeaturesApplyCommand: Command {
             settings[FeatureCommandSettings.json] ? Self.json(repository, report) : Self.text(repository, report))
     }
 
-    private static func makeTables(_ repository: FeatureRepository, _ url: String) throws -> Report {
+    private static func makeTables(
+        _ repository: FeatureRepository, _ url: String, _ history: DefinitionHistory, _ environment: [String: String]
+    ) throws -> Report {
         let store = try PostgresOfflineStore(url: url, limits: .bulk)
         var report = Report()
         do {
@@ -63,6 +71,12 @@ public struct FeaturesApplyCommand: Command {
             }
             try store.createTables(repository)
             report.tables = names.map { ($0, !existing.contains($0)) }
+            let (_, last, changes) = try history.record(store, environment: environment)
+            report.history = DefinitionHistory.text(last, changes)
+            report.changes = (changes ?? []).map(\.description)
+            if let last, last.streamHash != repository.streamHash {
+                report.history += "\n" + FeaturesPlanCommand.consequence(repository, last)
+            }
         } catch let mismatch as TableMismatch {
             throw CommandError(.configuration, "\(mismatch.description).")
         }
@@ -102,7 +116,7 @@ public struct FeaturesApplyCommand: Command {
             let count = "\(topic.partitions) partition\(topic.partitions == 1 ? "" : "s")"
             table.add(["topic", topic.name, topic.isNew ? "created, \(count)" : "exists, \(count)"])
         }
-        return table.text
+        return table.text + (report.history.isEmpty ? "" : "\n\n" + report.history)
     }
 
     static func json(_ repository: FeatureRepository, _ report: Report) -> String {
@@ -119,6 +133,10 @@ public struct FeaturesApplyCommand: Command {
             json.value(service.definitionHash)
         }
         json.endObject()
+        json.key("changes")
+        json.beginArray()
+        for change in report.changes { json.value(change) }
+        json.endArray()
         json.key("migrations_applied")
         json.beginArray()
         for name in report.migrations { json.value(name) }

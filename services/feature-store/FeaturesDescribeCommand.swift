@@ -84,7 +84,7 @@ public struct FeaturesDescribeCommand: Command {
             ("name", source.name), ("kind", "source"), ("topic", source.topic),
             ("event id", source.fields[source.eventIDIndex].name),
             ("event time", "\(source.fields[source.eventTimeIndex].name), \(source.eventTimeFormat.name)"),
-            ("key", source.fields[source.keyIndex].name),
+            ("key", source.fields[source.keyIndex].name), ("partitioner", source.partitioner.rawValue),
         ]
         if let label = source.label {
             description.facts.append(

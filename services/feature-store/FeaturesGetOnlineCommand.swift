@@ -98,7 +98,7 @@ public struct FeaturesGetOnlineCommand: Command {
         _ entity: String, _ feed: ViewFeed, _ repository: FeatureRepository, _ millis: Int64, partitions: Int,
         redisURL: String
     ) throws -> [OnlineAnswer] {
-        let partition = Int(EntityPlacement.partition(of: entity, among: partitions))
+        let partition = Int(EntityPlacement.partition(of: entity, among: partitions, by: feed.source.partitioner))
         let watermarkKey = OnlineKeys.watermark(hash8: repository.hash8, topic: feed.topic, partition: partition)
         let keys = feed.views.map {
             OnlineKeys.blob(project: repository.project, view: $0.name, hash8: repository.hash8, entity: entity)

@@ -134,6 +134,6 @@ extension EventStage {
             positions.removeAll(keepingCapacity: true)
             try writeKnown(under: left, to: stores.online(), stores)
         }
-        try stores.online().noteAlive(OnlineKeys.alive(watermarkKey: watermarkKey), millis: metrics.nowMillis())
+        try stores.online().noteAlive(OnlineKeys.alive(watermarkKey: watermarkKey), millis: WallClock.nowMillis())
     }
 }

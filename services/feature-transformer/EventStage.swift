@@ -98,8 +98,22 @@ final class EventStage: OnlineStage {
             count += 1
         }
         known = KnownEntities(room: keys.count * 2)
-        for number in 0..<keys.count { _ = known.insert(keys[number]) }
+        for number in 0..<keys.count {
+            try check(keys[number])
+            _ = known.insert(keys[number])
+        }
         return count
+    }
+
+    /// What is stored lies where it was read. Under another partitioner its keys would have their history cut in two.
+    private func check(_ key: ByteString) throws {
+        let home = EntityPlacement.partition(of: key.bytes, among: partitionCount, by: source.partitioner)
+        guard home != partition.partition else { return }
+        if let count = try askPartitionCount(), count != partitionCount { return }
+        throw PipelineStop(
+            topic: partition.topic, partition: partition.partition,
+            "its stored events do not lie where \(source.partitioner.rawValue), the `partitioner` of source "
+                + "\(source.name), puts their keys: set it back to what it was, or read a new topic with a new store")
     }
 
     // MARK: A batch
@@ -140,7 +154,8 @@ final class EventStage: OnlineStage {
                 topic: partition.topic, partition: partition.partition,
                 .partitionCount(stored: partitionCount, found: count))
         }
-        return "the record lies in partition \(partition.partition), but its key belongs to partition \(home)"
+        return
+            "the record lies in partition \(partition.partition), but its key belongs to partition \(home) by \(source.partitioner.rawValue), the `partitioner` of source \(source.name): have its producer place keys so, or declare another one"
     }
 
     func prepare(_ claim: PartitionClaim, stores: Stores) throws -> Prepared {
@@ -153,7 +168,7 @@ final class EventStage: OnlineStage {
         prepared.mark = try load(from: claim.next, claim, stores)
         // Rows computed on another state than this owner left would be wrong; the protocol sees the same and goes back.
         guard prepared.mark == left?.mark else { return prepared }
-        let created = metrics.nowMillis()
+        let created = WallClock.nowMillis()
         for slot in 0..<taken {
             guard places[slot] >= 0 else {
                 prepared.duplicates += 1

@@ -1,3 +1,4 @@
+import FeatureEngine
 import KafkaClient
 import Observability
 import Pipeline
@@ -292,10 +293,8 @@ extension PartitionTask {
         let newest = to.next == machine.claim.next || to.next == batch.advance.to ? last.timestampMillis : -1
         try online().writeOnline(from: from, to: to, newestMillis: newest, stores: context.stores)
         if let records = batch.records, batch.attempted > 0, to.next == batch.advance.to {
-            let end = batch.places.startIndex + batch.attempted - 1
             context.metrics.freshness(
-                ofTimestamp: records.timestampMillis(at: batch.places[batch.places.startIndex]),
-                to: records.timestampMillis(at: batch.places[end]))
+                ofTimestamps: batch.places.prefix(batch.attempted).lazy.map { records.timestampMillis(at: $0) })
         }
         return .done
     }

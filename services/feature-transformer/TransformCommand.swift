@@ -77,6 +77,12 @@ public struct TransformCommand: Command {
         let (prepared, mayEvict) = (plan, settings[.allowEvictingRedis])
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await runtime.onThread("transform-group") { transformGroup.run(runtime) } }
+            let watch = RolloutWatch(
+                databaseURL: plan.databaseURL, project: plan.repository.project, streamHash: plan.repository.streamHash)
+            group.addTask {
+                defer { runtime.stop() }
+                try await watch.run(runtime)
+            }
             group.addTask {
                 try await Self.watchRedis(prepared, board, runtime, isAllowed: mayEvict, hasEnd: Self.hasEnd(settings))
             }

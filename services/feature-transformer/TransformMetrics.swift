@@ -32,7 +32,7 @@ struct TransformMetrics: Sendable {
             help: "From producing the newest record of the last batch to its features.", labels: labels)
         delays = registry.histogram(
             "needletail_transform_delay_seconds",
-            help: "From producing to readable features, oldest and newest of each batch.", labels: labels,
+            help: "From producing to readable features, of every record.", labels: labels,
             bounds: [0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5, 10, 60, 600])
         assignments = registry.counter(
             "needletail_transform_assignments_total", help: "Partitions taken over.", labels: labels)
@@ -51,9 +51,6 @@ struct TransformMetrics: Sendable {
             "needletail_transform_stalled_seconds", help: "How long the slowest of them has made none.", labels: labels)
     }
 
-    /// The wall clock, for `created` and freshness only.
-    func nowMillis() -> Int64 { WallClock.nowMillis() }
-
     func lag(_ partition: KafkaPartition) -> Gauge {
         registry.gauge(
             "needletail_transform_lag_events", help: "Records in the log that are not committed yet.",
@@ -67,11 +64,16 @@ struct TransformMetrics: Sendable {
         if deadLetters > 0 { self.deadLetters.add(deadLetters) }
     }
 
-    func freshness(ofTimestamp oldest: Int64, to newestTimestamp: Int64) {
-        let now = nowMillis()
-        newest.set(Self.seconds(from: newestTimestamp, to: now))
-        delays.observe(Self.seconds(from: oldest, to: now))
-        delays.observe(Self.seconds(from: newestTimestamp, to: now))
+    /// Notes the delay of every record of a batch, in the order of the log.
+    func freshness(ofTimestamps timestamps: some Sequence<Int64>) {
+        let now = WallClock.nowMillis()
+        var last: Double?
+        for timestamp in timestamps {
+            let delay = Self.seconds(from: timestamp, to: now)
+            delays.observe(delay)
+            last = delay
+        }
+        if let last { newest.set(last) }
     }
 
     /// A record's timestamp is whatever its producer wrote.

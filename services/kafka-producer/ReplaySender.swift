@@ -25,6 +25,7 @@ struct ReplaySender {
     private let labelTopic: KafkaTopic?
     private let eventPartitions: Int
     private let labelPartitions: Int
+    private let partitioner: Partitioner
     private var tracker = AcknowledgementTracker()
     private var refusedEvents: Set<UInt64> = []
     private var deliveries: [KafkaDelivery] = []
@@ -40,6 +41,7 @@ struct ReplaySender {
         self.producer = producer
         eventTopic = try producer.topic(schema.topic)
         eventPartitions = options.eventPartitions
+        partitioner = schema.partitioner
         labelPartitions = options.labelPartitions ?? 0
         labelTopic = try options.labelPartitions == nil ? nil : schema.label.map { try producer.topic($0.topic) }
     }
@@ -52,12 +54,13 @@ struct ReplaySender {
     /// The next record's number.
     var next: UInt64 { tracker.next }
 
-    /// Queues one record, keyed and partitioned as Java's clients do.
+    /// Queues one record, keyed by its entity and placed as the source says.
     mutating func send(
         key: [UInt8], value: [UInt8], line: Int, isLabel: Bool, nowMillis: Int64
     ) throws -> Outcome {
         guard let topic = isLabel ? labelTopic : eventTopic else { return .refused(reason: "there is no label topic") }
-        let partition = EntityPlacement.partition(of: key, among: isLabel ? labelPartitions : eventPartitions)
+        let partition = EntityPlacement.partition(
+            of: key, among: isLabel ? labelPartitions : eventPartitions, by: partitioner)
         let token = tracker.next
         do throws(KafkaError) {
             let result = try producer.send(

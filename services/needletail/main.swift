@@ -18,7 +18,8 @@ await CommandLineProgram(
         CommandGroup(
             "Features",
             [
-                InitCommand.self, FeaturesApplyCommand.self, FeaturesListCommand.self, FeaturesDescribeCommand.self,
+                InitCommand.self, FeaturesPlanCommand.self, FeaturesApplyCommand.self, FeaturesRolloutCommand.self,
+                FeaturesRollbackCommand.self, FeaturesListCommand.self, FeaturesDescribeCommand.self,
                 FeaturesGetOnlineCommand.self, FeaturesFunctionsCommand.self, FeaturesSchemaCommand.self,
                 BackfillCommand.self, PruneCommand.self,
             ]),

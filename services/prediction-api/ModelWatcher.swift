@@ -1,4 +1,5 @@
 import EventLoop
+import FeatureEngine
 import FeatureStore
 import FraudModel
 import Glibc
@@ -77,7 +78,7 @@ final class ModelWatcher {
         if let refused, refused.location == location, refused.files == files, nowMillis < refused.againMillis { return }
         do {
             let scoring = try ScoringModel.load(directory: location.directory, version: location.version)
-            let served = try ServedModel(scoring, repository)
+            let served = try serve(scoring, from: location.directory)
             // Files that changed meanwhile are looked at again in a second.
             loaded = (location, files)
             refused = nil
@@ -93,6 +94,22 @@ final class ModelWatcher {
             refused = Refused(location: location, files: files, delayMillis: delay, againMillis: nowMillis + delay)
             let reason = error is ServedModel.Refusal ? "\(error)" : "model \(location.version) cannot be read"
             complain("\(error)", toClients: reason)
+        }
+    }
+
+    /// A model under the definitions of now; one of other definitions under its own, which its folder keeps: it answers as it did
+    /// when they were the definitions of now, from the online state that is theirs, so that a rollout switches by the champion.
+    private func serve(_ scoring: ScoringModel, from directory: String) throws -> ServedModel {
+        do { return try ServedModel(scoring, repository) } catch {
+            let folder = "\(directory)/feature_repo"
+            guard let own = try? FeatureRepository.load(directory: folder, environment: [:]),
+                own.project == repository.project, let served = try? ServedModel(scoring, own),
+                repository.source(named: served.service.source.name)?.topic == served.service.source.topic
+            else { throw error }
+            log.warning(
+                "the model is of other definitions, and is served under its own",
+                ["model.version": scoring.version, "definitions": served.service.definitionHash])
+            return served
         }
     }
 

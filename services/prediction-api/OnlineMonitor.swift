@@ -9,7 +9,6 @@ import RedisOnlineStore
 /// state away by itself. Belongs to one thread, and may block it.
 final class OnlineMonitor {
     private let address: RedisAddress
-    private let hash8: String
     private let log: Log
     private let age: Gauge
     private let evicts: Gauge
@@ -20,14 +19,13 @@ final class OnlineMonitor {
     private var connection: RedisConnection?
 
     init(
-        _ address: RedisAddress, hash8: String, allowsEviction: Bool, metrics: MetricsRegistry, log: Log,
+        _ address: RedisAddress, allowsEviction: Bool, metrics: MetricsRegistry, log: Log,
         onRefusal: @escaping (String?) -> Void
     ) {
         self.allowsEviction = allowsEviction
         self.onRefusal = onRefusal
         evicts = OnlineStorePolicy.gauge(metrics)
         self.address = address
-        self.hash8 = hash8
         self.log = log
         age = metrics.gauge(
             "needletail_serve_feature_age_seconds",
@@ -37,12 +35,12 @@ final class OnlineMonitor {
         age.set(.nan)
     }
 
-    /// Looks once, at so many partitions of each topic.
-    func look(_ partitions: [String: Int], nowMillis: Int64) {
+    /// Looks once, at so many partitions of each topic, at their state under the definitions of a hash.
+    func look(_ partitions: [String: Int], hash8: String, nowMillis: Int64) {
         do {
             let connection = try connection ?? RedisConnection(address)
             self.connection = connection
-            age.set(try oldest(partitions, connection).map { Self.seconds(since: $0, nowMillis) } ?? .nan)
+            age.set(try oldest(partitions, hash8, connection).map { Self.seconds(since: $0, nowMillis) } ?? .nan)
             note(warning: try RedisOnlineStore(connection).evictionWarning())
         } catch {
             // The loops say that Redis is away; here it is only not known how old its state is.
@@ -66,7 +64,9 @@ final class OnlineMonitor {
     }
 
     /// The moment up to which every partition is known to be applied; nil when one is not known to be.
-    private func oldest(_ partitions: [String: Int], _ connection: RedisConnection) throws(RedisError) -> Int64? {
+    private func oldest(
+        _ partitions: [String: Int], _ hash8: String, _ connection: RedisConnection
+    ) throws(RedisError) -> Int64? {
         let keys = partitions.flatMap { topic, count in
             (0..<count).map { OnlineKeys.watermark(hash8: hash8, topic: topic, partition: $0) }
         }

@@ -234,10 +234,13 @@ final class PredictionService: Service {
 
     private func watchOnlineStore() {
         let monitor = OnlineMonitor(
-            configuration.redis, hash8: repository.hash8, allowsEviction: configuration.allowsEviction,
-            metrics: metrics, log: log, onRefusal: { [self] reason in submit { $0.storeRefusal = reason } })
+            configuration.redis, allowsEviction: configuration.allowsEviction, metrics: metrics, log: log,
+            onRefusal: { [self] reason in submit { $0.storeRefusal = reason } })
         while !isStopping.load(ordering: .relaxed) {
-            monitor.look(state.withLock { $0.partitions }, nowMillis: EventLoop.wallClockMillis())
+            let (partitions, model) = state.withLock { ($0.partitions, $0.model) }
+            var hash8 = repository.hash8
+            if case .load(let served) = model { hash8 = served.hash8 }
+            monitor.look(partitions, hash8: hash8, nowMillis: EventLoop.wallClockMillis())
             for _ in 0..<10 where !isStopping.load(ordering: .relaxed) { usleep(100_000) }
         }
     }

@@ -73,7 +73,7 @@ enum ServingCases {
             (
                 watermark: OnlineKeys.watermark(
                     hash8: repository.hash8, topic: topic,
-                    partition: Int(EntityPlacement.partition(of: row.key, among: partitions))),
+                    partition: Int(EntityPlacement.partition(of: row.key, among: partitions, by: .murmur2))),
                 blob: OnlineKeys.blob(
                     project: repository.project, view: view.name, hash8: repository.hash8, entity: row.key),
                 time: row.eventTimeMillis

@@ -35,7 +35,8 @@ struct LogOracle {
             guard batch.hasValue(at: index),
                 (try? batch.withValue(
                     at: index, { (bytes) throws(EventError) in try decoder.decode(bytes, into: &row) })) != nil,
-                EntityPlacement.partition(of: row.key, among: harness.partitionCount) == position.partition,
+                EntityPlacement.partition(of: row.key, among: harness.partitionCount, by: .murmur2)
+                    == position.partition,
                 !PlausibleTime.isAhead(row.eventTimeMillis, ofRecordAt: batch.timestampMillis(at: index))
             else {
                 refused.insert(position)

@@ -176,7 +176,8 @@ final class PipelineHarness {
         self.producer = producer
         let now = Int64(Date().timeIntervalSince1970 * 1_000)
         for record in records {
-            let home = record.partition ?? EntityPlacement.partition(of: record.key ?? [], among: partitionCount)
+            let home =
+                record.partition ?? EntityPlacement.partition(of: record.key ?? [], among: partitionCount, by: .murmur2)
             while case .full = try producer.send(
                 topic: topic ?? self.topic, partition: home, key: record.key, value: record.value, timestampMillis: now,
                 token: 0)

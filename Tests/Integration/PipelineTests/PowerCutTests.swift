@@ -1,3 +1,4 @@
+import FeatureEngine
 import Foundation
 import FeatureStore
 import KafkaClient
@@ -69,7 +70,8 @@ struct PowerCutTests {
         let end = ContinuousClock.now + .seconds(seconds)
         for (number, record) in records.enumerated() where ContinuousClock.now < end {
             let home =
-                record.partition ?? EntityPlacement.partition(of: record.key ?? [], among: harness.partitionCount)
+                record.partition
+                ?? EntityPlacement.partition(of: record.key ?? [], among: harness.partitionCount, by: .murmur2)
             _ = try producer.send(
                 topic: harness.topic, partition: home, key: record.key, value: record.value,
                 timestampMillis: Int64(Date().timeIntervalSince1970 * 1_000), token: UInt64(number))

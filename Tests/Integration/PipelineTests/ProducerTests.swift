@@ -1,3 +1,4 @@
+import FeatureEngine
 import FeatureStore
 import Foundation
 import JSON
@@ -128,7 +129,7 @@ struct ProducerTests {
         let records = try fixture.records(fixture.events, id: "trans_num")
         #expect(records.compactMap { Int($0.id.dropFirst(3)) }.sorted() == Array(0..<20_000))
         for record in records {
-            #expect(record.partition == EntityPlacement.partition(of: record.key, among: 4))
+            #expect(record.partition == EntityPlacement.partition(of: record.key, among: 4, by: .murmur2))
         }
         // 1,008 rows are a week: those younger than the newest event's week have no label yet.
         let labels = try fixture.records(fixture.labels, id: "event_id")

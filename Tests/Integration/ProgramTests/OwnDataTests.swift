@@ -4,22 +4,6 @@ import Testing
 
 /// A CSV that knows nothing of cards, from `init` to an answer.
 @Suite(.serialized) struct OwnDataTests {
-    /// 9,000 payments of 150 wallets within 60 days: `;`, epoch seconds, text keys, decimal amounts, a tenth without covers. The bad
-    /// ones are large and at a venue of their own, most of the time.
-    private func write(_ file: String) throws {
-        var random = SplitMix64(11)
-        var text = "ref;when;wallet;eur;venue;covers;is_bad\n"
-        for row in 0..<9_000 {
-            let isBad = random.uniform() < 0.07
-            let (euros, cents) = (isBad ? 200 + random.next() % 300 : 5 + random.next() % 220, 10 + random.next() % 90)
-            let venue = isBad && random.uniform() < 0.6 ? "kiosk" : "v\(random.next() % 12)"
-            let covers = row % 10 == 0 ? "" : "\(1 + random.next() % 6)"
-            text += "r-\(row);\(1_700_000_000 + row * 576);wallet \(random.next() % 150);\(euros).\(cents);\(venue);"
-            text += "\(covers);\(isBad ? 1 : 0)\n"
-        }
-        try text.write(toFile: file, atomically: true, encoding: .utf8)
-    }
-
     @Test(.timeLimit(.minutes(2))) func `a file of one's own goes from init to an answer`() throws {
         let needletail = try #require(TestEnvironment.needletail)
         let folder = try TestEnvironment.temporaryFolder("own data")
@@ -42,7 +26,7 @@ import Testing
             return ended.output
         }
         let file = folder + "/venue payments.csv"
-        try write(file)
+        try VenuePayments.write(file)
         let proposed = try run(["init", file, "--output", folder + "/repo"])
         #expect(proposed.contains("wallet") && proposed.contains("unix_seconds"), "\(proposed)")
         #expect(

@@ -207,7 +207,8 @@ private final class Flag: Sendable {
         }
         // Cards of the same partition, which has a watermark.
         let strangers = (0..<200).map { "stranger-\($0)" }.filter {
-            EntityPlacement.partition(of: Array($0.utf8).span, among: 4) == 3 && !known.contains(ByteString($0))
+            EntityPlacement.partition(of: Array($0.utf8).span, among: 4, by: .murmur2) == 3
+                && !known.contains(ByteString($0))
         }.prefix(3)
         let cards = [ServingFixture.card] + strangers
         #expect(try degraded(cards) == [false, false, false, false])

@@ -1,3 +1,4 @@
+import FeatureEngine
 import Testing
 
 @testable import FeatureStore
@@ -5,8 +6,15 @@ import Testing
 @Suite struct EntityPlacementTests {
     @Test func `places keys where Java's producer does`() {
         let keys = ["fd7af248-ce5c-46a5-93d7-1c0c9005b99d", "4992346398065154184", "é"]
-        #expect(keys.map { EntityPlacement.partition(of: $0, among: 32) } == [26, 19, 7])
-        #expect(keys.map { EntityPlacement.partition(of: $0, among: 4) } == [2, 3, 3])
+        #expect(keys.map { EntityPlacement.partition(of: $0, among: 32, by: .murmur2) } == [26, 19, 7])
+        #expect(keys.map { EntityPlacement.partition(of: $0, among: 4, by: .murmur2) } == [2, 3, 3])
+    }
+
+    @Test func `places keys where librdkafka does by default`() {
+        // zlib.crc32(key) % n
+        let keys = ["fd7af248-ce5c-46a5-93d7-1c0c9005b99d", "4992346398065154184", "é"]
+        #expect(keys.map { EntityPlacement.partition(of: $0, among: 32, by: .consistent) } == [23, 4, 30])
+        #expect(keys.map { EntityPlacement.partition(of: $0, among: 4, by: .consistent) } == [3, 0, 2])
     }
 
     @Test func `gives Java's published hashes for every length of the rest`() {

@@ -1,3 +1,4 @@
+import FeatureEngine
 import TestSupport
 import Testing
 

@@ -137,7 +137,7 @@ final class ReplayFixture {
         let records = try fixture.records("payments")
         #expect(try fixture.eventIDs() == (0..<60).map { "e\($0)" })
         for record in records {
-            #expect(record.partition == EntityPlacement.partition(of: record.key, among: 4))
+            #expect(record.partition == EntityPlacement.partition(of: record.key, among: 4, by: .murmur2))
             #expect(record.timestampMillis >= before)
         }
         let first = try #require(records.first { $0.value.contains("\"e7\"") })

@@ -60,7 +60,7 @@ import Testing
         var keys = OnlineKeyList()
         var read = OnlineRead()
         join.appendKeys(row, to: &keys, nowMicros: 0, into: &read)
-        let partitions = ["card-1", "shop-1"].map { EntityPlacement.partition(of: $0, among: 64) }
+        let partitions = ["card-1", "shop-1"].map { EntityPlacement.partition(of: $0, among: 64, by: .murmur2) }
         #expect(read.partitions == partitions && partitions[0] != partitions[1])
         let marks = partitions.map { OnlineKeys.watermark(hash8: "01234567", topic: "payments", partition: Int($0)) }
         let names = (0..<keys.count).map { String(decoding: keys[$0], as: UTF8.self) }

@@ -69,6 +69,8 @@ import Testing
     @Test(arguments: [
         ("719_468", "packages/Text/CivilDate.swift"), ("beforeLast", "packages/Text/Suggestion.swift"),
         (#"String(repeating: "0""#, "packages/Text/Padding.swift"),
+        ("== 0x2C || $0 == 0x22", "packages/TransactionData/CSVText.swift"),
+        ("0xEDB8_8320", "packages/FeatureEngine/CRC32.swift"),
     ])
     func `there is one of a kind`(text: String, home: String) {
         for file in tree.files where file.path != home && !file.path.contains("TidyTests") {

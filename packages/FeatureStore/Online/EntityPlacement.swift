@@ -1,19 +1,30 @@
-/// Which partition of a topic an entity lies in: the one of its key by the hash of Java's producer, so that every client, whoever
-/// wrote it, puts one key on one partition, and the state of an entity is looked for where its events were.
+public import FeatureEngine
+
+/// Which partition of a topic an entity lies in: the one of its key by the hash that the topic's producers use, so that one key is
+/// on one partition, and the state of an entity is looked for where its events were.
 public enum EntityPlacement {
-    /// The partition of a key among `partitionCount`, which is at least 1: Java's `toPositive(murmur2(key)) % n`.
-    public static func partition(of key: Span<UInt8>, among partitionCount: Int) -> Int32 {
-        Int32(murmur2(key) & 0x7fff_ffff) % Int32(partitionCount)
+    /// The partition of a key among `partitionCount`, which is at least 1: Java's `toPositive(murmur2(key)) % n`, or librdkafka's
+    /// `crc32(key) % n`.
+    public static func partition(
+        of key: Span<UInt8>, among partitionCount: Int, by partitioner: Partitioner
+    ) -> Int32 {
+        switch partitioner {
+        case .murmur2: return Int32(murmur2(key) & 0x7fff_ffff) % Int32(partitionCount)
+        case .consistent:
+            var crc = CRC32()
+            crc.combine(key)
+            return Int32(crc.value % UInt32(partitionCount))
+        }
     }
 
     /// The partition of a key given as an array.
-    public static func partition(of key: [UInt8], among partitionCount: Int) -> Int32 {
-        partition(of: key.span, among: partitionCount)
+    public static func partition(of key: [UInt8], among partitionCount: Int, by partitioner: Partitioner) -> Int32 {
+        partition(of: key.span, among: partitionCount, by: partitioner)
     }
 
     /// The partition of a key given as text: its UTF-8 bytes.
-    public static func partition(of key: String, among partitionCount: Int) -> Int32 {
-        partition(of: Array(key.utf8), among: partitionCount)
+    public static func partition(of key: String, among partitionCount: Int, by partitioner: Partitioner) -> Int32 {
+        partition(of: Array(key.utf8), among: partitionCount, by: partitioner)
     }
 
     /// Austin Appleby's MurmurHash2, 32 bits, seed 0x9747b28c, signed, as Java's `Utils.murmur2` gives it.

@@ -122,12 +122,6 @@ import Testing
         #expect(DefinitionFile.service(of: "shop", hash: hash, in: folder + "/none") == nil)
     }
 
-    @Test func `names in a header are quoted by their bytes`() {
-        #expect(ScoringJob.quoted("plain") == "plain")
-        #expect(Array(ScoringJob.quoted("a\"\u{301}b").utf8) == Array("\"a\"\"\u{301}b\"".utf8))
-        #expect(Array(ScoringJob.quoted("a,\u{301}").utf8) == Array("\"a,\u{301}\"".utf8))
-    }
-
     @Test func `a champion of other definitions is measured on its own features of the same events`() throws {
         let path = folder + "/rows.csv"
         // Frauds come after a payment of the same card within the day: only a window sees them.

@@ -1,3 +1,4 @@
+package import FeatureEngine
 import FeatureStore
 import KafkaClient
 import Observability
@@ -16,9 +17,16 @@ package final class LabelSender {
     private var connection: PostgresConnection?
     private var producer: KafkaProducer?
     private var partitions: [String: Int] = [:]
+    /// Where a source's labels are not by Java's hash. A verdict lies with the other labels of its key, or the later would not win.
+    private let partitioners: [String: Partitioner]
 
-    package init(bootstrapServers: String, connect: @escaping () throws -> PostgresConnection) {
+    package init(
+        bootstrapServers: String, sources: [SourceSchema] = [], connect: @escaping () throws -> PostgresConnection
+    ) {
         self.bootstrapServers = bootstrapServers
+        partitioners = Dictionary(
+            sources.compactMap { source in source.label.map { ($0.topic, source.partitioner) } },
+            uniquingKeysWith: { first, _ in first })
         self.connect = connect
     }
 
@@ -49,9 +57,10 @@ package final class LabelSender {
             guard let topic = rows.text(row, 1), let key = Self.bytes(rows.text(row, 2)),
                 let value = Self.bytes(rows.text(row, 3)), let count = try partitionCount(of: topic)
             else { continue }
+            let home = EntityPlacement.partition(of: key, among: count, by: partitioners[topic] ?? .murmur2)
             _ = try producer.send(
-                topic: topic, partition: EntityPlacement.partition(of: key, among: count), key: key, value: value,
-                timestampMillis: WallClock.nowMillis(), token: UInt64(row) + 1)
+                topic: topic, partition: home, key: key, value: value, timestampMillis: WallClock.nowMillis(),
+                token: UInt64(row) + 1)
         }
         _ = producer.flush(timeoutMillis: Self.deliverMillis)
         let sent = producer.deliveries(waitingMillis: 0).filter(\.isAcknowledged)
@@ -81,8 +90,8 @@ package final class LabelSender {
 
     private func partitionCount(of topic: String) throws -> Int? {
         if let known = partitions[topic] { return known }
-        let count = try KafkaAdmin(bootstrapServers: bootstrapServers).partitionCount(
-            topic: topic, timeoutMillis: 2_000)
+        let count = try KafkaAdmin(bootstrapServers: bootstrapServers, timeoutMillis: 2_000)
+            .partitionCount(topic: topic)
         partitions[topic] = count
         return count
     }

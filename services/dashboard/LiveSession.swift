@@ -1,3 +1,4 @@
+import FeatureStore
 import Foundation
 import Observability
 import ServiceRuntime
@@ -76,8 +77,10 @@ struct LiveSession: Sendable {
     }
 
     private func makeSender() -> LabelSender {
-        let database = session.worker.database
-        return LabelSender(bootstrapServers: session.worker.kafka) { try TableSource.connect(database) }
+        let (worker, database) = (session.worker, session.worker.database)
+        return LabelSender(bootstrapServers: worker.kafka, sources: worker.repository.sources) {
+            try TableSource.connect(database)
+        }
     }
 
     private func sendVerdicts(_ runtime: ServiceRuntime) {

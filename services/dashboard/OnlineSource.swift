@@ -44,7 +44,7 @@ final class OnlineSource {
         _ entity: String, _ views: [StreamView], _ source: SourceSchema, _ repository: FeatureRepository,
         partitions: Int
     ) throws -> Reading {
-        let partition = Int(EntityPlacement.partition(of: entity, among: partitions))
+        let partition = Int(EntityPlacement.partition(of: entity, among: partitions, by: source.partitioner))
         let watermarkKey = OnlineKeys.watermark(hash8: repository.hash8, topic: source.topic, partition: partition)
         let keys = views.map {
             OnlineKeys.blob(project: repository.project, view: $0.name, hash8: repository.hash8, entity: entity)

@@ -92,7 +92,7 @@ private final class OneLoop {
         let kafka = try TestServers.kafka()
         // As all tests of this broker make it: a topic that is made by being written to has one partition.
         _ = try KafkaAdmin(bootstrapServers: kafka.bootstrapServers)
-            .createTopics([.init("predictions", partitions: 2)], timeoutMillis: 10_000)
+            .createTopics([.init("predictions", partitions: 2)])
         let running = try OneLoop(redis, kafka)
         let client = try HTTPTestClient(port: running.loop.port)
         let isReady = TestEnvironment.waits(seconds: 20) {

@@ -39,7 +39,7 @@ import TransactionData
 
     /// Cards of the stage's partition, and of the other one.
     private func cards(_ partition: Int32) -> [String] {
-        (0..<40).map { "card-\($0)" }.filter { EntityPlacement.partition(of: $0, among: 2) == partition }
+        (0..<40).map { "card-\($0)" }.filter { EntityPlacement.partition(of: $0, among: 2, by: .murmur2) == partition }
     }
 
     private func event(_ id: String, card: String, seconds: Int64 = 0, amount: String = "2.00") -> [UInt8] {

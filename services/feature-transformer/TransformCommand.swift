@@ -58,8 +58,7 @@ public struct TransformCommand: Command {
 
         try await prepareStores(plan, runtime, allowsEviction: settings[.allowEvictingRedis])
         let ends = try await prepareTopics(
-            &plan, runtime, partitions: settings[.topicPartitions], retentionDays: settings[.topicRetentionDays]
-        )
+            &plan, runtime, partitions: settings[.topicPartitions], retentionDays: settings[.topicRetentionDays])
         var admin: AdminServer?
         if let port = settings[.adminPort] {
             do {

@@ -19,7 +19,8 @@ final class JobProcess: Sendable {
         }
     }
 
-    private let group = Mutex<pid_t>(0)
+    /// The shell's group while it runs, and the signal that was asked for before it did.
+    private let group = Mutex<(id: pid_t, asked: Int32)>((0, 0))
 
     /// Runs `command` with `sh` and waits for its end. Blocks: it is for a thread of its own. With `onLine` what the job prints
     /// comes there line by line instead of going where this process prints.
@@ -65,11 +66,14 @@ final class JobProcess: Sendable {
         let failure = posix_spawn(&child, shell, &actions, &attributes, &arguments, &variables)
         if printed[1] >= 0 { close(printed[1]) }
         guard failure == 0 else { return .notStarted("\(shell): " + String(cString: strerror(failure))) }
-        group.withLock { $0 = child }
+        group.withLock { group in
+            group.id = child
+            if group.asked > 0 { kill(-child, group.asked) }
+        }
         if let onLine { Self.readLines(printed[0], of: child, onLine) }
         var status: Int32 = 0
         while waitpid(child, &status, 0) < 0, errno == EINTR {}
-        group.withLock { $0 = 0 }
+        group.withLock { $0.id = 0 }
         return status & 0x7F == 0 ? .exit(status >> 8 & 0xFF) : .signal(status & 0x7F)
     }
 
@@ -108,10 +112,10 @@ final class JobProcess: Sendable {
 
     private static let longestLine = 65_536
 
-    /// Sends a signal to everything the run started.
+    /// Sends a signal to everything the run started, or as soon as it has: a stop may come while the shell is on its way.
     func signal(_ number: Int32) {
         group.withLock { group in
-            if group > 0 { kill(-group, number) }
+            if group.id > 0 { kill(-group.id, number) } else { group.asked = number }
         }
     }
 }

@@ -65,7 +65,7 @@ import Testing
         #expect(help.contains("--rounds") && help.contains("needletail train fit [options]"))
         #expect(try run([program, "train", "fit", "--help"]).contains("Usage: needletail train fit"))
         #expect(try run([program, "help", "train"]) == help)
-        let offered = try complete([["train", ""], ["train", "--ro"], ["train", "fit", "--ro"]], in: "/")
+        let offered = try complete([["train", ""], ["train", "--rou"], ["train", "fit", "--rou"]], in: "/")
         #expect(offered[0].contains("fit") && offered[1] == ["--rounds"] && offered[2] == ["--rounds"])
     }
 

@@ -143,11 +143,13 @@ import Testing
     }
 
     @Test(arguments: Kind.allCases)
-    func `the moment a partition was alive is eight bytes, the newest`(kind: Kind) throws {
+    func `the moment a partition was alive is a heartbeat, the newest`(kind: Kind) throws {
         let place = try Place(kind)
         let key = OnlineKeys.alive(watermarkKey: place.name)
         for millis in [Int64(7), 0x0102_0304_0506_0708] { try place.store.noteAlive(key, millis: millis) }
-        #expect(try place.stored(key) == [1, 2, 3, 4, 5, 6, 7, 8])
+        let bytes = try #require(try place.stored(key))
+        #expect(bytes.prefix(8) == [1, 2, 3, 4, 5, 6, 7, 8] && bytes.count == Heartbeat.size)
+        #expect(Heartbeat(bytes: bytes.span)?.millis == 0x0102_0304_0506_0708)
     }
 
     @Test(arguments: Kind.allCases)

@@ -91,7 +91,8 @@ import TransactionData
         #expect(reasons[0] == nil && reasons[6] == nil)
         #expect(reasons[1] == "the record has no value")
         #expect(reasons[2]?.isEmpty == false)
-        #expect(reasons[3] == "the record lies in partition 1, but its key belongs to partition 0")
+        let home = "the record lies in partition 1, but its key belongs to partition 0 by murmur2"
+        #expect(reasons[3]?.hasPrefix(home) == true)
         #expect(reasons[4]?.contains("trans_num") == true)
         #expect(reasons[5] == "trans_date_trans_time: is later than the moment the event was produced")
         #expect(stage.taken == 2)

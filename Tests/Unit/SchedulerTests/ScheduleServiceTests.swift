@@ -56,4 +56,10 @@ import Testing
         runtime.stop()
         #expect(try await results.failed.value == 1)
     }
+
+    @Test(.timeLimit(.minutes(1))) func `a stop that comes before the job has begun ends it, too`() async throws {
+        let runtime = ServiceRuntime()
+        runtime.stop()
+        #expect(try await run("sleep 600 & wait", runtime).failed.value == 1)
+    }
 }

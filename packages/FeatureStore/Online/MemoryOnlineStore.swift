@@ -83,7 +83,7 @@ public final class MemoryOnlineStore: OnlineStore {
 
     /// See `OnlineStore`.
     public func noteAlive(_ key: String, millis: Int64) {
-        self[key] = (0..<8).map { UInt8(truncatingIfNeeded: millis >> Int64(56 - 8 * $0)) }
+        self[key] = Heartbeat(millis: millis).bytes
     }
 
     /// See `OnlineStore`.

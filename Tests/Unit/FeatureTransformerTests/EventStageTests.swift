@@ -184,7 +184,7 @@ import TransactionData
         try stage.plant(.whole(1, 0), stores: stores)
         try stage.noteAlive(stores)
         let alive = store.values[ByteString(OnlineKeys.alive(watermarkKey: stage.watermarkKey))]
-        #expect(alive?.count == 8)
+        #expect(alive?.count == Heartbeat.size)
         #expect(store.values[ByteString(OnlineKeys.known(watermarkKey: stage.watermarkKey))] != nil)
     }
 }

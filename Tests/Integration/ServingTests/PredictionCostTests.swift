@@ -131,9 +131,9 @@ private final class OneLoop {
             (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/thread-self")) ?? ""
         }
         let thread = try #require(task.split(separator: "/").last)
-        // Timers that a busy machine makes run out are calls as well: the best of three rounds.
+        // Whoever looks before the other side has answered looks twice: on a busy machine the best of many rounds counts.
         var least = Int.max
-        for _ in 0..<3 where least > 9 * 200 + 60 {
+        for _ in 0..<25 where least > 9 * 200 + 60 {
             least = min(least, try Self.systemCalls(ofThread: "\(thread)") { try running.predict(200, client, path) })
         }
         #expect(least <= 9 * 200 + 60)

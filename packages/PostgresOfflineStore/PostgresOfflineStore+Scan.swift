@@ -129,6 +129,10 @@ extension PostgresOfflineStore {
             """
         var row = SourceRow(source)
         var vectors = views.map { FeatureVector(count: $0.features.count) }
+        // Tables that were just filled have no statistics: where few rows are expected, nested loops would read one for each of
+        // the other, for minutes.
+        try connection.execute("SET enable_nestloop = off")
+        defer { _ = try? connection.execute("RESET enable_nestloop") }
         try connection.copyOut(sql) { stored in
             guard let position = try read(stored, of: events, into: &row) else { return }
             var column = source.fields.count + 3

@@ -76,8 +76,8 @@ import Testing
     /// step is what a reader of the stores could see: a query, a blob, a watermark. The log has 36 records of 4 entities, and a
     /// rebuild replays three events a step, so what follows a rebuild is most of these numbers.
     static let bounds: [Fault: (steps: Int, claims: Int)] = [
-        .emptied: (90, 2), .restarted: (82, 2), .setBack: (98, 2), .disconnected: (88, 2), .restored: (180, 2),
-        .tailLost: (80, 2), .recreated: (20, 2), .blobDamaged: (84, 2), .markDamaged: (88, 2), .blobLost: (80, 2),
+        .emptied: (115, 2), .restarted: (115, 2), .setBack: (98, 2), .disconnected: (88, 2), .restored: (185, 4),
+        .tailLost: (80, 2), .recreated: (20, 2), .blobDamaged: (84, 2), .markDamaged: (115, 2), .blobLost: (80, 2),
     ]
 
     private static let share =

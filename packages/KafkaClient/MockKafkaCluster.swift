@@ -13,6 +13,20 @@ internal import CRdKafka
         self.handle = handle
     }
 
+    /// A producer with a cluster of one broker inside it, and that cluster; `change` is made to the producer's configuration.
+    package static func start(
+        _ change: (inout KafkaProducerConfiguration) -> Void = { _ in }
+    ) throws(KafkaError) -> (producer: KafkaProducer, cluster: MockKafkaCluster) {
+        var configuration = KafkaProducerConfiguration(bootstrapServers: "127.0.0.1:1")
+        configuration.more["test.mock.num.brokers"] = "1"
+        change(&configuration)
+        let producer = try KafkaProducer(configuration)
+        guard let cluster = producer.mockCluster else {
+            throw .configuration(key: "test.mock.num.brokers", reason: "no cluster was made")
+        }
+        return (producer, cluster)
+    }
+
     /// Where other clients find it.
     package var bootstrapServers: String { unsafe String(cString: rd_kafka_mock_cluster_bootstraps(pointer)) }
 
@@ -30,9 +44,17 @@ internal import CRdKafka
         }
     }
 
-    /// Takes broker 1 away: connections end and are refused.
-    package func setBrokerDown() { _ = unsafe rd_kafka_mock_broker_set_down(pointer, 1) }
+    /// Takes the broker away: whoever asks for metadata or sends records loses the connection. The port stays taken; librdkafka's own
+    /// way gives it up, and ends the process when somebody else has it at the return.
+    package func goAway() {
+        let codes = [Int32](repeating: RD_KAFKA_RESP_ERR__TRANSPORT.rawValue, count: 10_000)
+        for key in Self.keys { pushErrors(apiKey: key, codes: codes) }
+    }
 
-    /// Brings broker 1 back.
-    package func setBrokerUp() { _ = unsafe rd_kafka_mock_broker_set_up(pointer, 1) }
+    /// Brings the broker back.
+    package func comeBack() {
+        for key in Self.keys { unsafe rd_kafka_mock_clear_request_errors(pointer, key) }
+    }
+
+    private static let keys: [Int16] = [0, 3]  // Produce, Metadata
 }

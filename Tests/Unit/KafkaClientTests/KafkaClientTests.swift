@@ -7,11 +7,7 @@ struct MockKafka {
     let cluster: MockKafkaCluster
 
     init(topic: String, partitions: Int32 = 2, change: (inout KafkaProducerConfiguration) -> Void = { _ in }) throws {
-        var configuration = KafkaProducerConfiguration(bootstrapServers: "127.0.0.1:1")
-        configuration.more["test.mock.num.brokers"] = "1"
-        change(&configuration)
-        producer = try KafkaProducer(configuration)
-        cluster = try #require(producer.mockCluster)
+        (producer, cluster) = try MockKafkaCluster.start(change)
         try cluster.createTopic(topic, partitions: partitions)
     }
 
@@ -108,11 +104,11 @@ func poll(_ consumer: KafkaConsumer, max: Int = 1_000, until isDone: (KafkaBatch
         let kafka = try MockKafka(topic: "events")
         try kafka.send(0..<2, topic: "events")
         #expect(kafka.producer.flush(timeoutMillis: 20_000))
-        kafka.cluster.setBrokerDown()
+        kafka.cluster.goAway()
         try kafka.send(2..<10, topic: "events")
         #expect(!kafka.producer.flush(timeoutMillis: 1_000))
         #expect(kafka.producer.connectionProblem?.contains("127.0.0.1") == true)
-        kafka.cluster.setBrokerUp()
+        kafka.cluster.comeBack()
         #expect(kafka.producer.flush(timeoutMillis: 30_000))
         #expect(kafka.producer.deliveries().filter(\.isAcknowledged).count == 10)
         #expect(kafka.producer.connectionProblem == nil)

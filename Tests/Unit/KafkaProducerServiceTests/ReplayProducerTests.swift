@@ -33,11 +33,7 @@ final class ReplayFixture {
             ],
             eventIDIndex: 0, eventTimeIndex: 1, eventTimeFormat: format, keyIndex: 2,
             label: LabelDefinition(field: "is_fraud", topic: "labels", delayMillis: delayMillis))
-        var configuration = KafkaProducerConfiguration(bootstrapServers: "127.0.0.1:1")
-        configuration.more["test.mock.num.brokers"] = "1"
-        configuration.maxRecordBytes = maxRecordBytes
-        producer = try KafkaProducer(configuration)
-        cluster = try #require(producer.mockCluster)
+        (producer, cluster) = try MockKafkaCluster.start { $0.maxRecordBytes = maxRecordBytes }
         for topic in ["payments", "labels"] { try cluster.createTopic(topic, partitions: 4) }
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("replay-\(UUID().uuidString)").path
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -408,11 +404,11 @@ final class ReplayFixture {
         clock.onSleep = { nanos in
             guard nanos >= 300_000_000 else { return }
             clock.onSleep = { _ in }
-            cluster.setBrokerDown()
+            cluster.goAway()
             Thread {
                 let deadline = Date(timeIntervalSinceNow: 10)
                 while producer.connectionProblem == nil, Date() < deadline { usleep(5_000) }
-                cluster.setBrokerUp()
+                cluster.comeBack()
             }.start()
         }
         let summary = try fixture.run(clock: clock.clock)

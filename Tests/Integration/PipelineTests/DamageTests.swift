@@ -1,6 +1,7 @@
 import FeatureEngine
 import FeatureStore
 import Foundation
+import JSON
 import KafkaClient
 import PostgresClient
 import PostgresOfflineStore
@@ -287,7 +288,7 @@ struct DamageTests {
             #expect(isThere)
             for key in keys.prefix(keys.count / 2) { try redis(harness).command("DEL", key) }
             // What is in memory would hide it: the successor finds the keys gone.
-            _ = running.terminate()
+            #expect(running.terminate())
         }
         try finish(harness)
     }
@@ -314,6 +315,22 @@ struct DamageTests {
         #expect(try stored(harness, connection) == 200, "nothing of another log was stored")
     }
 
+    /// The partitions of the events that a process has by its log, where a partition is said to come and to go.
+    private func ownedPartitions(_ process: TestProcess, _ harness: PipelineHarness) -> Set<Int> {
+        var owned: Set<Int> = []
+        for line in process.log.split(separator: "\n") where line.contains("\"partition ") {
+            guard let fields = try? JSONTree.parse(Array(line.utf8)), fields["topic"]?.string == harness.topic,
+                let partition = fields["partition"]?.int
+            else { continue }
+            switch fields["message"]?.string {
+            case "partition assigned": owned.insert(partition)
+            case "partition given up": owned.remove(partition)
+            default: break
+            }
+        }
+        return owned
+    }
+
     @Test(.timeLimit(.minutes(5)), arguments: [1, 3])
     func `a process that was killed is back within two seconds`(processes: Int) throws {
         let harness = try PipelineHarness("back-\(processes)")
@@ -330,7 +347,12 @@ struct DamageTests {
             return Date().timeIntervalSince(start)
         }
         _ = try wait(400)
-        usleep(1_500_000)  // All have found each other, and every partition has its owner.
+        // All have found each other, and every partition has its owner.
+        let isShared = TestEnvironment.waits(seconds: 30) {
+            let owned = running.map { ownedPartitions($0, harness) }
+            return owned.allSatisfy { !$0.isEmpty } && Set(owned.joined()).count == harness.partitionCount
+        }
+        #expect(isShared)
         running[0].killNow()
         running[0] = try harness.startTransform()
         try harness.send(rows[400..<800].map(harness.record))

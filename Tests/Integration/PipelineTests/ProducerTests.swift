@@ -143,13 +143,12 @@ struct ProducerTests {
         let fixture = try ProduceFixture(try TestServers.kafka())
         try fixture.writeRows(6_000)
         let state = fixture.folder + "/state.json"
-        var random: UInt64 = 4
+        var random = SeededRandom(seed: 4)
         for _ in 0..<3 {
             let before = fixture.savedRow()
             let process = try fixture.start("--rate", "1000", "--state", state)
             #expect(TestEnvironment.waits(seconds: 30) { fixture.savedRow() > before })
-            random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            usleep(UInt32(random >> 44) % 700_000)
+            usleep(UInt32.random(in: 0..<700_000, using: &random))
             process.killNow()
         }
         let (output, code) = try fixture.run("--state", state)

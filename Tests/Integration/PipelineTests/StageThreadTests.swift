@@ -54,10 +54,8 @@ import Testing
     private let plan: TransformPlan
 
     init() throws {
-        var configuration = KafkaProducerConfiguration(bootstrapServers: "127.0.0.1:1")
-        configuration.more["test.mock.num.brokers"] = "1"
-        producer = try KafkaProducer(configuration)
-        let cluster = try #require(producer.mockCluster)
+        let cluster: MockKafkaCluster
+        (producer, cluster) = try MockKafkaCluster.start()
         try cluster.createTopic("labels", partitions: 4)
         let url = try TestServers.postgres().makeDatabase("stage_thread")
         store = try PostgresOfflineStore(url: url)

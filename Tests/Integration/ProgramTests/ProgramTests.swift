@@ -31,7 +31,7 @@ import Testing
         process.standardOutput = Pipe()
         process.standardError = Pipe()
         process.standardInput = FileHandle.nullDevice
-        try process.run()
+        try process.start()
         return process
     }
 

@@ -77,18 +77,7 @@ private final class OneLoop {
     private func start() throws -> (OneLoop, HTTPTestClient, RedisServer) {
         let redis = try RedisServer()
         try redis.start()
-        let connection = try RedisConnection(RedisAddress(url: redis.url))
-        var pipeline = RedisPipeline()
-        for (key, value) in [
-            (ServingFixture.blobKey(), try ServingFixture.blob([.init("2024-03-01 11:30:00", "20.00", "Bakery")])),
-            (ServingFixture.watermarkKey(3), ServingFixture.watermark(next: 1)),
-        ] {
-            pipeline.begin(arguments: 3)
-            pipeline.add("SET")
-            pipeline.add(key)
-            pipeline.add(value)
-        }
-        for reply in try connection.run(&pipeline) { _ = try reply.checked() }
+        try fill(redis)
         let kafka = try TestServers.kafka()
         // As all tests of this broker make it: a topic that is made by being written to has one partition.
         _ = try KafkaAdmin(bootstrapServers: kafka.bootstrapServers)
@@ -146,8 +135,7 @@ private final class OneLoop {
         let isAttached = TestEnvironment.waits(seconds: 20) { watcher.log.contains("attached") }
         try #require(isAttached)
         try work()
-        // What blocks signals here is blocked in its children, too.
-        watcher.killNow()
+        try #require(watcher.terminate())
         let calls = watcher.log.split(separator: "\n").dropFirst()
         #expect(calls.count { $0.hasPrefix("sendmsg(") } == 200)
         return calls.count { !$0.hasPrefix("write(") && !$0.hasPrefix("futex(") }

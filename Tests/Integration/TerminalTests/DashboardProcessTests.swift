@@ -8,21 +8,23 @@ import Testing
     .enabled(if: TestEnvironment.needletail != nil, "the needletail executable is not built"), .serialized,
     .timeLimit(.minutes(2)))
 struct DashboardProcessTests {
+    /// The servers that the program is told of: none is there.
+    private static let nowhere = "127.0.0.1:1"
+    private static let servers = [
+        "KAFKA_BOOTSTRAP_SERVERS": nowhere, "REDIS_URL": "redis://\(nowhere)",
+        "DATABASE_URL": "postgresql://needletail@\(nowhere)/needletail", "NO_COLOR": "",
+    ]
     static let leave = "\u{1B}[?25h\u{1B}[?1049l"
 
     static func start(
         columns: UInt16 = 100, rows: UInt16 = 30, _ variables: [String: String] = [:], once: Bool = false,
         more options: [String] = [], waits: Bool = true
     ) throws -> PseudoTerminal {
-        let nowhere = "127.0.0.1:1"
         let terminal = try PseudoTerminal(
             [TestEnvironment.needletail ?? "", "dashboard", "--api-url", "http://\(nowhere)"]
                 + (once ? ["--once"] : []) + options,
             columns: columns, rows: rows,
-            environment: [
-                "KAFKA_BOOTSTRAP_SERVERS": nowhere, "REDIS_URL": "redis://\(nowhere)",
-                "DATABASE_URL": "postgresql://needletail@\(nowhere)/needletail", "NO_COLOR": "",
-            ].merging(variables) { $1 })
+            environment: servers.merging(variables) { $1 })
         if once || !waits { return terminal }
         #expect(terminal.waits { terminal.text.contains("[?1049h") }, "it drew nothing: \(terminal.text)")
         return terminal
@@ -188,6 +190,15 @@ struct DashboardProcessTests {
         #expect(dumb.isCooked && !dumb.text.contains("\u{1B}"))
         dumb.signal(SIGTERM)
         #expect(dumb.waits { !dumb.isRunning })
+        for name in ["dumb", "xterm-256color"] {
+            let piped = try TestCommand.run(
+                [TestEnvironment.needletail ?? "", "dashboard", "--api-url", "http://\(Self.nowhere)"],
+                environment: Self.servers.merging(["TERM": name, "LC_ALL": "C.UTF-8"]) { $1 }, seconds: 60)
+            #expect(piped.exitCode == 0)
+            #expect(piped.output.contains("Kafka does not answer") && !piped.output.contains("\u{1B}"))
+            let frames = piped.output.components(separatedBy: "not yet stored, by partition").count - 1
+            #expect(frames == 1, "\(piped.output)")
+        }
     }
 
     @Test func `without UTF-8 every character is ASCII`() throws {

@@ -28,7 +28,7 @@ final class PseudoTerminal {
         process.standardInput = handle
         process.standardOutput = handle
         process.standardError = handle
-        try process.run()
+        try process.start()
     }
 
     deinit {
@@ -54,15 +54,6 @@ final class PseudoTerminal {
             let end = text.lastIndex(of: ")")
         else { return nil }
         return text[text.index(end, offsetBy: 2)]
-    }
-
-    /// Processor time used so far, seconds.
-    var cpuSeconds: Double {
-        guard let text = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8),
-            let end = text.lastIndex(of: ")")
-        else { return 0 }
-        let fields = text[end...].split(separator: " ")
-        return ((Double(fields[12]) ?? 0) + (Double(fields[13]) ?? 0)) / Double(sysconf(Int32(_SC_CLK_TCK)))
     }
 
     /// Whether the terminal echoes and reads by line, as a shell leaves it.

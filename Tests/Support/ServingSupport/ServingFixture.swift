@@ -10,9 +10,8 @@ public enum ServingFixture {
     /// The definitions, loaded.
     public static let repository: FeatureRepository = {
         do {
-            let folder = try TestEnvironment.temporaryFolder("serving")
-            try definitions.write(toFile: folder + "/all.yaml", atomically: true, encoding: .utf8)
-            return try FeatureRepository.load(directory: folder, environment: [:])
+            return try FeatureRepository.load(
+                files: [("all.yaml", definitions)], environment: [:], called: "serving")
         } catch {
             fatalError("\(error)")
         }

@@ -28,7 +28,7 @@ public enum TestEnvironment {
         let path = FileManager.default.temporaryDirectory
             .appendingPathComponent("needletail-\(name)-\(UUID().uuidString.prefix(8))").path
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-        _ = TestProcess.removeAtExit(path)
+        TestProcess.removeAtExit(path)
         return path
     }
 

@@ -31,7 +31,7 @@ public final class TestProcess: Sendable {
         let (control, output) = (Self.makePipe(), Self.makePipe())
         process.standardInput = control
         process.standardOutput = output
-        try process.run()
+        try process.start()
         let line = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
         guard let pid = pid_t(line.trimmingCharacters(in: .whitespacesAndNewlines)) else {
             throw TestServerError("\(arguments[0]) did not start")
@@ -42,7 +42,10 @@ public final class TestProcess: Sendable {
     }
 
     /// Whether it still runs.
-    public var isRunning: Bool {
+    public var isRunning: Bool { Self.isRunning(pid) }
+
+    /// Whether a process is there and has not ended.
+    public static func isRunning(_ pid: pid_t) -> Bool {
         guard let status = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8),
             let end = status.lastIndex(of: ")")
         else { return false }
@@ -70,19 +73,28 @@ public final class TestProcess: Sendable {
     /// What it has printed so far.
     public var log: String { (try? String(contentsOfFile: logPath, encoding: .utf8)) ?? "" }
 
-    /// Keeps a shell that removes the folder when the test process is gone.
-    static func removeAtExit(_ folder: String) -> Bool {
+    /// Has the folder removed when the test process is gone.
+    static func removeAtExit(_ folder: String) {
+        remover.withLock { remover in
+            if remover == nil { remover = startRemover() }
+            try? remover?.1.fileHandleForWriting.write(contentsOf: Data("\(folder)\n".utf8))
+        }
+    }
+
+    /// A shell that reads folders, one a line, until the pipe only we hold ends, and then removes them.
+    private static func startRemover() -> (Process, Pipe)? {
+        // What still writes there is killed at the same moment: try a little longer.
+        let script = """
+            while IFS= read -r folder; do set -- "$@" "$folder"; done
+            for i in 1 2 3 4 5; do rm -rf "$@" && exit; sleep 1; done
+            """
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/bin/sh")
-        // What still writes there is killed at the same moment: try a little longer.
-        process.arguments = [
-            "-c", "read -r line; for i in 1 2 3 4 5; do rm -rf \"$1\" && exit; sleep 1; done", "remover", folder,
-        ]
+        process.arguments = ["-c", script, "remover"]
         let control = makePipe()
         process.standardInput = control
-        guard (try? process.run()) != nil else { return false }
-        removers.withLock { $0.append((process, control)) }
-        return true
+        guard (try? process.start()) != nil else { return nil }
+        return (process, control)
     }
 
     /// A pipe no child inherits: a forgotten write end somewhere would keep the guardians waiting for ever.
@@ -94,7 +106,7 @@ public final class TestProcess: Sendable {
         return pipe
     }
 
-    private static let removers = Mutex<[(Process, Pipe)]>([])
+    private static let remover = Mutex<(Process, Pipe)?>(nil)
 }
 
 /// A command that runs and ends.
@@ -112,7 +124,7 @@ public enum TestCommand {
         process.standardOutput = output
         process.standardError = output
         process.standardInput = input == nil ? FileHandle.nullDevice : stdin
-        try process.run()
+        try process.start()
         let deadline = DispatchWorkItem { process.terminate() }
         DispatchQueue.global().asyncAfter(deadline: .now() + seconds, execute: deadline)
         if let input {
@@ -129,6 +141,17 @@ public enum TestCommand {
 }
 
 extension Process {
+    /// Runs it with no signal blocked. A child inherits the mask of the thread that starts it, and the threads on which tests run
+    /// block nearly all signals: a program that sets no mask of its own would never hear TERM.
+    public func start() throws {
+        var none = sigset_t()
+        var before = sigset_t()
+        sigemptyset(&none)
+        pthread_sigmask(SIG_SETMASK, &none, &before)
+        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+        try run()
+    }
+
     /// Waits for the end: the exit code, or the signal's number. Foundation waits for a socket to close, which a server that was
     /// started at the same moment may have inherited and holds as long as it runs; the kernel knows better.
     public func exitCode() -> Int32 {

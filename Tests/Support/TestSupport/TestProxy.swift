@@ -14,7 +14,6 @@ public final class TestProxy: Sendable {
         var isClosed = false
         var accepted = 0
         var heldUntil = 0  // connections with a number below pass nothing
-        var passed = 0
     }
 
     /// Listens, and passes everything on to a port of this machine.
@@ -45,9 +44,6 @@ public final class TestProxy: Sendable {
 
     /// Everything passes again, also what was held back.
     public func release() { state.withLock { $0.heldUntil = 0 } }
-
-    /// Bytes passed so far, both ways.
-    public var passedBytes: Int { state.withLock { $0.passed } }
 
     /// Closes everything. Safe twice.
     public func close() {
@@ -121,7 +117,6 @@ public final class TestProxy: Sendable {
                     guard step > 0 else { return }
                     sent += step
                 }
-                state.withLock { $0.passed += count }
             }
         }
     }

@@ -13,9 +13,6 @@ public class TestServer: @unchecked Sendable {  // Every mutable part is behind 
 
     init(port: Int, folder: String) { (self.port, self.folder) = (port, folder) }
 
-    /// Whether this server is ours to stop and start.
-    public var isControllable: Bool { !folder.isEmpty }
-
     func launch() throws -> TestProcess { throw TestServerError("not a server of ours") }
     func isReady(_ process: TestProcess) -> Bool { TestEnvironment.accepts(port: port) }
     var stopSignal: Int32 { SIGTERM }
@@ -115,15 +112,37 @@ public final class PostgresServer: TestServer, @unchecked Sendable {
         let port = try TestEnvironment.freePort()
         url = "postgresql://needletail@127.0.0.1:\(port)/postgres"
         super.init(port: port, folder: try TestEnvironment.temporaryFolder("postgres"))
-        guard let programs = Self.programs else { throw TestServerError("no initdb") }
-        if Self.asPlainUser.first == "setpriv" { chown(folder, 65534, 65534) }
-        let made = try TestCommand.run(
-            ["/usr/bin/env"] + Self.asPlainUser + [
-                programs + "/initdb", "-D", folder + "/data", "-U", "needletail", "-A", "trust", "-E", "UTF8",
-                "--locale=C",
-                "--no-sync",
-            ] + options)
-        guard made.exitCode == 0 else { throw TestServerError(made.output) }
+        Self.give(folder)
+        // Owner and mode come along: Postgres takes no folder that is somebody else's or open to others.
+        let copied = try TestCommand.run(
+            ["/usr/bin/env", "cp", "-a", try Self.template(options) + "/data", folder + "/data"])
+        guard copied.exitCode == 0 else { throw TestServerError(copied.output) }
+    }
+
+    /// Folders with a new cluster for each set of initdb's options: a copy is there much sooner than a new one is made.
+    private static let templates = Mutex<[[String]: String]>([:])
+
+    /// The folder of the template; whoever asks while it is being made waits.
+    private static func template(_ options: [String]) throws -> String {
+        try templates.withLock { templates in
+            if let made = templates[options] { return made }
+            guard let programs else { throw TestServerError("no initdb") }
+            let folder = try TestEnvironment.temporaryFolder("postgres-template")
+            give(folder)
+            let made = try TestCommand.run(
+                ["/usr/bin/env"] + asPlainUser + [
+                    programs + "/initdb", "-D", folder + "/data", "-U", "needletail", "-A", "trust", "-E", "UTF8",
+                    "--locale=C", "--no-sync",
+                ] + options)
+            guard made.exitCode == 0 else { throw TestServerError(made.output) }
+            templates[options] = folder
+            return folder
+        }
+    }
+
+    /// Gives a folder to the user that the programs run as.
+    private static func give(_ folder: String) {
+        if asPlainUser.first == "setpriv" { chown(folder, 65534, 65534) }
     }
 
     /// What runs a program as somebody else than root: a user namespace, or where those are refused, the user `nobody`.

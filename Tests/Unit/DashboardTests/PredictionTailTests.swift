@@ -8,10 +8,7 @@ import Testing
     private let cluster: MockKafkaCluster
 
     init() throws {
-        var configuration = KafkaProducerConfiguration(bootstrapServers: "127.0.0.1:1")
-        configuration.more["test.mock.num.brokers"] = "1"
-        producer = try KafkaProducer(configuration)
-        cluster = try #require(producer.mockCluster)
+        (producer, cluster) = try MockKafkaCluster.start()
     }
 
     private func send(_ numbers: Range<Int>, isFraud: (Int) -> Bool) throws {

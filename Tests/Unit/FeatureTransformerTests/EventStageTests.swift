@@ -26,10 +26,7 @@ import TransactionData
         repository = try FeatureRepository.load(
             directory: TestEnvironment.packageRoot + "/feature_repo", environment: [:])
         feed = try #require(repository.feeds.first)
-        var configuration = KafkaProducerConfiguration(bootstrapServers: "127.0.0.1:1")
-        configuration.more["test.mock.num.brokers"] = "1"
-        producer = try KafkaProducer(configuration)
-        cluster = try #require(producer.mockCluster)
+        (producer, cluster) = try MockKafkaCluster.start()
         try cluster.createTopic("transactions", partitions: 2)
         stores = Stores(databaseURL: "", redisURL: "", applicationName: "test", online: store)
         stage = EventStage(

@@ -53,10 +53,9 @@ import TransactionData
         """
 
     private static func repositories() throws -> [FeatureRepository] {
-        let folder = try TestEnvironment.temporaryFolder("description")
-        try everything.write(toFile: folder + "/all.yaml", atomically: true, encoding: .utf8)
-        return [
-            ServingFixture.repository, try .load(directory: folder, environment: [:]),
+        [
+            ServingFixture.repository,
+            try .load(files: [("all.yaml", everything)], environment: [:], called: "description"),
             try .load(directory: TestEnvironment.packageRoot + "/feature_repo", environment: [:]),
         ]
     }
@@ -228,14 +227,7 @@ import TransactionData
     }
 
     private static func succeeds(_ words: String...) -> Bool {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = words
-        process.standardError = FileHandle.nullDevice
-        process.standardOutput = FileHandle.nullDevice
-        guard (try? process.run()) != nil else { return false }
-        process.waitUntilExit()
-        return process.terminationStatus == 0
+        (try? TestCommand.run(["/usr/bin/env"] + words))?.exitCode == 0
     }
 
     @Test(.enabled(if: succeeds("node", "--version"), "Node is not installed"))

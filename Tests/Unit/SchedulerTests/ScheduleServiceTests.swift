@@ -3,6 +3,7 @@ import Observability
 import Scheduler
 import ServiceRuntime
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite struct ScheduleServiceTests {
@@ -14,6 +15,16 @@ import Testing
         let results = Results(job: job.name, metrics: runtime.metrics)
         await ScheduleService(crontab: crontab, environment: environment).runOnce(job, runtime, results)
         return results
+    }
+
+    /// The process whose id a job writes to a file; nil when it does not in time.
+    private func process(in file: String) async throws -> pid_t? {
+        for _ in 0..<1_000 {
+            let text = (try? String(contentsOfFile: file, encoding: .utf8)) ?? ""
+            if text.hasSuffix("\n"), let id = pid_t(text.dropLast()) { return id }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        return nil
     }
 
     @Test func `a job gets its input and variables, and its success is counted`() async throws {
@@ -38,9 +49,13 @@ import Testing
     @Test(.timeLimit(.minutes(1))) func `in a JSON log what a job prints are lines of that log`() async throws {
         let lines = Mutex<[String]>([])
         let log = Log(format: .json, nowMillis: { 0 }, write: { line in lines.withLock { $0.append(line) } })
+        let file = try TestEnvironment.temporaryFolder("schedule") + "/pid"
         let own = #"{"ts":"2026-01-01T00:00:00.000Z","level":"info","message":"own"}"#
         _ = try await run(
-            "echo plain; echo '\(own)'; printf 'last \\033[2J' >&2; sleep 300 & exit 0", ServiceRuntime(log: log))
+            "echo plain; echo '\(own)'; printf 'last \\033[2J' >&2; sleep 300 & echo $! >\(file); exit 0",
+            ServiceRuntime(log: log))
+        let sleeper = try #require(try await process(in: file))
+        defer { kill(sleeper, SIGKILL) }
         let printed = Array(lines.withLock { $0 }.dropFirst().dropLast())
         #expect(printed.count == 3)
         #expect(printed.first?.hasSuffix(#""text":"plain"}"#) == true)
@@ -51,10 +66,13 @@ import Testing
 
     @Test(.timeLimit(.minutes(1))) func `stopping ends a running job and all it started`() async throws {
         let runtime = ServiceRuntime()
-        async let results = run("sleep 600 & wait", runtime)
-        try await Task.sleep(for: .milliseconds(200))
+        let file = try TestEnvironment.temporaryFolder("schedule") + "/pid"
+        async let results = run("sleep 600 & echo $! >\(file); wait", runtime)
+        let started = try await process(in: file)
         runtime.stop()
         #expect(try await results.failed.value == 1)
+        let child = try #require(started)
+        #expect(TestEnvironment.waits(seconds: 5) { !TestProcess.isRunning(child) })
     }
 
     @Test(.timeLimit(.minutes(1))) func `a stop that comes before the job has begun ends it, too`() async throws {

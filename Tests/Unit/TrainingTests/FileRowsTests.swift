@@ -58,7 +58,7 @@ import Testing
     }
 
     private static let start = 1_546_300_800
-    /// One row a minute of event time.
+    /// One row an hour of event time.
     private func lines(_ count: Int) -> [String] {
         (0..<count).map { "e\($0),\(Self.start + $0 * 3_600),c\($0 % 7),\($0 % 90).25,\($0 % 10 == 0 ? 1 : 0)" }
     }

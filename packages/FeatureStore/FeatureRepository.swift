@@ -5,6 +5,9 @@ import YAML
 
 /// Everything a feature_repo defines, validated as a whole.
 public struct FeatureRepository: Sendable {
+    /// The folder, in a model's own, of the definitions that the model was trained on.
+    public static let folderInModel = "feature_repo"
+
     /// The project's name, the first part of online keys.
     public let project: String
     /// Where the online store is; nil when the file leaves it to the environment and that is silent.
@@ -54,7 +57,7 @@ public struct FeatureRepository: Sendable {
                 file: "\(base)/\(other)", message: "only *.yaml files are read, and this one ends in .yml",
                 fix: "Rename it to \(other.dropLast(4)).yaml")
         }
-        let files = names.filter { $0.hasSuffix(".yaml") && !$0.hasPrefix(".") }.sorted().map { "\(base)/\($0)" }
+        let files = definitionFiles(among: names).map { "\(base)/\($0)" }
         guard !files.isEmpty else {
             throw DefinitionError(
                 file: directory, message: "the folder holds no *.yaml file",
@@ -160,9 +163,10 @@ struct RepositoryLoader {
             return
         }
         enum Kind { case source, view, onDemandView, service }
-        let choices = zip(DefinitionKind.all.compactMap(\.name), [Kind.source, .view, .onDemandView, .service]).map {
-            ($0, $1)
-        }
+        let kinds: [(DefinitionKind, Kind)] = [
+            (.source, .source), (.streamView, .view), (.onDemandView, .onDemandView), (.service, .service),
+        ]
+        let choices = kinds.compactMap { kind, choice in kind.name.map { ($0, choice) } }
         guard let kind = definition.choice(kindNode, "`kind`", choices) else { return }
         switch kind {
         case .source:

@@ -37,6 +37,7 @@ public enum ModelTrainer {
     ) throws(TrainingError) -> TrainedModel {
         let split = TimeSplit(set, holdoutFromMillis: options.holdoutFromMillis)
         try requireBothClasses(set, set.describe(split.fit))
+        try requireAmount(set, options.threshold)
         let features = set.features(in: split.fit)
         let stopping = set.rows(split.stopping, for: features)
         let trainer = XGBoostTrainer(parameters)
@@ -95,6 +96,12 @@ public enum ModelTrainer {
         }
     }
 
+    /// The amount that a threshold of money goes by is a number that the rows have.
+    private static func requireAmount(_ set: TrainingSet, _ rule: ThresholdRule) throws(TrainingError) {
+        guard case .money(_, let amount) = rule, set.numbers(of: amount, in: []) == nil else { return }
+        throw .refused("the threshold's \(amount) is no number among the features")
+    }
+
     private static func choose(
         _ rule: ThresholdRule, _ card: inout ModelCard, _ set: TrainingSet, _ rows: [Int], _ margins: [Float]
     ) {
@@ -104,7 +111,12 @@ public enum ModelTrainer {
         let choice = rule.choose(
             scores: margins.map(Predictor.logistic), labels: rows.map { set.labels[$0] }, days: days, amounts: amounts)
         card.threshold = min(choice?.threshold ?? 0.5, 1)
-        card.thresholdRule = choice?.words ?? "0.5: the rows that should set it hold no fraud"
+        let hasFraud = rows.contains { set.labels[$0] == 1 }
+        card.thresholdRule =
+            choice?.words
+            ?? (hasFraud
+                ? "0.5: the known amounts of the frauds that should set it add up to no more than 0"
+                : "0.5: the rows that should set it hold no fraud")
     }
 
     private static func measure(_ predictor: Predictor, _ card: inout ModelCard, _ set: TrainingSet, _ split: TimeSplit)

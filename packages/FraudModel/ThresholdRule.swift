@@ -24,16 +24,6 @@ public enum ThresholdRule: Hashable, Sendable {
         }
     }
 
-    /// The rule as `init` reads it.
-    public var text: String {
-        switch self {
-        case .precision(let least): "precision:\(least)"
-        case .falsePositiveRate(let most): "fpr:\(most)"
-        case .alertsADay(let most): "alerts:\(most)"
-        case .money(let review, let amount): "money:\(review)@\(amount)"
-        }
-    }
-
     /// A chosen threshold and how it was found, in words.
     struct Choice: Hashable {
         let threshold: Float

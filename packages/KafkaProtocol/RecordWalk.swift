@@ -4,16 +4,8 @@ extension RecordBatch {
     /// Most records in one batch. A count is a claim of four bytes, and offsets are given out by it.
     public static let maxRecords: Int32 = 1_000_000
 
-    /// Visits the records of `bytes`, one whole batch that is not compressed, with their places and times (ms) until
-    /// `visit` returns false. False when the records are not as many as the head says, whole, and in order.
-    public func walkRecords(
-        of bytes: ArraySlice<UInt8>, _ visit: (_ index: Int32, _ timestamp: Int64) -> Bool
-    ) -> Bool {
-        guard codec == 0, bytes.count >= size else { return false }
-        return walkRecords(inBlock: bytes.prefix(size).dropFirst(Self.headSize), visit)
-    }
-
-    /// The same for the block of records behind the head, unpacked where it was compressed.
+    /// Visits the records of the block behind the head, unpacked where it was compressed, with their places and times (ms)
+    /// until `visit` returns false. False when the records are not as many as the head says, whole, and in order.
     public func walkRecords(
         inBlock block: ArraySlice<UInt8>, _ visit: (_ index: Int32, _ timestamp: Int64) -> Bool
     ) -> Bool {

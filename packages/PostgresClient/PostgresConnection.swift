@@ -82,7 +82,17 @@ import Glibc
 
     /// Runs the body between BEGIN and COMMIT; rolls back when it throws.
     public func transaction<Value>(_ body: () throws -> Value) throws -> Value {
-        try execute("BEGIN")
+        try transaction(beginning: "BEGIN", body)
+    }
+
+    /// Runs the body in a transaction that only reads, all of it the database as it is at the first statement; rolls back when it
+    /// throws.
+    public func snapshot<Value>(_ body: () throws -> Value) throws -> Value {
+        try transaction(beginning: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", body)
+    }
+
+    private func transaction<Value>(beginning: String, _ body: () throws -> Value) throws -> Value {
+        try execute(beginning)
         do {
             let value = try body()
             try execute("COMMIT")

@@ -30,27 +30,25 @@ extension ModelRegistry {
         }
     }
 
-    /// Makes a version the challenger, which is scored beside the champion; nil takes the alias away.
-    public func challenge(_ model: RegisteredModel?, of service: String, _ note: ChangeNote) throws {
-        try changing(service) {
-            let previous = try version(of: Self.challenger, service)
-            guard let model else {
-                guard previous != nil else { throw ModelChangeRefused("there is no challenger of \(service)") }
-                try clear(Self.challenger, service)
-                return try record(.clear, Self.challenger, nil, previous, service, note)
-            }
-            guard try version(of: Self.champion, service) != model.version else {
+    /// Makes a version the challenger of its service, which is compared with the champion and answers nobody.
+    public func challenge(_ model: RegisteredModel, _ note: ChangeNote) throws {
+        try changing(model.service) {
+            let previous = try version(of: Self.challenger, model.service)
+            guard try version(of: Self.champion, model.service) != model.version else {
                 throw ModelChangeRefused("version \(model.name) is the champion, which stands against nobody")
             }
             try requireUsable(model)
             try set(Self.challenger, to: model)
-            try record(.promote, Self.challenger, model.version, previous, service, note)
+            try record(.promote, Self.challenger, model.version, previous, model.service, note)
         }
     }
 
     /// Puts a model out of the way, or back. The champion stays; a challenger is none any more.
     public func archive(_ model: RegisteredModel, isArchived: Bool, _ note: ChangeNote) throws {
         try changing(model.service) {
+            if try self.model(version: model.version)?.isDeleted == true {
+                throw ModelChangeRefused("version \(model.name) is deleted")
+            }
             try requireFree(model, "archived", note)
             try connection.query(
                 "UPDATE models SET archived_at = CASE WHEN $2::boolean THEN clock_timestamp() END WHERE version = $1::bigint",

@@ -1,11 +1,12 @@
 public import PostgresClient
 
-/// Models in Postgres; their files are in a folder, one folder a version. One connection, one thread. Every change of an alias is one transaction that also
-/// writes history, so readers see the champion before or after it and never two or none.
+/// Models in Postgres; their files are in a folder, one folder a version. One connection, one thread. Every change of
+/// an alias is one transaction that also writes history, so readers see the champion before or after it and never two
+/// or none.
 public final class ModelRegistry {
     /// The alias of the model that serves.
     public static let champion = "champion"
-    /// The alias of the model that is scored beside it and answers nobody.
+    /// The alias of the model that is compared with it and answers nobody.
     public static let challenger = "challenger"
 
     let connection: PostgresConnection
@@ -44,33 +45,42 @@ public final class ModelRegistry {
 
     /// The model of a version, or nil.
     public func model(version: Int64) throws -> RegisteredModel? {
-        try models("WHERE m.version = $1::bigint", [.integer(version)]).first
+        try models("WHERE m.version = $1::bigint", [.integer(version)], withCard: true).first
     }
 
-    /// Every model, newest first; of one service, or of all.
+    /// Every model without its card, newest first; of one service, or of all.
     public func models(of service: String? = nil) throws -> [RegisteredModel] {
         guard let service else { return try models("ORDER BY m.version DESC", []) }
         return try models("WHERE m.service = $1 ORDER BY m.version DESC", [.text(service)])
     }
 
-    /// The model that serves, or nil; without a service the one that changed last.
+    /// The model that serves, without its card, or nil; without a service the one that changed last.
     public func champion(of service: String? = nil) throws -> RegisteredModel? {
-        try model(Self.champion, of: service)
+        try model(Self.champion, of: service, withCard: false)
     }
 
     /// The model of an alias, or nil; without a service the one that changed last.
     public func model(_ alias: String, of service: String?) throws -> RegisteredModel? {
-        let joined = "JOIN model_aliases a ON a.version = m.version AND a.alias = $1"
-        guard let service else {
-            return try models("\(joined) ORDER BY a.changed_at DESC LIMIT 1", [.text(alias)]).first
-        }
-        return try models("\(joined) WHERE a.service = $2", [.text(alias), .text(service)]).first
+        try model(alias, of: service, withCard: true)
     }
 
-    private func models(_ rest: String, _ parameters: [PostgresValue]) throws -> [RegisteredModel] {
+    private func model(_ alias: String, of service: String?, withCard: Bool) throws -> RegisteredModel? {
+        let joined = "JOIN model_aliases a ON a.version = m.version AND a.alias = $1"
+        guard let service else {
+            let last = "\(joined) ORDER BY a.changed_at DESC LIMIT 1"
+            return try models(last, [.text(alias)], withCard: withCard).first
+        }
+        return try models("\(joined) WHERE a.service = $2", [.text(alias), .text(service)], withCard: withCard).first
+    }
+
+    /// A card is the largest part of a row, and read by few.
+    private func models(
+        _ rest: String, _ parameters: [PostgresValue], withCard: Bool = false
+    ) throws -> [RegisteredModel] {
+        let card = withCard ? "m.card::text" : "NULL"
         let result = try connection.query(
             """
-            SELECT m.version, m.service, m.definition_hash, m.folder, m.fingerprint, m.metrics::text, m.card::text,
+            SELECT m.version, m.service, m.definition_hash, m.folder, m.fingerprint, m.metrics::text, \(card),
                    (extract(epoch FROM m.registered_at) * 1000)::bigint, m.archived_at IS NOT NULL,
                    m.deleted_at IS NOT NULL FROM models m \(rest)
             """, parameters)

@@ -15,12 +15,10 @@ extension PostgresOfflineStore {
         return HistoryHorizon(removedBefore: result.integer(0, 0) ?? 0, completeFrom: result.integer(0, 1) ?? 0)
     }
 
-    /// The first event time whose windows, which look back so far, are whole in what is stored.
+    /// The first event time whose windows, which look back so far, are whole in what is stored. It is of the same moment as a scan
+    /// after it only within one `snapshot`.
     public func firstWholeMillis(ofTopic topic: String, lookBackMillis: Int64) throws -> Int64 {
-        let horizon = try horizon(ofTopic: topic)
-        guard horizon.removedBefore > 0 else { return .min }
-        let (first, isOverflow) = horizon.removedBefore.addingReportingOverflow(lookBackMillis)
-        return isOverflow ? .max : first
+        try horizon(ofTopic: topic).firstWholeMillis(lookBackMillis: lookBackMillis)
     }
 
     /// Notes that everything before a moment is to be deleted, in every partition of a topic. A horizon is never lowered.

@@ -8,8 +8,8 @@ public final class PostgresOfflineStore {
     /// The connection everything goes through.
     public let connection: PostgresConnection
     /// Stored events that scans passed over, because their key or id breaks the rule for those (an older version stored blank and
-    /// longer ones): nobody can ask for them any more. For whoever scanned to say.
-    public private(set) var unusable = UnusableEvents()
+    /// longer ones): nobody can ask for them any more.
+    private var unusable = UnusableEvents()
 
     /// Works on a connection.
     public init(_ connection: PostgresConnection) { self.connection = connection }
@@ -19,6 +19,12 @@ public final class PostgresOfflineStore {
         url: String, applicationName: String = "needletail", limits: PostgresLimits = .init()
     ) throws(PostgresError) {
         self.init(try PostgresConnection(url: url, applicationName: applicationName, limits: limits))
+    }
+
+    /// What the scans since the last call passed over, for whoever scanned to say.
+    public func takeUnusable() -> UnusableEvents {
+        defer { unusable = UnusableEvents() }
+        return unusable
     }
 
     /// Makes the tables of sources and views, and adds the columns that are new in those that exist. Nothing is ever

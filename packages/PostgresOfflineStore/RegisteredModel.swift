@@ -12,7 +12,7 @@ public struct RegisteredModel: Hashable, Sendable {
     public let fingerprint: String
     /// What was measured on its holdout, as JSON.
     public let metrics: String
-    /// Its `needletail.json` without the reference distributions, as JSON.
+    /// Its `needletail.json` without the reference distributions, as JSON; `null` of a champion or a list, which are read without it.
     public let card: String
     /// When it was registered, ms UTC.
     public var registeredMillis: Int64 = 0

@@ -23,6 +23,11 @@ public protocol Command: Sendable {
 }
 
 extension Command {
+    /// Everything that calls it, its name first.
+    static var names: [String] { [name] + aliases }
+}
+
+extension Command {
     /// One name is enough.
     public static var aliases: [String] { [] }
     /// Nothing may follow.

@@ -22,7 +22,7 @@ public struct CommandLineProgram: Sendable {
     /// The commands that `first` and another word call, with all of these words.
     func family(_ first: String) -> [(name: String, command: any Command.Type)] {
         commands.flatMap { command in
-            ([command.name] + command.aliases).filter { $0.hasPrefix(first + " ") }.map { ($0, command) }
+            command.names.filter { $0.hasPrefix(first + " ") }.map { ($0, command) }
         }
     }
 
@@ -54,7 +54,7 @@ public struct CommandLineProgram: Sendable {
         }
         let family = family(first)
         // A command whose name others begin with, `train` and `train fit`, is called by its own.
-        if !family.isEmpty, !commands.contains(where: { ([$0.name] + $0.aliases).contains(first) }) {
+        if !family.isEmpty, !commands.contains(where: { $0.names.contains(first) }) {
             if words.count == 1 { return .print(help(of: family, called: first)) }
             if words[1] == "--help" || words[1] == "-h" {
                 return words.count == 2
@@ -77,7 +77,7 @@ public struct CommandLineProgram: Sendable {
         let family = family(first)
         guard !family.isEmpty else {
             let named = commands.map { (word: String($0.name.prefix { $0 != " " }), isReadOnly: $0.isReadOnly) }
-            let own = ["help", "settings", "completion", "man", "version"].map { (word: $0, isReadOnly: true) }
+            let own = Self.more.map { (word: String($0.0.prefix { $0 != " " }), isReadOnly: true) }
             let guess = guess(first, among: named + own)
             return CommandError(.usage, "`\(first)` is not a command.\(guess) See `\(name) --help`.")
         }
@@ -107,7 +107,7 @@ public struct CommandLineProgram: Sendable {
     private func longestMatch(_ words: [String]) -> (name: String, command: any Command.Type)? {
         var best: (name: String, command: any Command.Type)?
         for command in commands {
-            for name in [command.name] + command.aliases
+            for name in command.names
             where words.starts(with: name.split(separator: " ").map(String.init)) {
                 if best.map({ $0.name.count < name.count }) ?? true { best = (name, command) }
             }

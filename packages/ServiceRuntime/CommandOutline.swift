@@ -43,10 +43,8 @@ struct CommandOutline: Sendable {
     init(_ command: any Command.Type, called name: String? = nil) {
         self.name = name ?? command.name
         summary = command.summary
-        let own = command.settings
-        let common = Settings.common.filter { common in !own.contains { $0.name == common.name } }
         options =
-            (own + common).map {
+            CommandLineProgram.options(of: command).flatMap { $0.settings }.map {
                 Option(flag: "--\($0.name)", help: $0.help, value: Value($0.valueName), placeholder: $0.valueName)
             } + [Option(flag: "--help", help: "Explain the command.", value: .none, placeholder: nil)]
         placeholder = command.arguments
@@ -64,9 +62,7 @@ extension CommandLineProgram {
     var outlines: [CommandOutline] {
         let shells = CompletionShell.allCases.map(\.rawValue)
         let formats = SettingsFormat.allCases.map(\.rawValue)
-        return commands.flatMap { command in
-            ([command.name] + command.aliases).map { CommandOutline(command, called: $0) }
-        } + [
+        return commands.flatMap { command in command.names.map { CommandOutline(command, called: $0) } } + [
             CommandOutline(
                 "settings", "Print all settings.",
                 options: [
@@ -82,7 +78,9 @@ extension CommandLineProgram {
     }
 
     /// First words, with what they mean: a command, or a family of them.
-    var firstWords: [(word: String, summary: String)] {
+    var firstWords: [(word: String, summary: String)] { Self.firstWords(of: outlines) }
+
+    static func firstWords(of outlines: [CommandOutline]) -> [(word: String, summary: String)] {
         var seen: Set<String> = []
         return outlines.compactMap { outline in
             let word = String(outline.name.prefix { $0 != " " })
@@ -93,7 +91,8 @@ extension CommandLineProgram {
 
     /// First words that another one follows, and those that do.
     var families: [(first: String, members: [CommandOutline])] {
-        firstWords.map { $0.word }.compactMap { word in
+        let outlines = outlines
+        return Self.firstWords(of: outlines).map { $0.word }.compactMap { word in
             let members = outlines.filter { $0.name.hasPrefix(word + " ") }
             return members.isEmpty ? nil : (word, members)
         }

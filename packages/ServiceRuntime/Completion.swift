@@ -156,6 +156,7 @@ extension CommandLineProgram {
     // MARK: fish
 
     private var fish: String {
+        let (outlines, families) = (outlines, families)
         var lines = [
             "# fish completion: \(name) completion fish > ~/.config/fish/completions/\(name).fish",
             "function __\(name)_words",
@@ -172,7 +173,7 @@ extension CommandLineProgram {
         func add(_ condition: String, _ words: String, _ help: String) {
             lines.append("complete -c \(name) -n \(Self.quoted(condition)) \(words) -d \(Self.quoted(help))")
         }
-        for (word, summary) in firstWords { add("__\(name)_at \"\"", "-a \(word)", summary) }
+        for (word, summary) in Self.firstWords(of: outlines) { add("__\(name)_at \"\"", "-a \(word)", summary) }
         for (first, members) in families {
             for member in members {
                 add("__\(name)_at \(first)", "-a \(member.name.dropFirst(first.count + 1))", member.summary)

@@ -14,15 +14,15 @@ extension CommandLineProgram {
                   \(name) man transform | man -l -
                 """
         }
-        guard let command = commands.first(where: { ([$0.name] + $0.aliases).contains(words.joined(separator: " ")) })
-        else {
-            throw CommandError(.usage, "`\(words.joined(separator: " "))` is not a command. See `\(name) --help`.")
+        let called = words.joined(separator: " ")
+        guard let command = commands.first(where: { $0.names.contains(called) }) else {
+            throw CommandError(.usage, "`\(called)` is not a command. See `\(name) --help`.")
         }
         return page(of: command)
     }
 
     private var page: String {
-        var text = Self.head(name, version, summary)
+        var text = head(name, summary)
         text += ".SH SYNOPSIS\n.B \(Self.roff(name))\n.I command\n[options]\n.SH DESCRIPTION\n"
         text += "\(Self.roff(name)) \(Self.roff(summary))\n"
         for group in groups where !group.commands.isEmpty {
@@ -36,13 +36,17 @@ extension CommandLineProgram {
         text += ".SH ENVIRONMENT\nSettings come from flags, then variables, then .env, then defaults.\n"
         text += ".PP\nA command's page names its variables. "
         text += "NEEDLETAIL_ENV_FILE names another file than .env; NO_COLOR forbids colours.\n"
-        return text + Self.exitStatus + seeAlso(nil)
+        return text + Self.exitStatus + Self.seeAlso(commands.map(pageName))
+    }
+
+    /// What the page of a command is called.
+    private func pageName(_ command: any Command.Type) -> String {
+        "\(name)-\(command.name.replacing(" ", with: "-"))"
     }
 
     private func page(of command: any Command.Type) -> String {
-        let title = "\(name)-\(command.name.replacing(" ", with: "-"))"
-        var text = Self.head(title, version, command.summary) + ".SH SYNOPSIS\n"
-        for called in [command.name] + command.aliases {
+        var text = head(pageName(command), command.summary) + ".SH SYNOPSIS\n"
+        for called in command.names {
             if called != command.name { text += ".br\n" }
             text += ".B \(Self.roff("\(name) \(called)"))\n[options]\n"
             if !command.arguments.isEmpty { text += ".I \(Self.roff(command.arguments))\n" }
@@ -61,14 +65,14 @@ extension CommandLineProgram {
             }
         }
         text += ".SH EXAMPLES\n.nf\n\(Self.roff(command.example))\n.fi\n"
-        return text + Self.exitStatus + seeAlso(command)
+        return text + Self.exitStatus + Self.seeAlso([name])
     }
 
-    private static func head(_ title: String, _ version: String, _ summary: String) -> String {
+    private func head(_ title: String, _ summary: String) -> String {
         """
-        .TH "\(roff(title.uppercased()))" 1 "" "needletail \(roff(version))"
+        .TH "\(Self.roff(title.uppercased()))" 1 "" "\(Self.roff(name)) \(Self.roff(version))"
         .SH NAME
-        \(roff(title)) \\- \(roff(summary))
+        \(Self.roff(title)) \\- \(Self.roff(summary))
 
         """
     }
@@ -78,12 +82,8 @@ extension CommandLineProgram {
             + ExitCode.allCases.map { ".TP\n.B \($0.rawValue)\n\(roff($0.meaning))\n" }.joined()
     }
 
-    private func seeAlso(_ command: (any Command.Type)?) -> String {
-        let others = command == nil ? commands.map { $0.name } : []
-        let pages = ([name] + others.map { "\(name)-\($0.replacing(" ", with: "-"))" }).filter {
-            $0 != name || command != nil
-        }
-        return ".SH SEE ALSO\n" + pages.map { ".BR \(Self.roff($0)) (1)" }.joined(separator: ",\n") + "\n"
+    private static func seeAlso(_ pages: [String]) -> String {
+        ".SH SEE ALSO\n" + pages.map { ".BR \(roff($0)) (1)" }.joined(separator: ",\n") + "\n"
     }
 
     /// Text that means nothing to roff but itself.

@@ -269,6 +269,17 @@ extension SettingProtocol where Self == Setting<String> {
     }
 }
 
+extension SettingProtocol where Self == Setting<Bool> {
+    /// Whether a model becomes champion only when a second person agrees.
+    public static var needsApproval: Setting<Bool> {
+        Setting(
+            "approve", default: false,
+            help:
+                "A model becomes champion only when a second person agrees; on `models promote`, ask or agree. Going back (`models rollback`, `features rollback`) needs nobody else.",
+            environment: "PROMOTION_APPROVAL")
+    }
+}
+
 extension SettingProtocol where Self == Setting<Int?> {
     /// The port of health and metrics.
     public static var adminPort: Setting<Int?> {

@@ -15,7 +15,7 @@ public final class EventDecoder {
     /// The names that the last event had and the source does not declare, at most 32; collected only on request.
     public private(set) var unknownFields: [String] = []
 
-    /// Problems from which on further fields that are not declared are not listed.
+    /// Most fields that are not declared that are collected, and the problems from which on further ones are not listed.
     private static let unknownMost = 32
 
     private let collectsUnknown: Bool
@@ -57,7 +57,7 @@ public final class EventDecoder {
         var members = value.children
         while let member = members.next() {
             guard let index = fieldIndex(member.key, expected: expected) else {
-                if collectsUnknown, unknownFields.count < 32 { unknownFields.append(member.keyText) }
+                if collectsUnknown, unknownFields.count < Self.unknownMost { unknownFields.append(member.keyText) }
                 if schema.refusesUnknownFields, issues.count < Self.unknownMost {
                     issues.append(unknown(member.keyText))
                 }

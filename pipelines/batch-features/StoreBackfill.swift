@@ -43,13 +43,17 @@ struct StoreBackfill: Sendable {
         }
         do {
             try sink.write(FeatureLine.header(columns.source, features: columns.names))
-            let first = try columns.views.map { try firstMillis(of: $0, store) }.max() ?? .min
-            let replay = FeatureReplay(columns, firstMillis: first, threads: threads) { try sink.write($0) }
             var summary = BackfillSummary()
-            try scan(columns.source, keyedBy: columns.source.keyIndex, store) { row, position in
-                replay.withNextRow { $0 = row }
-                try replay.commit(position: position.offset)
-                summary.rows += 1
+            // What is deleted between the horizon and the scan would cut windows that count as whole.
+            let replay = try store.connection.snapshot { () -> FeatureReplay in
+                let first = try columns.views.map { try firstMillis(of: $0, store) }.max() ?? .min
+                let replay = FeatureReplay(columns, firstMillis: first, threads: threads) { try sink.write($0) }
+                try scan(columns.source, keyedBy: columns.source.keyIndex, store) { row, position in
+                    replay.withNextRow { $0 = row }
+                    try replay.commit(position: position.offset)
+                    summary.rows += 1
+                }
+                return replay
             }
             try replay.finish()
             try sink.close()
@@ -76,6 +80,7 @@ struct StoreBackfill: Sendable {
         let writer = try PostgresConnection(url: databaseURL, limits: .bulk)
         var summary = BackfillSummary()
         try writer.transaction {
+            // From here on nothing is deleted, so each horizon that is read holds for the scan after it.
             try PostgresOfflineStore.keepHistory(on: writer)
             for feed in ViewFeed.feeds(of: views) { try rewrite(feed, reader, writer, &summary) }
         }
@@ -188,6 +193,6 @@ struct StoreBackfill: Sendable {
             }
             try body(row, position)
         }
-        tell(store.unusable)
+        tell(store.takeUnusable())
     }
 }

@@ -7,13 +7,10 @@ struct DefinitionFile: Hashable, Sendable {
     let name: String
     let text: String
 
-    /// The folder of the definitions in a model's folder.
-    static let folder = "feature_repo"
-
     /// The files of a feature repository. Where the stores are is left out: it may hold a password, and decides no feature.
     static func read(_ folder: String) -> [DefinitionFile] {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-        return names.filter { $0.hasSuffix(".yaml") && !$0.hasPrefix(".") }.sorted().compactMap { name in
+        let names = (try? FeatureRepository.fileNames(in: folder)) ?? []
+        return names.compactMap { name in
             guard let data = FileManager.default.contents(atPath: folder + "/" + name) else { return nil }
             return DefinitionFile(name: name, text: withoutStores(String(decoding: data, as: UTF8.self)))
         }
@@ -32,7 +29,8 @@ struct DefinitionFile: Hashable, Sendable {
 
     /// The service a model was trained on, from its folder; nil when its definitions are not there or are others.
     static func service(of name: String, hash: String, in modelFolder: String) -> FeatureService? {
-        let repository = try? FeatureRepository.load(directory: modelFolder + "/" + folder, environment: [:])
+        let folder = "\(modelFolder)/\(FeatureRepository.folderInModel)"
+        let repository = try? FeatureRepository.load(directory: folder, environment: [:])
         guard let service = repository?.service(named: name), service.definitionHash == hash else { return nil }
         return service
     }

@@ -21,12 +21,12 @@ public struct DriftCommand: Command {
         --fail-on-drift it exits with 75 when there is.
         """
     public static let settings: [any SettingProtocol] = [
-        DriftCheck.days, TrainingContext.serviceName, failOnDrift, json, .featureRepo, .databaseURL, .modelDirectory,
+        DriftCheck.days, TrainingContext.serviceName, failOnDrift, TrainCommand.json, .featureRepo, .databaseURL,
+        .modelDirectory,
     ]
 
     static let failOnDrift = Setting<Bool>(
         "fail-on-drift", default: false, help: "Exit with 75 when something has drifted.", flagOnly: true)
-    static let json = Setting<Bool>("json", default: false, help: "Print one JSON object.", flagOnly: true)
 
     public init() {}
 
@@ -45,7 +45,7 @@ public struct DriftCommand: Command {
             )
         case .report(let report, _):
             try runtime.print(
-                settings[Self.json]
+                settings[TrainCommand.json]
                     ? report.json.text(pretty: true) : TerminalText.visible(report.text, keepingNewlines: true))
             if report.isDrifted, settings[Self.failOnDrift] {
                 throw CommandError(.temporaryFailure, "the data have drifted.")

@@ -81,18 +81,21 @@ struct StoreRows {
         let progress = runtime.progress("recomputing the champion's features")
         defer { progress.finish() }
         var read = 0
-        // Before it, the windows reach back to events that were deleted by age.
         let lookBack = service.views.map(\.retentionMillis).max() ?? 0
-        let first = try store.firstWholeMillis(ofTopic: service.source.topic, lookBackMillis: lookBack)
-        try store.scanEvents(service.source, order: .log) { row, _ in
-            try TrainingContext.requireGoingOn(runtime)
-            replay.next(row, position: Int64(read), into: &vectors)
-            read += 1
-            if read.isMultiple(of: 10_000) { progress.update(to: read) }
-            let id = TrainingSet.id(of: row)
-            guard wanted.contains(id), row.eventTimeMillis >= first else { return }
-            service.assemble(row: row, viewVectors: vectors, into: &vector)
-            set.append(vector, label: 0, timeMillis: row.eventTimeMillis, id: id)
+        // What is deleted between the horizon and the scan would cut windows that count as whole.
+        try store.connection.snapshot {
+            // Before it, the windows reach back to events that were deleted by age.
+            let first = try store.firstWholeMillis(ofTopic: service.source.topic, lookBackMillis: lookBack)
+            try store.scanEvents(service.source, order: .log) { row, _ in
+                try TrainingContext.requireGoingOn(runtime)
+                replay.next(row, position: Int64(read), into: &vectors)
+                read += 1
+                if read.isMultiple(of: 10_000) { progress.update(to: read) }
+                let id = TrainingSet.id(of: row)
+                guard wanted.contains(id), row.eventTimeMillis >= first else { return }
+                service.assemble(row: row, viewVectors: vectors, into: &vector)
+                set.append(vector, label: 0, timeMillis: row.eventTimeMillis, id: id)
+            }
         }
         progress.update(to: read)
         return set

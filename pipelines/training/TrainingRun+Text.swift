@@ -10,19 +10,19 @@ extension TrainingRun.Outcome {
             "model      \(card.serviceName), \(card.features.count) features, \(card.rounds) rounds, \(calibrated); fraud from \(Figures.rounded(Double(card.threshold), 4)) (\(rule))",
             "data       fingerprint \(card.fingerprint)",
             Self.line("fit", card.fit), Self.line("stopping", card.stopping), Self.line("holdout", card.holdout), "",
-            "holdout      AP      ROC AUC  recall at 0.1 % FPR  recall at P 0.9  best F1  precision  recall  F1      calibration error",
-            Self.line("this model", card.metrics),
+            "holdout      \(Figures.metricsHeading)",
+            Figures.line("this model", card.metrics),
         ]
         for baseline in card.baselines {
             let name = Figures.left(baseline.name, 13)
-            lines.append(baseline.reason.map { "\(name)none: \($0)" } ?? Self.line(baseline.name, baseline.metrics))
+            lines.append(baseline.reason.map { "\(name)none: \($0)" } ?? Figures.line(baseline.name, baseline.metrics))
         }
         lines += studyLines
         if let comparison, let comparedWith {
             lines += [
                 "", "compared on \(Figures.grouped(comparison.champion.rows)) rows that neither model had seen",
-                Self.line("this model", comparison.challenger),
-                Self.line("version \(comparedWith)", comparison.champion),
+                Figures.line("this model", comparison.challenger),
+                Figures.line("version \(comparedWith)", comparison.champion),
             ]
         }
         lines += ["", "\(verdict.name)\(version.map { ": version \($0)" } ?? ""): \(verdict.reason)"]
@@ -58,12 +58,8 @@ extension TrainingRun.Outcome {
     }
 
     private static func line(_ name: String, _ part: DataPart) -> String {
-        let span = part.rows == 0 ? "" : ", \(Figures.time(part.fromMillis)) to \(Figures.time(part.toMillis))"
-        return Figures.left(name, 11)
-            + "\(Figures.grouped(part.rows)) rows, \(Figures.grouped(part.frauds)) frauds\(span)"
+        Figures.left(name, 11) + Figures.part(part)
     }
-
-    private static func line(_ name: String, _ metrics: ModelMetrics) -> String { Figures.line(name, metrics) }
 
     /// The same for programs.
     var json: JSONTree {
@@ -124,6 +120,12 @@ extension Figures {
     /// The heading of `line`.
     static let metricsHeading =
         "AP      ROC AUC  recall at 0.1 % FPR  recall at P 0.9  best F1  precision  recall  F1      calibration error"
+
+    /// How many rows and frauds a part has, and from when to when.
+    static func part(_ part: DataPart) -> String {
+        let span = part.rows == 0 ? "" : ", \(time(part.fromMillis)) to \(time(part.toMillis))"
+        return "\(grouped(part.rows)) rows, \(grouped(part.frauds)) frauds\(span)"
+    }
 
     /// One row of a table of metrics.
     static func line(_ name: String, _ metrics: ModelMetrics) -> String {

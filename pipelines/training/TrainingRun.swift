@@ -143,7 +143,7 @@ struct TrainingRun: Sendable {
             }
             try TrainingContext.requireGoingOn(runtime)
             if let output, outcome.directory == nil {
-                try Self.saving { () throws(ModelError) in
+                try Stage.saving { () throws(ModelError) in
                     try ModelDirectory.write(model: trained.bytes, card: trained.card, more: files, to: output)
                 }
                 outcome.directory = output
@@ -188,7 +188,7 @@ struct TrainingRun: Sendable {
 
     /// What is kept beside a model: its definitions, the logistic baseline's weights, and what it was measured by.
     func files(of trained: TrainedModel, _ set: TrainingSet) throws(ModelError) -> [(path: String, text: String)] {
-        var files = definitions.map { ("\(DefinitionFile.folder)/\($0.name)", $0.text) }
+        var files = definitions.map { ("\(FeatureRepository.folderInModel)/\($0.name)", $0.text) }
         if !trained.logistic.isEmpty {
             files.append(("baselines/logistic.json", String(decoding: trained.logistic, as: UTF8.self)))
         }
@@ -201,14 +201,10 @@ struct TrainingRun: Sendable {
         _ trained: TrainedModel, _ files: [(path: String, text: String)], _ registry: any ModelStore
     ) throws -> RegisteredModel {
         let version = try registry.unusedVersion()
-        try Self.saving { () throws(ModelError) in
+        try Stage.saving { () throws(ModelError) in
             try ModelDirectory.install(
                 model: trained.bytes, card: trained.card, more: files, as: String(version), in: registry.modelsFolder)
         }
         return try registry.register(trained.card, version: version, folder: String(version))
-    }
-
-    private static func saving(_ body: () throws(ModelError) -> Void) throws(CommandError) {
-        do throws(ModelError) { try body() } catch { throw CommandError(.cannotCreate, "\(error).") }
     }
 }

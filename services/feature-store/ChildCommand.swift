@@ -41,10 +41,12 @@ struct ChildCommand: Sendable {
         let code = process.terminationReason == .exit ? process.terminationStatus : 128 + process.terminationStatus
         guard codes.contains(code) else {
             let name = words.prefix { !$0.hasPrefix("-") }.joined(separator: " ")
-            if runtime.isInterrupted { throw runtime.stopped("`needletail \(name)` was cut off; nothing was switched") }
+            if runtime.isInterrupted {
+                throw runtime.stopped("`needletail \(name)` was cut off; the same command begins anew")
+            }
             throw CommandError(
                 ExitCode(rawValue: code) ?? .software,
-                "`needletail \(name)` ended with \(code); what runs goes on as it was, and another rollout begins anew."
+                "`needletail \(name)` ended with \(code); mend what it says, and the same command begins anew."
             )
         }
         return (String(decoding: data, as: UTF8.self), code)

@@ -1,3 +1,4 @@
+import FeatureStore
 import Foundation
 import PostgresOfflineStore
 import ServiceRuntime
@@ -9,9 +10,7 @@ enum DefinitionFolder {
         let manager = FileManager.default
         let kept = "\(folder)/.taken-back"
         do {
-            let names = try manager.contentsOfDirectory(atPath: folder).filter {
-                $0.hasSuffix(".yaml") && !$0.hasPrefix(".")
-            }
+            let names = try FeatureRepository.fileNames(in: folder)
             try? manager.removeItem(atPath: kept)
             try manager.createDirectory(atPath: kept, withIntermediateDirectories: true)
             for name in names { try manager.copyItem(atPath: "\(folder)/\(name)", toPath: "\(kept)/\(name)") }

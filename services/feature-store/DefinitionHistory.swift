@@ -12,10 +12,7 @@ struct DefinitionHistory: Sendable {
     init(_ repository: FeatureRepository, folder: String) throws(CommandError) {
         self.repository = repository
         do {
-            let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter {
-                $0.hasSuffix(".yaml") && !$0.hasPrefix(".")
-            }
-            files = try names.sorted().map { name in
+            files = try FeatureRepository.fileNames(in: folder).map { name in
                 DefinitionText(name: name, text: try String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8))
             }
         } catch {

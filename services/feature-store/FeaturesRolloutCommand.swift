@@ -23,13 +23,14 @@ public struct FeaturesRolloutCommand: Command {
         and the old state meanwhile, and takes the new model, with the definitions kept beside it, once the state is whole. No
         request fails. Rows that the old transform wrote in between are computed anew at the end.
 
-        A rollout that was stopped or failed is begun anew by the same command. Topics, keys and partitioners cannot be
-        rolled out: they need a new topic and store.
+        Where a second person has to agree to a champion (PROMOTION_APPROVAL), it needs somebody who agrees to what it
+        trains: --approve=false. A rollout that was stopped or failed is begun anew by the same command. Topics, keys and
+        partitioners cannot be rolled out: they need a new topic and store.
         """
     public static let settings: [any SettingProtocol] = [
-        force, wait, Setting<String>.featureRepo, Setting<String>.databaseURL, Setting<String>.redisURL,
-        Setting<String>.kafkaBootstrapServers, Setting<String>.modelDirectory, Setting<Int>.topicPartitions,
-        Setting<Int>.topicRetentionDays,
+        force, wait, Setting<Bool>.needsApproval, Setting<String>.featureRepo, Setting<String>.databaseURL,
+        Setting<String>.redisURL, Setting<String>.kafkaBootstrapServers, Setting<String>.modelDirectory,
+        Setting<Int>.topicPartitions, Setting<Int>.topicRetentionDays,
     ]
 
     static let force = Setting<Bool>(
@@ -43,6 +44,12 @@ public struct FeaturesRolloutCommand: Command {
 
     /// Rolls out.
     public func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {
+        guard !settings[Setting<Bool>.needsApproval] else {
+            throw CommandError(
+                .noPermission,
+                "a second person has to agree to a champion (PROMOTION_APPROVAL): whoever agrees to what this trains runs it with --approve=false."
+            )
+        }
         let pipeline = try PipelineContext(settings)
         pipeline.announce(runtime)
         let history = try DefinitionHistory(pipeline.repository, folder: settings[.featureRepo])
@@ -52,22 +59,22 @@ public struct FeaturesRolloutCommand: Command {
         let set = try await rollout.appliedSet()
         try await rollout.step(
             "computing the features of the stored events", run: ["backfill", "--from-store", "--to-store"])
-        var models: [(service: String, directory: String)] = []
+        var models: [Rollout.Model] = []
         let forces = settings[Self.force]
         for service in pipeline.repository.services.map(\.name) {
-            let directory = try await rollout.step("training \(service)") { child in
+            let model = try await rollout.step("training \(service)") { child in
                 try Self.train(service, child, forces: forces)
             }
-            models.append((service, directory))
+            models.append(model)
         }
         try await rollout.switchOver(to: set, models: models)
         try runtime.print("Rolled out; `needletail features rollback` takes it back.")
     }
 
-    /// Trains without promoting; the model's folder, or the sentence why it is not to serve.
+    /// Trains without promoting; the model, or the sentence why it is not to serve.
     private static func train(
         _ service: String, _ child: ChildCommand, forces: Bool
-    ) throws -> (said: String, result: String) {
+    ) throws -> (said: String, result: Rollout.Model) {
         let output = try child.run(["train", "--from-store", "--service", service, "--no-promote", "--json"]).output
         let tree = try? JSONTree.parse(output)
         guard let verdict = tree?["verdict"]?.string, let reason = tree?["reason"]?.string,
@@ -79,7 +86,8 @@ public struct FeaturesRolloutCommand: Command {
                 "the model of \(service) in \(directory) is not put to work: \(reason). What runs goes on as it was; --force switches all the same."
             )
         }
-        return (reason, directory)
+        let why = verdict == "promoted" ? reason : "by --force, although \(reason)"
+        return (reason, Rollout.Model(service: service, directory: directory, reason: why))
     }
 }
 
@@ -93,9 +101,11 @@ public struct FeaturesRollbackCommand: Command {
     public static let details = """
         The files of the definitions before go back into --feature-repo; those that are there now are kept in a folder
         .taken-back within it. transform begins anew with them and catches up from where their online state was left; the models
-        of then are the champions again.
+        of then are the champions again. It needs nobody else. One that was cut off goes on by the same command.
         """
-    public static let settings: [any SettingProtocol] = FeaturesRolloutCommand.settings.filter { $0.name != "force" }
+    public static let settings: [any SettingProtocol] = FeaturesRolloutCommand.settings.filter {
+        $0.name != FeaturesRolloutCommand.force.name && $0.name != Setting<Bool>.needsApproval.name
+    }
 
     public init() {}
 
@@ -109,9 +119,7 @@ public struct FeaturesRollbackCommand: Command {
                 let store = try PostgresOfflineStore(url: now.databaseURL)
                 try store.migrate()
                 let ledger = DefinitionLedger(store.connection, project: now.repository.project)
-                let rollouts = try ledger.rollouts()
-                guard let last = rollouts.first,
-                    let before = rollouts.first(where: { $0.setID != last.setID }),
+                guard let before = RollbackChoice.before(try ledger.rollouts()),
                     let set = try ledger.set(before.setID)
                 else { return nil }
                 return (before, set)
@@ -120,12 +128,17 @@ public struct FeaturesRollbackCommand: Command {
         guard let (before, set) = found else {
             throw CommandError(.dataError, "there is no rollout to take back: none was made with other definitions.")
         }
-        try DefinitionFolder.replace(folder, with: set.files)
+        // Begun again, it finds them there, and what it kept the first time stays.
+        if Set(try DefinitionHistory(now.repository, folder: folder).files) != Set(set.files) {
+            try DefinitionFolder.replace(folder, with: set.files)
+        }
         let pipeline = try PipelineContext(settings)
         let history = try DefinitionHistory(pipeline.repository, folder: folder)
         let rollout = Rollout(pipeline, history, settings, runtime)
-        let models = before.champions.sorted { $0.key < $1.key }.map {
-            (service: $0.key, directory: "\(settings[.modelDirectory as Setting<String>])/\($0.value)")
+        let modelsFolder = settings[.modelDirectory as Setting<String>]
+        let models = before.champions.sorted { $0.key < $1.key }.map { service, version in
+            Rollout.Model(
+                service: service, directory: "\(modelsFolder)/\(version)", reason: "by `features rollback`")
         }
         try await rollout.switchOver(to: set.id, models: models)
         try runtime.print(

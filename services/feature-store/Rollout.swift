@@ -11,6 +11,15 @@ import ServiceRuntime
 
 /// The steps that a rollout and its taking back share.
 struct Rollout: Sendable {
+    /// A model that is to serve.
+    struct Model: Sendable {
+        let service: String
+        /// Its folder.
+        let directory: String
+        /// Why, for the history.
+        let reason: String
+    }
+
     private let repository: FeatureRepository
     private let databaseURL: String
     private let redisURL: String
@@ -84,7 +93,7 @@ struct Rollout: Sendable {
 
     /// Puts a set to work: notes it, waits for a transform that has its online state whole, makes the models champions, and computes
     /// the rows anew that others wrote meanwhile.
-    func switchOver(to set: Int64, models: [(service: String, directory: String)]) async throws {
+    func switchOver(to set: Int64, models: [Model]) async throws {
         let (history, services) = (history, repository.services.map(\.name))
         let environment = environment
         try await onStore { store in
@@ -106,7 +115,10 @@ struct Rollout: Sendable {
         for model in models {
             try await step(
                 "making \(model.directory) the champion of \(model.service)",
-                run: ["models", "register", model.directory, "--service", model.service, "--force"])
+                run: [
+                    "models", "register", model.directory, "--service", model.service, "--force", "--approve=false",
+                    "--reason=\(model.reason)",
+                ])
         }
         try await onStore { store in
             let ledger = history.ledger(store)

@@ -58,12 +58,14 @@ extension EventStage {
     /// Broken off when a step has bytes enough.
     private struct StepIsFull: Error {}
 
-    func replay(from: Int64, _ claim: PartitionClaim, stores: Stores) throws -> (mark: OnlineMark?, next: Int64) {
+    func replay(
+        from: Int64, _ claim: PartitionClaim, stores: Stores
+    ) throws -> (mark: OnlineMark?, next: Int64, unusable: UnusableEvents) {
         positions.removeAll(keepingCapacity: true)
         entities.trim()
         var bytes = 0
         let store = try stores.postgres()
-        let passedOver = store.unusable.count
+        _ = store.takeUnusable()  // what other scans of this connection passed over
         do {
             try store.scanEvents(
                 source, topic: partition.topic, partition: partition.partition, offsets: from..<claim.next,
@@ -75,15 +77,14 @@ extension EventStage {
                 if bytes > Self.replayBytes { throw StepIsFull() }
             }
         } catch is StepIsFull {}
-        let skipped = store.unusable.count - passedOver
-        let isLast = taken + skipped < Self.replayStep && bytes <= Self.replayBytes
-        let lastSkipped = skipped > 0 ? store.unusable.last?.offset ?? from : from
-        let next = isLast ? claim.next : max(positions.last ?? from, lastSkipped) + 1
+        let unusable = store.takeUnusable()
+        let isLast = taken + unusable.count < Self.replayStep && bytes <= Self.replayBytes
+        let next = isLast ? claim.next : max(positions.last ?? from, unusable.last?.offset ?? from) + 1
         places = (0..<taken).map { entities.place(of: rows[$0]) }
         let mark = try load(from: from, claim, stores)
         for slot in 0..<taken { entities.insert(places[slot], row: rows[slot], at: positions[slot]) }
         if rows.count > 2 * Self.replayStep { rows.removeLast(rows.count - Self.replayStep) }
-        return (mark, next)
+        return (mark, next, unusable)
     }
 
     func writeOnline(from: OnlineMark, to: OnlineMark, newestMillis: Int64, stores: Stores) throws {

@@ -99,8 +99,9 @@ final class EventStage: OnlineStage {
         }
         known = KnownEntities(room: keys.count * 2)
         for number in 0..<keys.count {
-            try check(keys[number])
-            _ = known.insert(keys[number])
+            let key = keys[number]
+            try check(key)
+            _ = known.insert(key)
         }
         return count
     }
@@ -110,11 +111,19 @@ final class EventStage: OnlineStage {
         let home = EntityPlacement.partition(of: key.bytes, among: partitionCount, by: source.partitioner)
         // A key that would be refused today is in no window.
         guard home != partition.partition, KeyRule.problem(key.bytes.span) == nil else { return }
-        if let count = try askPartitionCount(), count != partitionCount { return }
+        try requireSameCount()
         throw PipelineStop(
             topic: partition.topic, partition: partition.partition,
             "its stored events do not lie where \(source.partitioner.rawValue), the `partitioner` of source "
                 + "\(source.name), puts their keys: set it back to what it was, or read a new topic with a new store")
+    }
+
+    /// Stops where the topic has another count of partitions than before: then producers are right and this count is old.
+    private func requireSameCount() throws {
+        guard let count = try askPartitionCount(), count != partitionCount else { return }
+        throw PipelineStop(
+            topic: partition.topic, partition: partition.partition,
+            .partitionCount(stored: partitionCount, found: count))
     }
 
     // MARK: A batch
@@ -140,21 +149,20 @@ final class EventStage: OnlineStage {
         guard !PlausibleTime.isAhead(rows[slot].eventTimeMillis, ofRecordAt: batch.timestampMillis(at: index)) else {
             return "\(source.fields[source.eventTimeIndex].name): is later than the moment the event was produced"
         }
-        let field = source.fields[source.eventTimeIndex].name
-        if let reason = horizon.refusal(ofMillis: rows[slot].eventTimeMillis, field: field) { return reason }
+        if let reason = horizon.refusal(
+            ofMillis: rows[slot].eventTimeMillis, field: source.fields[source.eventTimeIndex].name)
+        {
+            return reason
+        }
         deduper.take(rows[slot].hash(source.eventIDIndex), at: slot)
         positions.append(position)
         return nil
     }
 
     /// A record in a partition that is not its key's. Before it is refused the topic is asked whether it has as many partitions
-    /// as before: with another count, producers are right and this count is old.
+    /// as before.
     private func foreign(_ home: Int32) throws -> String {
-        if let count = try askPartitionCount(), count != partitionCount {
-            throw PipelineStop(
-                topic: partition.topic, partition: partition.partition,
-                .partitionCount(stored: partitionCount, found: count))
-        }
+        try requireSameCount()
         return
             "the record lies in partition \(partition.partition), but its key belongs to partition \(home) by \(source.partitioner.rawValue), the `partitioner` of source \(source.name): have its producer place keys so, or declare another one"
     }

@@ -15,18 +15,20 @@ extension PartitionTask {
         switch step {
         case .claim: return try claim(consumer)
         case .noteCount(let count):
-            return try note { try ledger.set(partitionCount: count, epoch: state.epoch, on: $0) }
+            return try note { try ledger.set(partitionCount: count, epoch: machine.claim.epoch, on: $0) }
         case .loadIDs: return try loadIDs()
         case .republish(let range): return try republish(range)
         case .notePublished(let position):
-            return try note { try ledger.set(published: position, epoch: state.epoch, on: $0) }
+            return try note { try ledger.set(published: position, epoch: machine.claim.epoch, on: $0) }
         case .beginGeneration(let generation):
-            return try note { try ledger.set(generation: Int64(clamping: generation), epoch: state.epoch, on: $0) }
+            return try note {
+                try ledger.set(generation: Int64(clamping: generation), epoch: machine.claim.epoch, on: $0)
+            }
         case .inspectLog: return try inspectLog(consumer)
         case .identify(let position): return .verdict(try identify(position))
         case .rebase(let base): return try rebase(base)
         case .seek(let position):
-            seeks += 1
+            isMoved = true
             try consumer.assign(partition, offset: position - machine.claim.base)
             return .done
         case .compareRecord: return .verdict(isRecordBefore)
@@ -47,10 +49,9 @@ extension PartitionTask {
     }
 
     private func replay(_ from: Int64) throws -> PartitionProtocol.Event {
-        let (mark, next) = try online().replay(from: from, machine.claim, stores: context.stores)
-        let unusable = try context.stores.postgres().unusable
-        if unusable.count > 0, let first = unusable.first, first != toldUnusable {
-            toldUnusable = first
+        let (mark, next, unusable) = try online().replay(from: from, machine.claim, stores: context.stores)
+        if let first = unusable.first, !hasToldUnusable {
+            hasToldUnusable = true
             context.log.warning(
                 "stored events are in no window: their key or id breaks the present rule",
                 ["events": unusable.count, "first": first])
@@ -76,7 +77,7 @@ extension PartitionTask {
         guard let count else {
             throw StepError(.lost(.kafka), "topic \"\(partition.topic)\" is not there")
         }
-        state = try ledger.claim(context.owner, on: context.stores.postgres().connection)
+        let state = try ledger.claim(context.owner, on: context.stores.postgres().connection)
         // What is beyond would overflow somewhere: nothing of ours has written it, and nothing may be built on it.
         for number in [state.nextOffset, state.published, state.base] where !(0..<Self.offsetEnd).contains(number) {
             throw PipelineStop(
@@ -103,16 +104,11 @@ extension PartitionTask {
     private func loadIDs() throws -> PartitionProtocol.Event {
         let store = try context.stores.postgres()
         let connection = store.connection
-        try connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        do {
+        return try connection.snapshot {
             let removed = try ledger.removed(on: connection)
             let rows = try stage.loadIDs(ledger, from: store)
             let letters = try ledger.deadLetterCount(on: connection)
-            try connection.execute("COMMIT")
             return .counted(rows: rows, letters: letters, removed: removed)
-        } catch {
-            connection.rollback()
-            throw error
         }
     }
 
@@ -153,7 +149,8 @@ extension PartitionTask {
     }
 
     private func rebase(_ base: Int64) throws -> PartitionProtocol.Event {
-        try ledger.set(base: base, last: identified, epoch: state.epoch, on: context.stores.postgres().connection)
+        try ledger.set(
+            base: base, last: identified, epoch: machine.claim.epoch, on: context.stores.postgres().connection)
         last = identified
         context.log.warning(
             "the log lost records that are stored: nothing is lost, it goes on behind them",
@@ -266,7 +263,7 @@ extension PartitionTask {
         batch.advance.published = published
         let connection = try context.stores.postgres().connection
         do {
-            try ledger.begin(batch.advance, epoch: state.epoch, horizon: state.horizon, on: connection)
+            try ledger.begin(batch.advance, epoch: machine.claim.epoch, horizon: stage.horizon, on: connection)
             if batch.rows > 0 { try stage.copy(on: connection) }
             try ledger.store(batch.letters, version: context.definitionHash, on: connection)
             try connection.execute("COMMIT")

@@ -14,8 +14,6 @@ final class PartitionTask {
     let stage: any Stage
     let context: StageContext
     var machine: PartitionProtocol
-    /// What Postgres said at the claim.
-    var state = PartitionState()
     /// Kafka timestamp and CRC of the record before N.
     var last: (timestampMillis: Int64, crc: UInt32) = (0, 0)
     /// The same of the record that was last found to be the stored one.
@@ -27,11 +25,10 @@ final class PartitionTask {
     /// Connections that the last retreat made useless; the thread closes them.
     var useless: Set<StreamServer> = []
     var batch = TaskBatch()
-    /// The first stored event that was last said to be in no window.
-    var toldUnusable: String?
-    /// Raised by every seek: records fetched before it are not what follows.
-    var seeks = 0
-    private var polledSeeks = 0
+    /// Whether it was said that stored events are in no window.
+    var hasToldUnusable = false
+    /// The reader was set elsewhere since the poll: the records that it brought are not what follows.
+    var isMoved = false
     private var isShown = false
     private var aliveMillis: Int64 = 0
     private let lag: Gauge
@@ -81,13 +78,13 @@ final class PartitionTask {
 
     /// A poll begins. What it brings is dropped when the reader is set elsewhere before it is processed: the first of records
     /// read from another place is not the record before N, and would be taken for proof that the log is another one.
-    func willPoll() { polledSeeks = seeks }
+    func willPoll() { isMoved = false }
 
     /// Processes the records of this partition that a poll brought.
     func process(_ records: KafkaBatch, _ runs: [Range<Int>], _ consumer: KafkaConsumer) throws {
         batch.begin(records, runs)
         defer { batch.end() }
-        while machine.isReady, seeks == polledSeeks {
+        while machine.isReady, !isMoved {
             if !machine.comparesNext { batch.drop(before: nextOffset) }
             guard let first = batch.firstOffset else { return }
             try drive(.records(batch.count, first: first + machine.claim.base), consumer)

@@ -1,35 +1,44 @@
+import PostgresClient
 import PostgresOfflineStore
 import ServiceRuntime
 
 /// Looks every two seconds whether other definitions were put to work, and ends the program then: whoever started it starts it
 /// again, with them. What was in hand is finished; the new state is filled from the store, as after any other start.
 struct RolloutWatch: Sendable {
-    static let pauseMillis = 2_000
-
     let databaseURL: String
     let project: String
     let streamHash: String
+    var pauseMillis = 2_000
 
-    /// Looks until the program stops. Throws when other definitions were put to work since it began.
-    func run(_ runtime: ServiceRuntime) async throws {
+    /// Looks until the program stops, on a thread of its own and over one connection. Throws when other definitions were put to
+    /// work since it began.
+    func run(_ runtime: ServiceRuntime) throws {
+        var connection: PostgresConnection?
+        defer { connection?.close() }
         var first: Int64?
-        while true {
-            // A database that is away is asked again.
-            let looked: DefinitionRollout?? = try? await runtime.onThread("rollouts") {
-                let store = try PostgresOfflineStore(url: databaseURL, applicationName: "needletail-transform")
-                return try DefinitionLedger(store.connection, project: project).rollouts(limit: 1).first
+        repeat {
+            let newest: DefinitionRollout?
+            do {
+                let open =
+                    try connection
+                    ?? PostgresConnection(
+                        url: databaseURL, applicationName: "needletail-transform-rollouts",
+                        limits: TransformGroup.limits)
+                connection = open
+                newest = try DefinitionLedger(open, project: project).rollouts(limit: 1).first
+            } catch {
+                // A database that is away is asked again.
+                connection?.close()
+                connection = nil
+                continue
             }
-            if let looked {
-                let newest = looked?.id ?? 0
-                if let first, newest > first, let looked, looked.streamHash != streamHash {
-                    throw CommandError(
-                        .temporaryFailure,
-                        "other definitions (\(looked.streamHash)) were rolled out: started again, transform takes them."
-                    )
-                }
-                first = first ?? newest
+            let number = newest?.id ?? 0
+            if let first, number > first, let newest, newest.streamHash != streamHash {
+                throw CommandError(
+                    .temporaryFailure,
+                    "other definitions (\(newest.streamHash)) were rolled out: started again, transform takes them.")
             }
-            guard await runtime.sleep(millis: Self.pauseMillis) else { return }
-        }
+            first = first ?? number
+        } while runtime.pause(millis: pauseMillis)
     }
 }

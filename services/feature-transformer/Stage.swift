@@ -45,9 +45,11 @@ protocol OnlineStage: Stage {
     /// Writes the watermark of a new generation.
     func plant(_ mark: OnlineMark, stores: Stores) throws
 
-    /// Applies stored events from a position on, as many as one step takes: the watermark read with their blobs, and the
-    /// position after the last one.
-    func replay(from: Int64, _ claim: PartitionClaim, stores: Stores) throws -> (mark: OnlineMark?, next: Int64)
+    /// Applies stored events from a position on, as many as one step takes: the watermark read with their blobs, the position
+    /// after the last one, and which of them were passed over.
+    func replay(
+        from: Int64, _ claim: PartitionClaim, stores: Stores
+    ) throws -> (mark: OnlineMark?, next: Int64, unusable: UnusableEvents)
 
     /// Writes what changed, then moves the watermark. `newestMillis` is the Kafka timestamp of the last record before `to`.
     func writeOnline(from: OnlineMark, to: OnlineMark, newestMillis: Int64, stores: Stores) throws

@@ -21,12 +21,24 @@ final class TopicIdentity {
     private var notBeforeMillis = Int64.min
 
     init(bootstrapServers: String) {
-        addresses = bootstrapServers.split(separator: ",").compactMap { server in
-            // IPv6 hosts come in brackets, and one that names its protocol has slashes before it.
-            let address = server.split(separator: "/").last ?? server
-            guard let colon = address.lastIndex(of: ":") else { return nil }
-            let host = address[..<colon].filter { $0 != "[" && $0 != "]" && $0 != " " }
-            return (String(host), address[address.index(after: colon)...].filter { $0 != " " })
+        addresses = Self.addresses(bootstrapServers)
+    }
+
+    /// The servers of a list, read as librdkafka reads it: a port that is not given is 9092.
+    static func addresses(_ servers: String) -> [(host: String, port: String)] {
+        servers.split(separator: ",").compactMap { server -> (host: String, port: String)? in
+            // One that names its protocol has slashes before it.
+            let address = (server.split(separator: "/").last ?? server).filter { $0 != " " }
+            var (host, port) = (address[...], "9092")
+            // IPv6 hosts come in brackets; several colons without them are an IPv6 host without a port.
+            if let colon = address.lastIndex(of: ":"),
+                address[..<colon].hasSuffix("]") || address.firstIndex(of: ":") == colon
+            {
+                (host, port) = (address[..<colon], String(address[address.index(after: colon)...]))
+            }
+            let name = host.filter { $0 != "[" && $0 != "]" }
+            guard !name.isEmpty else { return nil }
+            return (name, port)
         }
     }
 

@@ -59,31 +59,24 @@ public struct TransformCommand: Command {
         try await prepareStores(plan, runtime, allowsEviction: settings[.allowEvictingRedis])
         let ends = try await prepareTopics(
             &plan, runtime, partitions: settings[.topicPartitions], retentionDays: settings[.topicRetentionDays])
-        var admin: AdminServer?
-        if let port = settings[.adminPort] {
-            do {
-                admin = try AdminServer(port: port, metrics: runtime.metrics) {
-                    let now = StageClock.millis()
-                    return board.readiness(nowMillis: now, absence: transformGroup.absence(nowMillis: now))
-                }
-            } catch {
-                throw CommandError(.unavailable, "cannot serve health and metrics on port \(port): \(error)")
-            }
-        }
+        let adminPort = settings[.adminPort]
+        let admin = try adminPort.map { try Self.serveHealth(port: $0, board, transformGroup, runtime) }
         defer { admin?.stop() }
 
         let wanted = plan.threads(eventThreads: settings[Self.threads])
-        let (prepared, mayEvict) = (plan, settings[.allowEvictingRedis])
+        let (prepared, mayEvict, hasEnd) = (plan, settings[.allowEvictingRedis], Self.hasEnd(settings))
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await runtime.onThread("transform-group") { transformGroup.run(runtime) } }
             let watch = RolloutWatch(
                 databaseURL: plan.databaseURL, project: plan.repository.project, streamHash: plan.repository.streamHash)
             group.addTask {
                 defer { runtime.stop() }
-                try await watch.run(runtime)
+                try await runtime.onThread("rollouts") { try watch.run(runtime) }
             }
             group.addTask {
-                try await Self.watchRedis(prepared, board, runtime, isAllowed: mayEvict, hasEnd: Self.hasEnd(settings))
+                try await runtime.onThread("redis-policy") {
+                    try Self.watchRedis(prepared, board, runtime, isAllowed: mayEvict, hasEnd: hasEnd)
+                }
             }
             for thread in wanted {
                 let plan = plan
@@ -112,6 +105,19 @@ public struct TransformCommand: Command {
             } catch let error as KafkaError {
                 throw CommandError(.unavailable, error.description)
             }
+        }
+    }
+
+    private static func serveHealth(
+        port: Int, _ board: ProgressBoard, _ group: TransformGroup, _ runtime: ServiceRuntime
+    ) throws -> AdminServer {
+        do {
+            return try AdminServer(port: port, metrics: runtime.metrics) {
+                let now = StageClock.millis()
+                return board.readiness(nowMillis: now, absence: group.absence(nowMillis: now))
+            }
+        } catch {
+            throw CommandError(.unavailable, "cannot serve health and metrics on port \(port): \(error)")
         }
     }
 
@@ -144,9 +150,8 @@ public struct TransformCommand: Command {
     ) throws {
         for view in repository.views {
             let horizon = try store.horizon(ofTopic: view.source.topic)
-            guard horizon.removedBefore > 0 else { continue }
-            let (whole, isOverflow) = horizon.removedBefore.addingReportingOverflow(view.retentionMillis)
-            guard !isOverflow, whole > horizon.completeFrom else { continue }
+            let whole = horizon.firstWholeMillis(lookBackMillis: view.retentionMillis)
+            guard whole > horizon.completeFrom, whole < .max else { continue }
             runtime.log.warning(
                 "windows reach back to deleted history: features are too small for events before a time",
                 ["view": view.name, "before": view.source.eventTimeFormat.text(whole)])
@@ -154,19 +159,25 @@ public struct TransformCommand: Command {
     }
 
     /// Asks again and again whether Redis keeps what it is given: its configuration can be changed while it runs. While it does
-    /// not, events wait in the log; a run that is to end would wait for ever, and ends.
+    /// not, events wait in the log; a run that is to end would wait for ever, and ends. On a thread of its own, over one connection.
     private static func watchRedis(
         _ plan: TransformPlan, _ board: ProgressBoard, _ runtime: ServiceRuntime, isAllowed: Bool, hasEnd: Bool
-    ) async throws {
+    ) throws {
         let gauge = OnlineStorePolicy.gauge(runtime.metrics)
-        while await runtime.sleep(millis: 1_000) {
-            // A server that is away is the threads' business; its policy is as it was.
-            let asked: String?? = try? await runtime.onThread("redis-policy") {
-                let store = try RedisOnlineStore(url: plan.redisURL)
-                defer { store.close() }
-                return try store.evictionWarning()
+        var store: RedisOnlineStore?
+        defer { store?.close() }
+        while runtime.pause(millis: 1_000) {
+            let warning: String?
+            do {
+                let open = try store ?? RedisOnlineStore(url: plan.redisURL)
+                store = open
+                warning = try open.evictionWarning()
+            } catch {
+                // A server that is away is the threads' business; its policy is as it was.
+                store?.close()
+                store = nil
+                continue
             }
-            guard let warning = asked else { continue }
             gauge.set(warning == nil ? 0 : 1)
             let reason = isAllowed ? nil : warning.map(OnlineStorePolicy.sentence)
             guard reason != board.pauseReason else { continue }

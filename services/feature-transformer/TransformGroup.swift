@@ -69,9 +69,10 @@ final class TransformGroup: Sendable {
         connection?.close()
     }
 
-    private static let limits: PostgresLimits = {
+    /// For a connection that asks one small question again and again.
+    static let limits: PostgresLimits = {
         var limits = PostgresLimits()
-        limits.silenceMillis = 5_000  // one small question
+        limits.silenceMillis = 5_000
         return limits
     }()
 

@@ -24,7 +24,6 @@ final class BatchPrediction {
     private let model: ActiveModel
     private let request: Request
     private let explanation: ExplanationChoice
-    private let startMicros: Int64
     private var places: [Range<Int>?] = []
     private var rows: [SourceRow] = []
     private var refusal = Refusal()
@@ -32,14 +31,11 @@ final class BatchPrediction {
     private var next = 0
     private var body: [UInt8] = Array("{\"predictions\":[".utf8)
 
-    init(
-        _ request: Request, app: PredictionApp, model: ActiveModel, explanation: ExplanationChoice, startMicros: Int64
-    ) {
+    init(_ request: Request, app: PredictionApp, model: ActiveModel, explanation: ExplanationChoice) {
         self.request = request
         self.app = app
         self.model = model
         self.explanation = explanation
-        self.startMicros = startMicros
     }
 
     /// Goes to work; the request is answered when all is done. A large body is listed on another thread: one of 16 MiB takes 100 ms
@@ -98,7 +94,7 @@ final class BatchPrediction {
         if place > 0 { body.append(0x2C) }
         app.beginPrediction()
         model.appendAnswer(rows[place], predictionID: app.predictionID, explanation, to: &body)
-        app.record(rows[place], model, since: startMicros)
+        app.record(rows[place], model, since: request.startMicros)
     }
 
     private func finish() {

@@ -19,7 +19,6 @@ final class LinePrediction {
     private let model: ActiveModel
     private let request: Request
     private let explanation: ExplanationChoice
-    private let startMicros: Int64
     private let scoring: RowScoring
     private var stream: AnswerStream?
     /// Where the next line begins, and how many were there before it.
@@ -29,21 +28,19 @@ final class LinePrediction {
     private var refused: [(before: Int, text: [UInt8])] = []
     private var piece: [UInt8] = []
 
-    init(
-        _ request: Request, app: PredictionApp, model: ActiveModel, explanation: ExplanationChoice, startMicros: Int64
-    ) {
+    init(_ request: Request, app: PredictionApp, model: ActiveModel, explanation: ExplanationChoice) {
         self.request = request
         self.app = app
         self.model = model
         self.explanation = explanation
-        self.startMicros = startMicros
         scoring = RowScoring(app, model)
     }
 
     /// Whether a body says that it is lines.
     static func isWanted(by request: Request) -> Bool {
-        request.header("content-type")?.lowercased().split(separator: ";").first.map { $0.filter { $0 != " " } }
-            == mediaType
+        // What nearly every client sends needs no parsing.
+        guard request.header("content-type", is: "application/json") == false else { return false }
+        return request.header("content-type").map(RequestGate.mediaType) == mediaType
     }
 
     /// Goes to work; the answer begins at once.
@@ -81,7 +78,7 @@ final class LinePrediction {
                 app.beginPrediction()
                 model.appendAnswer(rows[place], predictionID: app.predictionID, explanation, to: &piece)
                 piece.append(0x0A)
-                app.record(rows[place], model, since: startMicros)
+                app.record(rows[place], model, since: request.startMicros)
             },
             done: { [self] in
                 appendRefused(before: rows.count)

@@ -101,7 +101,7 @@ final class ModelWatcher {
     /// when they were the definitions of now, from the online state that is theirs, so that a rollout switches by the champion.
     private func serve(_ scoring: ScoringModel, from directory: String) throws -> ServedModel {
         do { return try ServedModel(scoring, repository) } catch {
-            let folder = "\(directory)/feature_repo"
+            let folder = "\(directory)/\(FeatureRepository.folderInModel)"
             guard let own = try? FeatureRepository.load(directory: folder, environment: [:]),
                 own.project == repository.project, let served = try? ServedModel(scoring, own),
                 repository.source(named: served.service.source.name)?.topic == served.service.source.topic

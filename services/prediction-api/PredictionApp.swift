@@ -264,13 +264,12 @@ final class PredictionApp {
     }
 
     private func predictBatch(_ request: Request) {
-        let start = request.startMicros
         guard let model = accept(request, isBatch: true), let explanation = explanation(request, byDefault: .none)
         else { return }
         if LinePrediction.isWanted(by: request) {
-            LinePrediction(request, app: self, model: model, explanation: explanation, startMicros: start).start()
+            LinePrediction(request, app: self, model: model, explanation: explanation).start()
         } else {
-            BatchPrediction(request, app: self, model: model, explanation: explanation, startMicros: start).start()
+            BatchPrediction(request, app: self, model: model, explanation: explanation).start()
         }
     }
 

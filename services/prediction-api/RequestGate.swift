@@ -70,14 +70,14 @@ struct RequestGate: Sendable {
         guard request.header("content-type", is: "application/json") == false,
             let header = request.header("content-type")
         else { return nil }
-        let parts = header.lowercased().split(separator: ";", omittingEmptySubsequences: false)
-        let type = trimmed(parts[0])
+        let type = mediaType(header)
         let isJSON = type == "application/json" || type.hasPrefix("application/") && type.hasSuffix("+json")
         guard isJSON || isBatch && type == LinePrediction.mediaType else {
             return isBatch
                 ? "The body must be JSON: Content-Type application/json, or \(LinePrediction.mediaType) for lines"
                 : "The body must be JSON: Content-Type application/json"
         }
+        let parts = header.lowercased().split(separator: ";", omittingEmptySubsequences: false)
         for parameter in parts.dropFirst() {
             let pair = parameter.split(separator: "=", maxSplits: 1).map(trimmed)
             guard pair.count == 2, pair[0] == "charset" else { continue }
@@ -85,6 +85,9 @@ struct RequestGate: Sendable {
         }
         return nil
     }
+
+    /// The media type that a Content-Type names: lower case, without its parameters.
+    static func mediaType(_ header: String) -> String { trimmed(header.lowercased().prefix { $0 != ";" }) }
 
     private static func trimmed(_ text: Substring) -> String { text.filter { $0 != " " && $0 != "\"" && $0 != "\t" } }
 }

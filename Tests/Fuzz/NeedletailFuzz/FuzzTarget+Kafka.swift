@@ -67,8 +67,9 @@ extension FuzzTarget {
     private static func walk(_ bytes: [UInt8]) {
         _ = RecordBatch.validate(bytes[...], maxBytes: 1 << 20)
         guard let batch = RecordBatch(head: bytes[...]) else { return }
+        guard batch.codec == 0, bytes.count >= batch.size else { return }
         var count: Int32 = 0
-        let isSound = batch.walkRecords(of: bytes[...]) { _, _ in
+        let isSound = batch.walkRecords(inBlock: bytes[RecordBatch.headSize..<batch.size]) { _, _ in
             count += 1
             return true
         }

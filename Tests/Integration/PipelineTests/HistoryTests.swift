@@ -1,5 +1,6 @@
 import FeatureEngine
 import Foundation
+import Pipeline
 import PostgresClient
 import PostgresOfflineStore
 import RedisClient
@@ -114,5 +115,37 @@ struct HistoryTests {
             #expect(lines.count == 1 + 18, "from day 97 - 45 + 30 on")
             #expect(lines[1].hasPrefix("d-82,"))
         }
+    }
+
+    @Test func `history that is deleted while a file of features begins cuts no window in it`() throws {
+        let harness = try PipelineHarness("history-window")
+        let card = try Card(harness)
+        try harness.send(try (0..<100).map { try card.event("d-\($0)", at: Double($0)) })
+        #expect(try harness.transformToEnd().exitCode == 0)
+        let (whole, file) = (harness.folder + "/whole.csv", harness.folder + "/features.csv")
+        let undisturbed = try harness.run(["backfill", "--from-store", "--output", whole])
+        #expect(undisturbed.exitCode == 0, "\(undisturbed.output)")
+
+        // The horizon is read, and the scan waits until the deletion is done.
+        let (deleter, watcher) = (try harness.store(), try harness.store().connection)
+        try deleter.connection.execute("BEGIN; LOCK TABLE transactions IN ACCESS EXCLUSIVE MODE")
+        let backfill = try TestProcess(
+            [try #require(PipelineHarness.needletail), "backfill", "--from-store", "--output", file],
+            environment: harness.environment, logPath: harness.folder + "/backfill.log")
+        let isWaiting = try TestEnvironment.waits(seconds: 60) {
+            try watcher.execute(
+                "SELECT count(*) FROM pg_locks WHERE relation = 'transactions'::regclass AND NOT granted"
+            ).integer(0, 0) == 1
+        }
+        #expect(isWaiting)
+        try deleter.raise(
+            HistoryHorizon(removedBefore: card.millis(50), completeFrom: card.millis(80)),
+            ofTopic: harness.source.topic)
+        try deleter.connection.execute(
+            "DELETE FROM transactions WHERE event_timestamp < to_timestamp(\(card.millis(50)) / 1000.0); COMMIT")
+        #expect(backfill.waitUntilExit(seconds: 60))
+        let text = try String(contentsOfFile: file, encoding: .utf8)
+        #expect(text.split(separator: "\n").count == 1 + 100)
+        #expect(try text == String(contentsOfFile: whole, encoding: .utf8))
     }
 }

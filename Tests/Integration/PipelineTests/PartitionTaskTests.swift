@@ -36,10 +36,7 @@ import TransactionData
             repository = try FeatureRepository.load(
                 directory: TestEnvironment.packageRoot + "/feature_repo", environment: [:])
             feed = try #require(repository.feeds.first)
-            var configuration = KafkaProducerConfiguration(bootstrapServers: "127.0.0.1:1")
-            configuration.more["test.mock.num.brokers"] = "1"
-            producer = try KafkaProducer(configuration)
-            cluster = try #require(producer.mockCluster)
+            (producer, cluster) = try MockKafkaCluster.start()
             for topic in ["transactions", "transactions.dlq"] { try cluster.createTopic(topic, partitions: 1) }
             let url = try TestServers.postgres().makeDatabase("partition_task_\(name)")
             postgres = try PostgresOfflineStore(url: url)
@@ -98,6 +95,7 @@ import TransactionData
             if task.machine.isRetreating, !wasRetreating { retreats += 1 }
             context.stores.close(task.useless.subtracting([.kafka]))
             task.useless = []
+            task.reportLag(consumer)  // The thread does it each second.
         }
 
         func run(until isDone: () throws -> Bool) throws {
@@ -244,6 +242,28 @@ import TransactionData
         #expect(batch.count == 0)
         try bench.runToEnd(80)
         try bench.check()
+    }
+
+    @Test func `stored keys that lie elsewhere stop the program, with the count where that is another one`() throws {
+        let bench = try Bench("misplaced")
+        try bench.send(Self.rows(60))
+        try bench.runToEnd(60)
+        let ledger = PartitionLedger(topic: Self.partition.topic, partition: 0)
+        // Of two partitions about half of the keys would lie in the other one.
+        for found in [1, 2] {
+            var asked = 0
+            let stage = EventStage(
+                bench.feed, repository: bench.repository, partition: Self.partition, partitionCount: 2,
+                metrics: bench.context.metrics
+            ) {
+                asked += 1
+                return found
+            }
+            let stop = #expect(throws: PipelineStop.self) { try stage.loadIDs(ledger, from: bench.postgres) }
+            let isOfCount = stop?.description.contains("has 1 partitions, but had 2") == true
+            #expect(isOfCount == (found == 1), "\(stop?.description ?? "")")
+            #expect(asked == 1)
+        }
     }
 
     @Test func `a connection that somebody else's failure cost is made anew at once`() throws {

@@ -89,6 +89,8 @@ final class PipelineHarness {
     deinit {
         for transform in transforms { transform.killNow() }
         postgres.kill()
+        // A cluster is tens of megabytes, and nobody asks for its log any more.
+        try? FileManager.default.removeItem(atPath: postgres.folder)
         redis.kill()
         if ownsBroker { kafka.kill() }
     }

@@ -42,6 +42,16 @@ import Testing
         try ModelTrainer.train(set(shift, rows: rows), parameters)
     }
 
+    /// As it is read where nobody asks for the card.
+    private func withoutCard(_ model: RegisteredModel) -> RegisteredModel {
+        var copy = RegisteredModel(
+            version: model.version, service: model.service, definitionHash: model.definitionHash, folder: model.folder,
+            fingerprint: model.fingerprint, metrics: model.metrics, card: "null")
+        copy.registeredMillis = model.registeredMillis
+        (copy.isArchived, copy.isDeleted) = (model.isArchived, model.isDeleted)
+        return copy
+    }
+
     private func note(_ reason: String) -> ChangeNote { ChangeNote(actor: "tester", reason: reason) }
 
     private var parameters: TrainingParameters {
@@ -104,9 +114,13 @@ import Testing
         let registry = try place.registry()
         let models = try (0..<3).map { _ in try register(train(1), in: registry) }
         try registry.promote(models[0], note("the first"), replacing: .some(nil))
-        #expect(try registry.champion(of: "service") == models[0])
+        #expect(models[0].card.contains("threshold"))
+        #expect(try registry.model(ModelRegistry.champion, of: "service") == models[0])
+        #expect(try registry.champion(of: "service") == withoutCard(models[0]))
+        #expect(try registry.models() == models.reversed().map(withoutCard))
         try registry.promote(models[1], note("better"), replacing: .some(models[0].version))
-        #expect(try registry.champion() == models[1])
+        #expect(try registry.model(ModelRegistry.champion, of: nil) == models[1])
+        #expect(try registry.champion() == withoutCard(models[1]))
         // It was compared with a champion that is none any more.
         #expect(throws: ChampionChanged(champion: models[1].version)) {
             try registry.promote(models[2], note("stale"), replacing: .some(models[0].version))
@@ -126,12 +140,12 @@ import Testing
         let registry = try Place().registry()
         let models = try (0..<3).map { _ in try register(train(1), in: registry) }
         try registry.promote(models[0], note("first"), replacing: .some(nil))
-        try registry.challenge(models[1], of: "service", note("watch it"))
+        try registry.challenge(models[1], note("watch it"))
         #expect(
             try registry.aliases(of: "service") == ["champion": models[0].version, "challenger": models[1].version])
         #expect(throws: ModelChangeRefused.self) { try registry.archive(models[0], isArchived: true, note("no")) }
         #expect(throws: ModelChangeRefused.self) { try registry.delete(models[0], note("no")) }
-        #expect(throws: ModelChangeRefused.self) { try registry.challenge(models[0], of: "service", note("no")) }
+        #expect(throws: ModelChangeRefused.self) { try registry.challenge(models[0], note("no")) }
         // Refused changes left nothing behind.
         #expect(try registry.history(of: "service").count == 2)
 
@@ -141,7 +155,10 @@ import Testing
         #expect(throws: ModelChangeRefused.self) { try registry.promote(models[2], note("no")) }
         try registry.archive(models[2], isArchived: false, note("still good"))
         try registry.delete(models[2], note("wrong labels"))
-        #expect(throws: ModelChangeRefused.self) { try registry.challenge(models[2], of: "service", note("no")) }
+        #expect(throws: ModelChangeRefused.self) { try registry.challenge(models[2], note("no")) }
+        #expect(throws: ModelChangeRefused("version \(models[2].name) is deleted")) {
+            try registry.archive(models[2], isArchived: false, note("no"))
+        }
         #expect(try registry.model(version: models[2].version)?.isDeleted == true)
         #expect(throws: ChampionChanged.self) {
             try registry.rollBack(to: models[0], note("no"), replacing: models[0].version)

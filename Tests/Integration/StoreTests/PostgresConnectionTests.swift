@@ -76,6 +76,32 @@ import Testing
         #expect(try postgres.execute("SELECT count(*) FROM c WHERE j IS NULL").integer(0, 0) == 1)
     }
 
+    @Test func `a snapshot sees one moment, writes nothing and ends whatever happens in it`() throws {
+        let url = try TestServers.postgres().makeDatabase("snapshot")
+        let (reader, writer) = (try PostgresConnection(url: url), try PostgresConnection(url: url))
+        try writer.execute("CREATE TABLE s (i int); INSERT INTO s SELECT generate_series(1, 5)")
+        func copied() throws -> Int {
+            var rows = 0
+            try reader.copyOut("SELECT i FROM s") { _ in rows += 1 }
+            return rows
+        }
+        let seen = try reader.snapshot {
+            let before = try reader.execute("SELECT count(*) FROM s").integer(0, 0)
+            try writer.execute("DELETE FROM s WHERE i > 2")
+            return (before, try copied())
+        }
+        #expect(seen.0 == 5 && seen.1 == 5)
+        #expect(try copied() == 2)
+        struct Enough: Error {}
+        #expect(throws: Enough.self) {
+            try reader.snapshot { try reader.copyOut("SELECT i FROM s") { _ in throw Enough() } }
+        }
+        #expect(throws: PostgresError.self) { try reader.snapshot { _ = try reader.execute("DELETE FROM s") } }
+        // No transaction is left open: what is written now is there for others.
+        try reader.execute("INSERT INTO s VALUES (9)")
+        #expect(try writer.execute("SELECT count(*) FROM s").integer(0, 0) == 3)
+    }
+
     @Test func `a refused COPY leaves the connection usable and the table as it was`() throws {
         let postgres = try connect()
         try postgres.execute("CREATE TEMP TABLE u (id text PRIMARY KEY)")

@@ -72,6 +72,30 @@ import Testing
             ])
     }
 
+    @Test func `what a scan passed over is told once, and the first that is named is its own`() throws {
+        let table = EventTable(Self.source)
+        let buffer = PostgresCopyBuffer()
+        for offset in Int64(0)..<4 {
+            let event = try row(["e\(offset)", "1700000100", "k", "1.00", "1", nil, nil])
+            table.add(event, topic: Array("payments".utf8), partition: 1, offset: offset, to: buffer)
+        }
+        try store.connection.copyIn(table: Self.source.name, columns: table.columns, rows: buffer)
+        try store.connection.execute("UPDATE \"pay\"\"ments\" SET card = '  ' WHERE _offset IN (1, 3)")
+        func scan(_ offsets: Range<Int64>) throws -> Int {
+            var rows = 0
+            try store.scanEvents(Self.source, topic: "payments", partition: 1, offsets: offsets) { _, _ in rows += 1 }
+            return rows
+        }
+        #expect(try scan(0..<2) == 1)
+        var unusable = store.takeUnusable()
+        #expect(unusable.count == 1 && unusable.first?.hasPrefix("payments/1 at 1: ") == true)
+        #expect(try scan(2..<4) == 1)
+        unusable = store.takeUnusable()
+        #expect(unusable.count == 1 && unusable.first?.hasPrefix("payments/1 at 3: ") == true)
+        #expect(unusable.last?.offset == 3)
+        #expect(store.takeUnusable().count == 0)
+    }
+
     @Test func `making tables again changes nothing, a new feature adds a column, another type is refused`() throws {
         #expect(try store.migrate().isEmpty)
         try store.createTables(sources: [Self.source], views: [Self.view])

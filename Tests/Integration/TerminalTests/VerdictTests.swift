@@ -172,6 +172,11 @@ struct VerdictTests {
             #expect(!refused("needletail_viewer", "SELECT * FROM \(table)"))
             #expect(refused("needletail_analyst", "DELETE FROM \(table)"))
         }
+        for role in ["needletail_viewer", "needletail_analyst"] {
+            // Definitions may hold the stores' passwords.
+            #expect(refused(role, "SELECT text FROM definition_files"))
+            #expect(!refused(role, "SELECT * FROM definition_sets"))
+        }
         #expect(refused("needletail_analyst", "UPDATE case_journal SET note = 'y'"))
         #expect(refused("needletail_viewer", "INSERT INTO case_journal (action, reviewer) VALUES ('a', 'b')"))
         try connection.execute("SET ROLE needletail_analyst")

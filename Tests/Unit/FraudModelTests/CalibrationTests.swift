@@ -145,9 +145,51 @@ import Testing
         ] {
             #expect(ThresholdRule(text) == nil, "\(text)")
         }
-        for text in ["precision:0.9", "fpr:0.001", "alerts:50.0", "money:5.0@request_features__amt"] {
-            #expect(ThresholdRule(text)?.text == text)
+        let rules: [(String, ThresholdRule)] = [
+            ("precision:0.9", .precision(0.9)), ("fpr:0.001", .falsePositiveRate(0.001)),
+            ("alerts:50.0", .alertsADay(50)),
+            ("money:5.0@request_features__amt", .money(review: 5, amount: "request_features__amt")),
+        ]
+        for (text, rule) in rules { #expect(ThresholdRule(text) == rule, "\(text)") }
+    }
+
+    @Test func `money goes by a number of the features, and the card says why none set the threshold`() throws {
+        /// Every tenth row until `fraudsUntil` is a fraud; its amount is missing.
+        func rows(fraudsUntil end: Int) -> TrainingSet {
+            var random = SplitMix64(7)
+            var set = TrainingSet(
+                serviceName: "s", definitionHash: "0", featureNames: ["a", "amt", "shop"],
+                kinds: [.number, .number, .category])
+            var vector = FeatureVector(count: 3)
+            for row in 0..<2_000 {
+                let isFraud = row % 10 == 0 && row < end
+                vector.numbers[0] = random.normal() + (isFraud ? 2 : 0)
+                vector.numbers[1] = isFraud ? .nan : 20 * random.uniform()
+                vector.texts[2] = row % 3 == 0 ? "x" : "y"
+                set.append(vector, label: isFraud ? 1 : 0, timeMillis: Int64(row) * 60_000)
+            }
+            return set
         }
+        var parameters = TrainingParameters()
+        (parameters.rounds, parameters.depth, parameters.threads) = (5, 2, 1)
+        var options = TrainingOptions()
+        options.fitsBaselines = false
+        for name in ["typo", "shop", ""] {
+            options.threshold = .money(review: 5, amount: name)
+            let refusal = TrainingError.refused("the threshold's \(name) is no number among the features")
+            #expect(throws: refusal) {
+                try ModelTrainer.train(rows(fraudsUntil: 2_000), parameters, options: options)
+            }
+        }
+        options.threshold = .money(review: 5, amount: "amt")
+        let unknown = try ModelTrainer.train(rows(fraudsUntil: 2_000), parameters, options: options).card
+        #expect(unknown.threshold == 0.5)
+        #expect(
+            unknown.thresholdRule == "0.5: the known amounts of the frauds that should set it add up to no more than 0")
+        // The rows that set it are later than the 1,000th.
+        let none = try ModelTrainer.train(rows(fraudsUntil: 1_000), parameters, options: options).card
+        #expect(none.threshold == 0.5)
+        #expect(none.thresholdRule == "0.5: the rows that should set it hold no fraud")
     }
 }
 

@@ -83,6 +83,25 @@ import Testing
         #expect(try [50, 150, 250, 301].map { try log.offset(atOrAfter: $0)?.offset } == [0, 0, 0, nil])
     }
 
+    @Test func `a batch that cannot be unpacked is the last that a request's lookups open`() throws {
+        let (log, sound) = (try LogFixture().open().log, try LogFixture().open().log)
+        let bytes = RecordBatch.encode(
+            block: Array(repeating: 7, count: 30), count: 3, attributes: 4, baseOffset: 0, baseTimestamp: 100,
+            maxTimestamp: 300)
+        _ = try log.append(bytes[...], RecordBatch.validate(bytes[...], maxBytes: 1_000).get(), nowMillis: 0)
+        try log.commitNow()
+        try LogFixture.append([(100, "a"), (300, "b")], to: sound)
+        var opening = BatchOpening()
+        let exact = try sound.offset(atOrAfter: 250, &opening)?.offset
+        #expect(exact == 1)
+        let unopened = try log.offset(atOrAfter: 250, &opening)?.offset
+        #expect(unopened == 0)
+        let mayOpen = opening.mayLookInto(1)
+        #expect(!mayOpen)
+        let early = try sound.offset(atOrAfter: 250, &opening)?.offset
+        #expect(early == 0, "early, and never late")
+    }
+
     @Test func `deleted records are not found any more, and whole segments go`() throws {
         let fixture = try LogFixture()
         let (log, expected) = try Self.random(6, fixture)

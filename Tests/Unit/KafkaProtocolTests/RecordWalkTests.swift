@@ -6,8 +6,9 @@ import Testing
     /// What is visited: places and times; nil when the batch is refused.
     static func walk(_ bytes: [UInt8]) throws -> [Int64]? {
         let batch = try #require(RecordBatch(head: bytes[...]))
+        guard batch.codec == 0, bytes.count >= batch.size else { return nil }
         var times: [Int64] = []
-        return batch.walkRecords(of: bytes[...]) { index, time in
+        return batch.walkRecords(inBlock: bytes[RecordBatch.headSize..<batch.size]) { index, time in
             #expect(Int(index) == times.count)
             times.append(time)
             return true

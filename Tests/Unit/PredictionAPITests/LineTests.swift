@@ -76,6 +76,13 @@ import TestSupport
         #expect(fixture.ask(Self.row("a"), headers: Self.type).status == 415)
         let withCharset = ["content-type": "Application/X-NDJSON; charset=utf-8"]
         #expect(try Self.lines(fixture.ask(Self.row("a"), Self.path, headers: withCharset)).count == 1)
+        // What the gate takes for lines is read as lines.
+        for type in ["application/x-ndjson\t; charset=utf-8", "\tapplication/x-ndjson", "\"application/x-ndjson\""] {
+            let answer = fixture.ask("\(Self.row("a"))\n\(Self.row("b"))", Self.path, headers: ["content-type": type])
+            #expect(answer.status == 200, "\(type)")
+            #expect(answer.response?.contentType == "application/x-ndjson")
+            #expect(try Self.lines(answer).map { $0["transaction_id"]?.string } == ["a", "b"], "\(type)")
+        }
         #expect(
             fixture.ask(Self.row("a"), Self.path, headers: ["content-type": "application/x-ndjson; charset=latin1"])
                 .status

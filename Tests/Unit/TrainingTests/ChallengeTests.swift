@@ -235,6 +235,29 @@ import Testing
         #expect(try [store.unusedVersion(), store.unusedVersion(), store.unusedVersion()] == [1, 2, 5])
     }
 
+    @Test func `where two people are needed a forced one asks, and the reason given is kept`() throws {
+        let (trained, store) = try model(TestEnvironment.temporaryFolder("register"))
+        for version in ["3", "4"] {
+            try ModelDirectory.install(
+                model: trained.bytes, card: trained.card, as: version, in: store.modelsFolder)
+        }
+        // Where nothing serves, nothing is replaced.
+        let third = FolderRegistration(directory: store.modelsFolder + "/3", forces: false, needsApproval: true)
+        #expect(try third.register(third.card(), in: store) == "version 3 is registered and now the champion.")
+        var fourth = FolderRegistration(
+            directory: store.modelsFolder + "/4", forces: true, needsApproval: true, actor: "ana", reason: "it won")
+        let asked = try fourth.register(fourth.card(), in: store)
+        #expect(asked.contains("is to be champion: it won. Somebody else agrees with: "), "\(asked)")
+        #expect(asked.hasSuffix("needletail models promote 4 --approve"), "\(asked)")
+        #expect(store.champions == ["shop": 3])
+        #expect(store.requests.map(\.version) == [4] && store.requests.map(\.replacing) == [3])
+        #expect(store.requests.map(\.note.actor) == ["ana"])
+        fourth.needsApproval = false
+        #expect(try fourth.register(fourth.card(), in: store) == "version 4 is registered and now the champion.")
+        #expect(store.champions == ["shop": 4] && store.notes.last?.reason == "it won")
+        #expect(store.notes.map(\.isForced) == [false, true])
+    }
+
     @Test func `a folder from elsewhere is copied, what is no model is refused`() throws {
         let folder = try TestEnvironment.temporaryFolder("register")
         let (trained, store) = try model(folder)

@@ -31,6 +31,36 @@ import Testing
         #expect(FormerChampions(history).all == [1, 2, 3, 4])
         #expect(FormerChampions([]).stack.isEmpty)
     }
+
+    private func model(_ version: Int64) -> RegisteredModel {
+        RegisteredModel(
+            version: version, service: "shop", definitionHash: "0", folder: "\(version)", fingerprint: "0",
+            metrics: "null", card: "null")
+    }
+
+    @Test func `the latest that is in use comes back, and a read that fails passes none over`() throws {
+        let former = FormerChampions((Int64(1)...5).map { change(.promote, $0) })
+        var read: [Int64] = []
+        let found = try former.latest { version in
+            read.append(version)
+            var model = self.model(version)
+            (model.isArchived, model.isDeleted) = (version == 4, version == 3)
+            return model
+        }
+        #expect(found == model(2))
+        #expect(read == [4, 3, 2])
+        // A version whose row is gone is none, too.
+        #expect(try former.latest { $0 == 4 ? nil : self.model($0) } == model(3))
+        #expect(try former.latest { _ in nil } == nil)
+        #expect(try FormerChampions([change(.promote, 1)]).latest { self.model($0) } == nil)
+        struct Unreadable: Error {}
+        #expect(throws: Unreadable.self) {
+            try former.latest { version in
+                guard version != 4 else { throw Unreadable() }
+                return self.model(version)
+            }
+        }
+    }
 }
 
 @Suite struct TrainingSettingsTests {
@@ -101,6 +131,18 @@ import Testing
         #expect(evaluation.importance.map(\.feature) == ["v__a", "v__b"])
         #expect(abs(evaluation.importance.reduce(0) { $0 + $1.share } - 1) < 1e-9)
         #expect(evaluation.importance[0].share > 0.6)
+    }
+
+    @Test(arguments: [0, 1, 1_999, 2_000, 2_001, 3_999, 4_000, 4_001, 100_000])
+    func `at most 2,000 rows are explained, evenly over all`(count: Int) {
+        let most = 2_000
+        let explained = ModelEvaluation.explained(Array(0..<count))
+        #expect(explained.count <= most)
+        #expect(explained.count >= min(count, most / 2))
+        #expect(explained.first == (count == 0 ? nil : 0))
+        let steps = Set(zip(explained, explained.dropFirst()).map { $1 - $0 })
+        #expect(steps.count <= 1)
+        if count <= most { #expect(explained.count == count) }
     }
 
     @Test func `the files are JSON that reads back, pictures that are XML, and a page that loads nothing`() throws {

@@ -2,9 +2,9 @@ import Dispatch
 import EventLoop
 
 /// Makes what was appended readable, for all partitions at once: one round synchronises everything that was written
-/// before it began. A round begins at once when somebody asks and none is running; who asks meanwhile is served by the next
-/// one, which begins when that one ends. So a record waits for what the disk takes and for nothing else: the rest of one round
-/// and a round of its own.
+/// before it began. A round begins when somebody asks, none is running, and the last one began `gapMillis` ago or more; who
+/// asks meanwhile is served by the next one. So a record waits for the rest of one round and a round of its own, and where the
+/// disk is faster than the gap, at most for the gap beside its round.
 ///
 /// ```
 /// append ─▶ written ──request──▶ round: fdatasync of each file ──▶ committed(log) ─▶ fetches, answers that waited

@@ -84,7 +84,10 @@ extension PartitionLog {
                 try segment.check(position..<position + batch.size)
                 let bytes = try segment.file.read(batch.size, at: position)
                 guard case .success(let records) = opening.records(of: batch, bytes.dropFirst(RecordBatch.headSize))
-                else { return false }
+                else {
+                    opening.endLookups()
+                    return false
+                }
                 found = nil
                 let isSound = batch.walkRecords(inBlock: records) { index, time in
                     let offset = batch.baseOffset &+ Int64(index)

@@ -8,8 +8,8 @@ struct BatchOpening {
     /// Bytes that the compressed batches of one request may unpack to, all together: a small frame can be made to hold
     /// gigabytes.
     static let maxUnpacked = 64 << 20
-    /// Bytes of batches that the lookups of one request read. Behind it the first record of a batch stands for the one that is
-    /// looked for, which may be early and is never late.
+    /// Bytes of batches that the lookups of one request read, until one cannot be unpacked or unpacks to too much. Behind it
+    /// the first record of a batch stands for the one that is looked for, which may be early and is never late.
     static let maxLookedUp = 64 << 20
 
     private var unpackedLeft = Self.maxUnpacked
@@ -21,6 +21,10 @@ struct BatchOpening {
         lookupsLeft -= size
         return true
     }
+
+    /// Ends the lookups of the request: a batch that was refused when much of it was unpacked already counts as nothing, and
+    /// asking for it again and again would hold the loop.
+    mutating func endLookups() { lookupsLeft = 0 }
 
     /// The records behind a batch's head, unpacked; or why that cannot be.
     mutating func records(of batch: RecordBatch, _ block: ArraySlice<UInt8>) -> Result<ArraySlice<UInt8>, BatchFault> {

@@ -1,14 +1,16 @@
 /// Fetch 4–11: records from partitions. Left out: sessions (the answer's session id is always 0), followers, racks.
 public struct FetchRequest: KafkaMessage {
-    /// Who asks, how long it waits for `minBytes`, and the most it takes.
+    /// How long the client waits for `minBytes`, and the most it takes.
     public var maxWaitMillis: Int32 = 0, minBytes: Int32 = 0, maxBytes: Int32 = .max
+    /// Who asks.
     var replicaID: Int32 = -1
     /// 1 reads committed records only, which without transactions are all.
     var isolation: Int8 = 0
     /// The fetch session; 0 with epoch −1 is none.
     var sessionID: Int32 = 0, sessionEpoch: Int32 = -1
-    /// What to read, what a session should forget, and the rack.
+    /// What to read, and what a session should forget.
     public var topics: [Topic] = [], forgotten: [ByTopic<PartitionIndex>] = []
+    /// The client's rack.
     var rackID = ""
 
     /// What to read of one topic.
@@ -83,8 +85,9 @@ public struct FetchResponse: KafkaMessage {
 
     /// The answer for one partition up to its records.
     public struct PartitionHead: KafkaMessage {
-        /// The partition's number, and a replica to read from instead, which is none.
+        /// The partition's number.
         public var index: Int32 = 0
+        /// A replica to read from instead, which is none.
         var preferredReadReplica: Int32 = -1
         /// What went wrong, if anything did.
         public var error = ErrorCode.none

@@ -14,8 +14,9 @@ public struct FindCoordinatorRequest: KafkaMessage {
 
 /// The broker's address.
 public struct FindCoordinatorResponse: KafkaMessage {
-    /// Always zero; the broker's id and port.
+    /// The broker's id and port.
     public var nodeID: Int32 = -1, port: Int32 = -1
+    /// Always zero.
     var throttleMillis: Int32 = 0
     /// What went wrong, if anything did.
     public var error = ErrorCode.none, errorMessage: String?

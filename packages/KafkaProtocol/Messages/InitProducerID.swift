@@ -1,7 +1,8 @@
 /// InitProducerId 0–1: an id for an idempotent producer. Left out: transactions, epoch bumps (a client takes a new id instead).
 public struct InitProducerIDRequest: KafkaMessage {
-    /// The transaction, which is not offered, and its timeout.
+    /// The transaction, which is not offered.
     public var transactionalID: String?
+    /// Its timeout.
     var transactionTimeoutMillis: Int32 = 0
 
     /// A request without transactions.

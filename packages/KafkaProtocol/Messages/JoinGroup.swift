@@ -42,8 +42,9 @@ public struct JoinGroupRequest: KafkaMessage {
 
 /// The generation a member is in; for the leader also who else is.
 public struct JoinGroupResponse: KafkaMessage {
-    /// Always zero; the group's generation.
+    /// The group's generation.
     public var generation: Int32 = -1
+    /// Always zero.
     var throttleMillis: Int32 = 0
     /// What went wrong, if anything did.
     public var error = ErrorCode.none

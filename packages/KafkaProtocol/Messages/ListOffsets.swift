@@ -10,8 +10,9 @@ public struct ListOffsetsRequest: KafkaMessage {
 
     /// A question about one partition.
     public struct Partition: PartitionEntry {
-        /// The partition's number, the leader epoch the client knows, and version 0's limit.
+        /// The partition's number, and the leader epoch the client knows (−1 unknown).
         public var index: Int32 = 0, currentLeaderEpoch: Int32 = -1
+        /// Version 0's limit.
         var maxOffsets: Int32 = 1
         /// A time in ms, −1 for the end, −2 for the start.
         public var timestamp: Int64 = -1
@@ -40,6 +41,7 @@ public struct ListOffsetsRequest: KafkaMessage {
 public struct ListOffsetsResponse: KafkaMessage {
     /// Answers in the order of the request.
     public var topics: [Topic] = []
+    /// Always zero.
     var throttleMillis: Int32 = 0
 
     /// Answers about one topic.

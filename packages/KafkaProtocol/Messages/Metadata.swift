@@ -50,8 +50,9 @@ public struct MetadataResponse: KafkaMessage {
     /// "Not asked for" in the bit fields of allowed operations.
     static let operationsOmitted: Int32 = .min
 
-    /// Always zero; and the controller, which must be one of the brokers.
+    /// The controller, which must be one of the brokers.
     public var controllerID: Int32 = -1
+    /// Always zero.
     var throttleMillis: Int32 = 0
     /// The brokers: one.
     public var brokers: [Broker] = []
@@ -66,8 +67,9 @@ public struct MetadataResponse: KafkaMessage {
     public struct Broker: KafkaMessage {
         /// Its id and port.
         public var id: Int32 = 0, port: Int32 = 0
-        /// Its host, and the rack, which is none.
+        /// Its host.
         public var host = ""
+        /// The rack, which is none.
         var rack: String?
 
         /// No broker.

@@ -2,7 +2,7 @@
 public struct ProduceRequest: KafkaMessage {
     /// The transaction, which is not offered.
     public var transactionalID: String?
-    /// −1 and 1 wait for the log, 0 has no answer at all.
+    /// −1 and 1 wait for the log, 0 has no answer at all; and how long the client waits.
     public var acks: Int16 = 1, timeoutMillis: Int32 = 0
     /// What to append where.
     public var topics: [Topic] = []
@@ -40,6 +40,7 @@ public struct ProduceRequest: KafkaMessage {
 public struct ProduceResponse: KafkaMessage {
     /// Answers in the order of the request.
     public var topics: [Topic] = []
+    /// Always zero.
     var throttleMillis: Int32 = 0
 
     /// Answers for one topic.
@@ -51,8 +52,9 @@ public struct ProduceResponse: KafkaMessage {
         public var index: Int32 = 0
         /// What went wrong, if anything did.
         public var error = ErrorCode.none
-        /// Offset of the batch's first record; −1 after an error. Log append time is always −1: only create time is kept.
+        /// Offset of the batch's first record, and the log's start; −1 after an error.
         public var baseOffset: Int64 = -1, logStartOffset: Int64 = -1
+        /// Always −1: only create time is kept.
         var logAppendMillis: Int64 = -1
 
         /// An answer for partition 0.

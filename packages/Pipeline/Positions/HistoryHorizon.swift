@@ -15,10 +15,17 @@ public struct HistoryHorizon: Hashable, Sendable {
         (self.removedBefore, self.completeFrom) = (removedBefore, completeFrom)
     }
 
+    /// The first event time whose windows, which look back so far, are whole; the earliest there is where nothing was deleted.
+    public func firstWholeMillis(lookBackMillis: Int64) -> Int64 {
+        guard removedBefore > 0 else { return .min }
+        let (first, isOverflow) = removedBefore.addingReportingOverflow(lookBackMillis)
+        return isOverflow ? .max : first
+    }
+
     /// Why a record of this time is refused; nil when it is not.
-    public func refusal(ofMillis millis: Int64, field: String) -> String? {
+    public func refusal(ofMillis millis: Int64, field: @autoclosure () -> String) -> String? {
         guard millis < completeFrom else { return nil }
         return
-            "\(field): is older than the history that is kept (EVENT_RETENTION_DAYS): it may be a repeat of what was deleted"
+            "\(field()): is older than the history that is kept (EVENT_RETENTION_DAYS): it may be a repeat of what was deleted"
     }
 }

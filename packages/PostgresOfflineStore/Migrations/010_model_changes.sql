@@ -21,18 +21,3 @@ CREATE TABLE model_requests (
     is_forced boolean NOT NULL,
     requested_at timestamptz NOT NULL DEFAULT now()
 );
-
--- What models beside the champion said of the same vector: [{"model_version", "probability", "is_fraud"}]. NULL where there was none.
-ALTER TABLE predictions ADD COLUMN shadows jsonb;
-
--- Every time somebody asked whether to train again: one line, whatever was decided.
-CREATE TABLE retrain_decisions (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    decided_at timestamptz NOT NULL DEFAULT now(),
-    service text NOT NULL,
-    champion bigint REFERENCES models,      -- NULL for none
-    decision text NOT NULL,                 -- stayed, or what became of the model that was trained
-    version bigint REFERENCES models,       -- the model that was trained, NULL for none
-    reason text NOT NULL
-);
-CREATE INDEX retrain_decisions_decided ON retrain_decisions (service, decided_at);

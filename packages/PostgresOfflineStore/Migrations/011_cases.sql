@@ -67,6 +67,8 @@ DO $$
 BEGIN
     IF (SELECT count(*) FROM pg_roles WHERE rolname IN ('needletail_viewer', 'needletail_analyst')) = 2 THEN
         GRANT SELECT ON ALL TABLES IN SCHEMA public TO needletail_viewer;
+        -- The text of the definitions says where the stores are, and may hold their passwords.
+        REVOKE SELECT ON definition_files FROM needletail_viewer, needletail_analyst;
         ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO needletail_viewer;
         GRANT INSERT ON case_journal TO needletail_analyst;
         GRANT INSERT, UPDATE ON cases, label_outbox TO needletail_analyst;

@@ -126,13 +126,9 @@ struct EvaluationPage {
     }
 
     private static func facts(_ card: ModelCard) -> String {
-        func part(_ part: DataPart) -> String {
-            let span = part.rows == 0 ? "" : ", \(Figures.time(part.fromMillis)) to \(Figures.time(part.toMillis))"
-            return "\(Figures.grouped(part.rows)) rows, \(Figures.grouped(part.frauds)) frauds\(span)"
-        }
         var facts = [
-            ("fitted on", part(card.fit)), ("stopped and calibrated on", part(card.stopping)),
-            ("measured on", part(card.holdout)),
+            ("fitted on", Figures.part(card.fit)), ("stopped and calibrated on", Figures.part(card.stopping)),
+            ("measured on", Figures.part(card.holdout)),
             ("fraud from", "\(Figures.rounded(Double(card.threshold), 6)): \(card.thresholdRule)"),
             ("rounds", "\(card.rounds)"), ("data", card.fingerprint), ("definitions", card.definitionHash),
             ("revision", card.revision.isEmpty ? "none" : card.revision),

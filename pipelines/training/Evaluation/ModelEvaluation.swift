@@ -1,6 +1,7 @@
 internal import FeatureEngine
 internal import FraudModel
 internal import JSON
+internal import Text
 
 /// A model on rows it never saw, in depth: what the figures of its card come from.
 struct ModelEvaluation {
@@ -47,9 +48,7 @@ struct ModelEvaluation {
         curve = RankingCurve(scores: scores, labels: labels)
         bins = Self.bins(scores, labels)
         days = Self.days(rows.map { set.timesMillis[$0] }, scores, labels, model)
-        let step = max(1, rows.count / Self.explainedRows)
-        let explained = stride(from: 0, to: rows.count, by: step).map { rows[$0] }
-        let sizes = try set.importance(explained, of: model)
+        let sizes = try set.importance(Self.explained(rows), of: model)
         let all = max(sizes.reduce(0, +), .leastNormalMagnitude)
         importance = zip(set.featureNames, sizes.map { $0 / all }).sorted { ($0.1, $1.0) > ($1.1, $0.0) }
             .map { (feature: $0.0, share: $0.1) }
@@ -57,6 +56,12 @@ struct ModelEvaluation {
         let caught = called.count { $0.1 == 1 }
         let frauds = curve.positives
         confusion = (caught, called.count - caught, frauds - caught, rows.count - frauds - (called.count - caught))
+    }
+
+    /// The rows that contributions are computed of, evenly over all.
+    static func explained(_ rows: [Int]) -> [Int] {
+        let step = max(1, (rows.count + explainedRows - 1) / explainedRows)
+        return stride(from: 0, to: rows.count, by: step).map { rows[$0] }
     }
 
     private static func bins(_ scores: [Float], _ labels: [Float]) -> [Bin] {
@@ -76,7 +81,7 @@ struct ModelEvaluation {
         let length: Int64 = 86_400_000
         var days: [Int64: Day] = [:]
         for (index, time) in times.enumerated() {
-            let start = (time - (time % length + length) % length)
+            let start = floorDivide(time, length) * length
             var day = days[start] ?? Day(millis: start)
             day.rows += 1
             day.sum += Double(scores[index])

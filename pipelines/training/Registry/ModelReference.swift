@@ -13,7 +13,6 @@ struct ModelDesk: Sendable {
     let actor: String
 
     static let reason = Setting<String>(required: "reason", help: "Why, for the history.", flagOnly: true)
-    static let json = Setting<Bool>("json", default: false, help: "Print one JSON object.", flagOnly: true)
     /// What all of them read.
     static let settings: [any SettingProtocol] = [
         TrainingContext.serviceName, .featureRepo, .databaseURL, .modelDirectory,
@@ -22,6 +21,14 @@ struct ModelDesk: Sendable {
     init(_ settings: Settings) throws(CommandError) {
         context = try TrainingContext(settings)
         actor = settings.declares(Promotion.by) ? try Promotion.actor(settings) : ""
+    }
+
+    /// The one word of a command that is about one model.
+    static func version(_ settings: Settings) throws(CommandError) -> String {
+        guard let word = settings.arguments.first, settings.arguments.count == 1 else {
+            throw CommandError(.usage, "one version is needed.")
+        }
+        return word
     }
 
     var service: String { context.service.name }

@@ -20,9 +20,7 @@ public struct ModelsArchiveCommand: Command {
 
     /// Archives, or brings back.
     public func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {
-        guard let word = settings.arguments.first, settings.arguments.count == 1 else {
-            throw CommandError(.usage, "one version is needed.")
-        }
+        let word = try ModelDesk.version(settings)
         let desk = try ModelDesk(settings)
         let (isArchived, note) = (
             !settings[Self.undo], ChangeNote(actor: desk.actor, reason: settings[ModelDesk.reason])
@@ -51,9 +49,7 @@ public struct ModelsDeleteCommand: Command {
 
     /// Marks it deleted, then removes the folder; what was interrupted between is done by another call.
     public func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {
-        guard let word = settings.arguments.first, settings.arguments.count == 1 else {
-            throw CommandError(.usage, "one version is needed.")
-        }
+        let word = try ModelDesk.version(settings)
         let desk = try ModelDesk(settings)
         let note = ChangeNote(actor: desk.actor, reason: settings[ModelDesk.reason])
         let model = try await desk.run(runtime) { registry in

@@ -18,7 +18,7 @@ public struct ModelsCompareCommand: Command {
         Without names it compares the challenger with the champion. The rows are those of the offline store with an arrived
         label that are newer than all that either model was fitted or stopped on; under 50 frauds nothing is decided.
         """
-    public static let settings: [any SettingProtocol] = [Promotion.margin, ModelDesk.json] + ModelDesk.settings
+    public static let settings: [any SettingProtocol] = [Promotion.margin, TrainCommand.json] + ModelDesk.settings
 
     public init() {}
 
@@ -36,7 +36,7 @@ public struct ModelsCompareCommand: Command {
             }
             return (one, other, try desk.judge(one, against: other, margin: margin, in: registry, runtime))
         }
-        guard !settings[ModelDesk.json] else {
+        guard !settings[TrainCommand.json] else {
             let tree: JSONTree = [
                 "version": .string(one.name), "verdict": .string(judgement.verdict.comparisonWord),
                 "reason": .string(judgement.verdict.reason),

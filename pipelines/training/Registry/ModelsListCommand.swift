@@ -12,7 +12,7 @@ public struct ModelsListCommand: Command {
     public static let example = "needletail models list"
     /// It writes nothing.
     public static let isReadOnly = true
-    public static let settings: [any SettingProtocol] = [all, ModelDesk.json] + ModelDesk.settings
+    public static let settings: [any SettingProtocol] = [all, TrainCommand.json] + ModelDesk.settings
 
     static let all = Setting<Bool>("all", default: false, help: "Archived and deleted ones too.", flagOnly: true)
 
@@ -26,7 +26,7 @@ public struct ModelsListCommand: Command {
             let models = try registry.models(of: desk.service).filter { showsAll || !($0.isArchived || $0.isDeleted) }
             return (models, try registry.aliases(of: desk.service), try registry.pendingRequest(of: desk.service))
         }
-        guard !settings[ModelDesk.json] else {
+        guard !settings[TrainCommand.json] else {
             let rows = models.map { $0.json(aliases) }
             return try runtime.print(JSONTree.object([.init("models", .array(rows))]).text(pretty: true))
         }

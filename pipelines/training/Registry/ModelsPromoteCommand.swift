@@ -62,8 +62,8 @@ struct PromotionOrder: Sendable {
 
     func challenge(_ model: RegisteredModel, in registry: ModelRegistry) throws -> String {
         _ = try desk.servable(model, in: registry)
-        let note = ChangeNote(actor: desk.actor, reason: reason ?? "to be scored beside the champion")
-        try registry.challenge(model, of: model.service, note)
+        let note = ChangeNote(actor: desk.actor, reason: reason ?? "to be compared with the champion")
+        try registry.challenge(model, note)
         return "version \(model.name) is the challenger."
     }
 

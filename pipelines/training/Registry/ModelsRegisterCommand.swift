@@ -16,10 +16,16 @@ public struct ModelsRegisterCommand: Command {
     public static let details = """
         A folder of the models folder whose name is a number keeps it as its version; any other is copied there under a
         new one. The model becomes the champion when its service has none, or with --force.
+
+        With --approve (or PROMOTION_APPROVAL=true), --force asks: where another model is the champion, somebody else has
+        to agree with `models promote`.
         """
     public static let settings: [any SettingProtocol] = [
-        TrainCommand.force, Promotion.by, TrainingContext.serviceName, .featureRepo, .databaseURL, .modelDirectory,
+        TrainCommand.force, why, Promotion.approve, Promotion.by, TrainingContext.serviceName, .featureRepo,
+        .databaseURL, .modelDirectory,
     ]
+
+    static let why = Setting<String?>("reason", help: "Why, for the history.", flagOnly: true)
 
     public init() {}
 
@@ -29,8 +35,9 @@ public struct ModelsRegisterCommand: Command {
             throw CommandError(.usage, "one folder of a model is needed, such as var/models/1.")
         }
         let folder = FolderRegistration(
-            directory: settings.arguments[0], forces: settings[TrainCommand.force], actor: try Promotion.actor(settings)
-        )
+            directory: settings.arguments[0], forces: settings[TrainCommand.force],
+            needsApproval: settings[Promotion.approve], actor: try Promotion.actor(settings),
+            reason: settings[Self.why])
         let context = try TrainingContext(settings)
         let card = try folder.card()
         try await context.prepareDatabase(runtime)
@@ -43,7 +50,9 @@ public struct ModelsRegisterCommand: Command {
 struct FolderRegistration: Sendable {
     let directory: String
     let forces: Bool
+    var needsApproval = false
     var actor = "needletail"
+    var reason: String?
 
     /// What the folder says about its model, which can be scored.
     func card() throws(CommandError) -> ModelCard {
@@ -77,8 +86,13 @@ struct FolderRegistration: Sendable {
             return
                 "version \(model.name) is registered; version \(champion?.name ?? "") stays the champion, --force changes that."
         }
-        let reason = champion == nil ? "registered from its folder, there was no champion" : "registered with --force"
-        let note = ChangeNote(actor: actor, reason: reason, isForced: champion != nil)
+        let usual = champion == nil ? "registered from its folder, there was no champion" : "registered with --force"
+        let note = ChangeNote(actor: actor, reason: reason ?? usual, isForced: champion != nil)
+        guard champion == nil || !needsApproval else {
+            try registry.request(model, note, replacing: champion?.version)
+            return
+                "version \(model.name) is registered and is to be champion: \(note.reason). Somebody else agrees with: needletail models promote \(model.name) --approve"
+        }
         try registry.promote(model, note, replacing: .some(champion?.version))
         return "version \(model.name) is registered and now the champion."
     }

@@ -37,8 +37,7 @@ public struct ModelsRollbackCommand: Command {
                         .dataError, "version \(model.name) is no former champion: models promote makes it one.")
                 }
             } else {
-                let versions = former.stack.dropLast().reversed().lazy.compactMap { try? registry.model(version: $0) }
-                guard let found = versions.first(where: { !$0.isDeleted && !$0.isArchived }) else {
+                guard let found = try former.latest(reading: { try registry.model(version: $0) }) else {
                     throw CommandError(.dataError, "\(desk.service) has no former champion to go back to.")
                 }
                 model = found
@@ -71,5 +70,14 @@ struct FormerChampions {
                 stack.append(version)
             }
         }
+    }
+
+    /// The latest champion before the present one that is neither archived nor deleted, or nil. A read that fails ends
+    /// the search: it passes no version over.
+    func latest(reading model: (Int64) throws -> RegisteredModel?) throws -> RegisteredModel? {
+        for version in stack.dropLast().reversed() {
+            if let found = try model(version), !found.isDeleted, !found.isArchived { return found }
+        }
+        return nil
     }
 }

@@ -15,7 +15,7 @@ public struct ModelsShowCommand: Command {
     public static let arguments = "VERSION|@ALIAS"
     /// It writes nothing.
     public static let isReadOnly = true
-    public static let settings: [any SettingProtocol] = [ModelDesk.json] + ModelDesk.settings
+    public static let settings: [any SettingProtocol] = [TrainCommand.json] + ModelDesk.settings
 
     public init() {}
 
@@ -32,7 +32,7 @@ public struct ModelsShowCommand: Command {
             return (model, try registry.aliases(of: desk.service), history, registry.directory(of: model))
         }
         let card = (try? JSONTree.parse(model.card)) ?? .null
-        if settings[ModelDesk.json] {
+        if settings[TrainCommand.json] {
             var members = model.json(aliases).object ?? []
             members.append(.init("card", card))
             members.append(.init("history", .array(history.map(\.json))))

@@ -8,10 +8,7 @@ enum Promotion {
         "margin", default: 0, in: 0...1,
         help: "By how much a challenger's average precision must be above the champion's, in 95 % of the draws.",
         environment: "PROMOTION_MARGIN")
-    static let approve = Setting<Bool>(
-        "approve", default: false,
-        help: "A model becomes champion only when a second person agrees; on `models promote`, ask or agree.",
-        environment: "PROMOTION_APPROVAL")
+    static let approve: Setting<Bool> = .needsApproval
     static let by = Setting<String?>(
         "by", help: "Who does it, for the history; without it the user's name.", flagOnly: true, placeholder: "NAME")
 

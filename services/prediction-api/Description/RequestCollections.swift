@@ -15,12 +15,9 @@ struct RequestCollections {
         var folders: [(name: String, items: [JSONTree])] = []
         for sample in samples {
             let group = sample.operation.group
-            if folders.last?.name != group, !folders.contains(where: { $0.name == group }) {
-                folders.append((group, []))
-            }
-            for place in folders.indices where folders[place].name == group {
-                folders[place].items.append(item(sample))
-            }
+            let place = folders.firstIndex { $0.name == group } ?? folders.endIndex
+            if place == folders.endIndex { folders.append((group, [])) }
+            folders[place].items.append(item(sample))
         }
         var members: [JSONTree.Member] = [
             .init(

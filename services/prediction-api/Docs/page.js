@@ -36,7 +36,7 @@ function pretty(text) {
   try { return JSON.stringify(JSON.parse(text), null, 2); } catch { return text; }
 }
 
-function form(method, path, call, api) {
+function form(method, path, call) {
   const box = make('div'), inputs = [];
   for (const parameter of call.parameters || []) {
     const input = make('input');
@@ -80,11 +80,11 @@ function form(method, path, call, api) {
   return box;
 }
 
-function operation(method, path, call, api) {
+function operation(method, path, call) {
   const details = make('details', '', make('summary', '', make('b', method.toUpperCase()), make('code', path), ' ', make('span', call.summary)));
   details.id = call.operationId;
   if (call.description) details.append(make('p', call.description));
-  details.append(form(method, path, call, api), make('h4', 'Answers'));
+  details.append(form(method, path, call), make('h4', 'Answers'));
   details.append(table(['status', 'when', 'body'], Object.entries(call.responses).map(([status, answer]) => {
     const [media, content] = Object.entries(answer.content || { '': {} })[0];
     return [status, answer.description, content.schema ? typeOf(content.schema) + ', ' + media : ''];
@@ -111,7 +111,7 @@ async function show() {
     operations.append(make('h2', tag.name));
     for (const [path, methods] of Object.entries(api.paths)) {
       for (const [method, call] of Object.entries(methods)) {
-        if (call.tags.includes(tag.name)) operations.append(operation(method, path, call, api));
+        if (call.tags.includes(tag.name)) operations.append(operation(method, path, call));
       }
     }
   }

@@ -5,6 +5,8 @@ MODE ?= native
 FLAVOUR := -c release
 # Tests run on optimised code too, but see internal declarations, so they have a build folder of their own.
 TESTS := -c release --scratch-path .build/tests -Xswiftc -enable-testing
+# Six at a time: a test's time limit counts while it waits for a thread, and a thousand would wait at once.
+RUN := $(TESTS) --skip-build --experimental-maximum-parallelization-width 6
 INTEGRATION := 'BrokerTests|PipelineTests|ProgramTests|ServingTests|StoreTests|TerminalTests'
 ON_KAFKA := 'PipelineTests|LibrdkafkaTests|ServingTests'
 
@@ -23,21 +25,21 @@ build: packages  ## build the program (release)
 
 test: packages  ## run all tests, with servers of their own on free ports
 	@swift build $(TESTS) --build-tests
-	@swift test $(TESTS) --skip-build
+	@swift test $(RUN)
 	@$(MAKE) --no-print-directory test-apache
 
 test-apache:  ## the same integration tests on Apache Kafka, where ../shared/kafka has it
 	@if [ -x ../shared/kafka/bin/kafka-broker ] && command -v java >/dev/null; then \
-		NEEDLETAIL_TEST_BROKER=apache swift test $(TESTS) --skip-build --filter $(ON_KAFKA); \
+		NEEDLETAIL_TEST_BROKER=apache swift test $(RUN) --filter $(ON_KAFKA); \
 	else echo "skipped: the tests on Apache Kafka need ../shared/kafka and Java 17"; fi
 
 test-unit: packages  ## run the tests that need no server
 	@swift build $(TESTS) --build-tests
-	@swift test $(TESTS) --skip-build --skip $(INTEGRATION)
+	@swift test $(RUN) --skip $(INTEGRATION)
 
 test-integration: packages  ## run the tests on real servers
 	@swift build $(TESTS) --build-tests
-	@swift test $(TESTS) --skip-build --filter $(INTEGRATION)
+	@swift test $(RUN) --filter $(INTEGRATION)
 
 test-up:  ## break `make up` at three moments, or NEEDLETAIL_UP_MOMENTS=20, and see it come back
 	@[ -x .build/tests/release/needletail ] || $(MAKE) --no-print-directory build

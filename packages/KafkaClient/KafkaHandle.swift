@@ -236,8 +236,9 @@ private let noteError: @convention(c) (OpaquePointer?, Int32, UnsafePointer<CCha
         state.disturbances.wrappingAdd(1, ordering: .relaxed)
         state.health.withLock { health in
             // "1/1 brokers are down" follows the sentence that says why; that one is worth keeping.
-            if kind == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, health.problem != nil { return }
-            health.problem = text
+            let isAboutAll = kind == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN
+            if isAboutAll, health.problem != nil { return }
+            health.problem = isAboutAll ? "\(state.servers): \(text)" : text
         }
     }
 

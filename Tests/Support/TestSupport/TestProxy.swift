@@ -51,7 +51,8 @@ public final class TestProxy: Sendable {
             defer { state.isClosed = true }
             return state.isClosed
         }
-        if !wasClosed { _ = Foundation.close(listener) }
+        // The number of a closed descriptor may be another's at once: the thread that accepts gives it back.
+        if !wasClosed { shutdown(listener, Int32(SHUT_RDWR)) }
     }
 
     private static func address(_ port: Int) -> sockaddr_in {
@@ -63,11 +64,12 @@ public final class TestProxy: Sendable {
     }
 
     private func accept() {
+        defer { _ = Foundation.close(listener) }
         while !state.withLock({ $0.isClosed }) {
             var waiting = pollfd(fd: listener, events: Int16(POLLIN), revents: 0)
             guard poll(&waiting, 1, 50) > 0 else { continue }
             let client = Foundation.accept(listener, nil, nil)
-            guard client >= 0 else { return }
+            guard client >= 0 else { continue }
             let number = state.withLock { state in
                 defer { state.accepted += 1 }
                 return state.accepted

@@ -19,7 +19,8 @@ struct SourceDefinition {
     /// Names of tables that exist whatever a feature_repo says, and words with a meaning of their own.
     static let reservedNames: Set<String> = [
         "labels", "predictions", "dead_letters", "partition_state", "models", "model_aliases", "model_history",
-        "model_requests", "drift_reports", "schema_migrations", "definition_sets", "definition_files",
+        "model_requests", "drift_reports", "retrain_decisions", "schema_migrations", "definition_sets",
+        "definition_files",
         "definition_rollouts", "request",
     ]
 

@@ -136,16 +136,48 @@ extension BoosterModel {
         guard (integer(tree["tree_param"]?["size_leaf_vector"]) ?? 0) <= 1 else {
             throw .unsupported("\(file) has trees with more than one output; only one probability is scored")
         }
-        guard !(tree["split_type"]?.array ?? []).contains(where: { $0.int != 0 }) else {
-            throw .unsupported("\(file) splits on XGBoost's own categories; only numeric splits are scored")
-        }
-        return DecisionTree(
+        var described = DecisionTree(
             left: try integers(tree["left_children"], "left_children", file),
             right: try integers(tree["right_children"], "right_children", file),
             feature: try integers(tree["split_indices"], "split_indices", file),
             condition: try floats(tree["split_conditions"], "split_conditions", file),
             defaultLeft: try integers(tree["default_left"], "default_left", file).map { $0 != 0 },
-            cover: try floats(tree["sum_hessian"], "sum_hessian", file))
+            cover: try floats(tree["sum_hessian"], "sum_hessian", file), categories: try categories(tree, file))
+        // What stands there for a split on categories means nothing.
+        for node in described.categories.keys where described.condition.indices.contains(Int(node)) {
+            described.condition[Int(node)] = 0
+        }
+        return described
+    }
+
+    /// The categories that go right, by the nodes that split on them: parts of one array, as `categories_segments` and
+    /// `categories_sizes` say.
+    private static func categories(_ tree: JSONTree, _ file: String) throws(ModelError) -> [Int32: [Int32]] {
+        let kinds = tree["split_type"] == nil ? [] : try integers(tree["split_type"], "split_type", file)
+        guard kinds.contains(where: { $0 != 0 }) else { return [:] }
+        let all = try integers(tree["categories"], "categories", file)
+        let nodes = try integers(tree["categories_nodes"], "categories_nodes", file)
+        let starts = try integers(tree["categories_segments"], "categories_segments", file)
+        let sizes = try integers(tree["categories_sizes"], "categories_sizes", file)
+        // Added up too: parts of parts could take more memory than the file's text.
+        guard starts.count == nodes.count, sizes.count == nodes.count, sizes.allSatisfy({ $0 >= 0 }),
+            sizes.reduce(0, { $0 + Int($1) }) <= all.count
+        else { throw .malformed(file, "its categories are not where it says") }
+        var parts: [Int32: Range<Int>] = [:]
+        for ((node, start), size) in zip(zip(nodes, starts), sizes) {
+            guard start >= 0, Int(start) + Int(size) <= all.count else {
+                throw .malformed(file, "its categories are not where it says")
+            }
+            parts[node] = Int(start)..<Int(start) + Int(size)
+        }
+        var sets: [Int32: [Int32]] = [:]
+        for (node, kind) in kinds.enumerated() where kind != 0 {
+            guard kind == 1, node <= Int32.max, let part = parts[Int32(node)] else {
+                throw .malformed(file, "node \(node) splits on categories that it does not list")
+            }
+            sets[Int32(node)] = Array(all[part])
+        }
+        return sets
     }
 
     /// Parameters are numbers in strings; some writers leave the quotes out.

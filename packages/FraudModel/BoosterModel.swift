@@ -12,10 +12,13 @@ public struct DecisionTree: Hashable, Sendable {
     public var defaultLeft: [Bool]
     /// Sum of hessians that reached the node in training: what SHAP weighs the branches with.
     public var cover: [Float]
+    /// The categories that go right, by the nodes that split on categories and not on a threshold.
+    public var categories: [Int32: [Int32]]
 
     /// Describes a tree.
     public init(
-        left: [Int32], right: [Int32], feature: [Int32], condition: [Float], defaultLeft: [Bool], cover: [Float]
+        left: [Int32], right: [Int32], feature: [Int32], condition: [Float], defaultLeft: [Bool], cover: [Float],
+        categories: [Int32: [Int32]] = [:]
     ) {
         self.left = left
         self.right = right
@@ -23,6 +26,7 @@ public struct DecisionTree: Hashable, Sendable {
         self.condition = condition
         self.defaultLeft = defaultLeft
         self.cover = cover
+        self.categories = categories
     }
 }
 

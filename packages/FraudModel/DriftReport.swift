@@ -41,13 +41,17 @@ public struct DriftReport: Hashable, Sendable {
     /// The score first, then the inputs in order.
     public private(set) var entries: [Entry]
 
+    /// How the model does where labels have arrived; nil where they were not looked at.
+    public private(set) var decay: PerformanceDecay?
+
     /// Whether there were rows enough to decide.
     public var isDecided: Bool { rows >= Self.leastRows }
-    /// Whether the score or an input has drifted.
-    public var isDrifted: Bool { isDecided && entries.contains(where: \.isDrifted) }
+    /// Whether the score or an input has drifted, or the model has become worse.
+    public var isDrifted: Bool { (isDecided && entries.contains(where: \.isDrifted)) || decay?.isDecayed == true }
 
-    /// Compares rows with the model's reference. The rows are of the model's definitions; their labels play no part.
-    public init(_ recent: TrainingSet, model: ScoringModel) throws(ModelError) {
+    /// Compares rows with the model's reference. The rows are of the model's definitions; their labels play no part. `labelled` are
+    /// those of them whose label has arrived.
+    public init(_ recent: TrainingSet, labelled: TrainingSet? = nil, model: ScoringModel) throws(ModelError) {
         guard let card = model.card else {
             throw .unsupported("model \(model.version) has no reference distributions: it was not trained here")
         }
@@ -68,6 +72,7 @@ public struct DriftReport: Hashable, Sendable {
             }
         }
         decide()
+        decay = try labelled.map { (set) throws(ModelError) in try PerformanceDecay(set, model: model, card: card) }
     }
 
     private mutating func decide() {
@@ -137,7 +142,7 @@ public struct DriftReport: Hashable, Sendable {
         return [
             "model_version": .string(modelVersion), "rows": .number(rows),
             "from": .number(String(fromMillis)), "to": .number(String(toMillis)),
-            "decided": .bool(isDecided), "drifted": .bool(isDrifted),
+            "decided": .bool(isDecided), "drifted": .bool(isDrifted), "decay": decay?.json ?? .null,
             "entries": .array(
                 entries.map { entry in
                     [

@@ -16,7 +16,7 @@ public struct ModelComparison: Hashable, Sendable {
     /// Frauds the rows must have before anything is decided.
     public static let leastFrauds = 50
     /// Draws.
-    public static let draws = 200
+    public static let draws = Bootstrap.draws
     /// The confidence from which on a challenger is better.
     static let decisive = 0.95
 
@@ -38,68 +38,13 @@ public struct ModelComparison: Hashable, Sendable {
         precondition(challenger.count == labels.count && champion.count == labels.count, "the same rows")
         self.challenger = ModelMetrics(scores: challenger, labels: labels, threshold: threshold)
         self.champion = ModelMetrics(scores: champion, labels: labels, threshold: championThreshold)
-        let (first, second) = (Ranking(challenger), Ranking(champion))
-        var draw = PoissonDraw()
-        var weights = [UInt8](repeating: 0, count: labels.count)
-        let differences = (0..<Self.draws).map { _ in
-            draw.fill(&weights)
-            return first.averagePrecision(labels, weights) - second.averagePrecision(labels, weights)
-        }.sorted()
+        let (first, second) = (Bootstrap.Ranking(challenger), Bootstrap.Ranking(champion))
+        let differences = Bootstrap.values(rows: labels.count) { weights in
+            first.averagePrecision(labels, weights) - second.averagePrecision(labels, weights)
+        }
         let ahead = differences.reduce(0.0) { $0 + ($1 > margin ? 1 : $1 == margin ? 0.5 : 0) }
         self.margin = margin
-        confidence = ahead / Double(Self.draws)
-        difference = differences[Self.draws / 20]...differences[Self.draws - 1 - Self.draws / 20]
-    }
-}
-
-/// Rows by falling score.
-private struct Ranking {
-    private let order: [Int32]
-    private let isLastOfTie: [Bool]
-
-    init(_ scores: [Float]) {
-        let order = scores.indices.sorted { (scores[$1], $0) < (scores[$0], $1) }
-        isLastOfTie = order.indices.map { $0 + 1 == order.count || scores[order[$0]] != scores[order[$0 + 1]] }
-        self.order = order.map { Int32($0) }
-    }
-
-    /// As `RankingCurve.averagePrecision`, each row counted so many times; 0 without frauds.
-    func averagePrecision(_ labels: [Float], _ weights: [UInt8]) -> Double {
-        var (sum, frauds, rows, before) = (0.0, 0, 0, 0)
-        for (place, row) in order.enumerated() {
-            let weight = Int(weights[Int(row)])
-            rows += weight
-            if labels[Int(row)] == 1 { frauds += weight }
-            guard isLastOfTie[place], frauds > before else { continue }
-            sum += Double(frauds - before) * Double(frauds) / Double(rows)
-            before = frauds
-        }
-        return frauds == 0 ? 0 : sum / Double(frauds)
-    }
-}
-
-/// Independent counts of Poisson's distribution with mean 1, a fixed sequence (SplitMix64).
-private struct PoissonDraw {
-    private var state: UInt64 = 0x6e65_6564_6c65
-    /// P(count ≤ k) in 65,536ths.
-    private static let bounds: [UInt64] = [24_109, 48_219, 60_274, 64_292, 65_297, 65_497, 65_531, 65_535]
-
-    mutating func fill(_ weights: inout [UInt8]) {
-        var (bits, left) = (UInt64(0), 0)
-        for index in weights.indices {
-            if left == 0 { (bits, left) = (next(), 4) }
-            let uniform = bits & 0xffff
-            bits >>= 16
-            left -= 1
-            weights[index] = UInt8(Self.bounds.firstIndex { uniform < $0 } ?? Self.bounds.count)
-        }
-    }
-
-    private mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
+        confidence = ahead / Double(Bootstrap.draws)
+        difference = Bootstrap.interval(differences)
     }
 }

@@ -48,7 +48,10 @@ public enum Predictor: Sendable {
     }
 
     /// A row with every value missing.
-    public func makeInputs() -> ModelInputs { ModelInputs(count: featureCount) }
+    public func makeInputs() -> ModelInputs {
+        if case .trees(let ensemble) = self { return ModelInputs(count: featureCount, ensemble.categories) }
+        return ModelInputs(count: featureCount)
+    }
 
     /// The margin of a row: the sum before the logistic function, with libxgboost's bits.
     public func margin(_ inputs: ModelInputs) -> Float {
@@ -92,17 +95,24 @@ public enum Predictor: Sendable {
 
 /// A row for one thread: filled by `set`, read by `Predictor`.
 public struct ModelInputs: Sendable {
-    /// By feature: the value, +∞ for missing. Behind them the same with −∞ for missing. Last a zero, which leaves compare with.
+    /// By feature: the value, +∞ for missing. Behind them the same with −∞ for missing, then a zero, which leaves compare with.
+    /// Last the slots of splits on categories.
     var slots: [Float]
     let count: Int
     var scratch = TreeEnsemble.Scratch()
+    private let categories: CategorySplits?
 
-    init(count: Int) {
+    init(count: Int, _ categories: CategorySplits? = nil) {
         self.count = count
-        slots = Array(repeating: .infinity, count: 2 * count + 1)
+        self.categories = categories
+        slots = Array(repeating: .infinity, count: Self.slotCount(of: count) + (categories?.slotCount ?? 0))
         for index in count..<2 * count { slots[index] = -.infinity }
         slots[2 * count] = 0
+        for index in 0..<count { categories?.fill(&slots, index, .nan) }
     }
+
+    /// Slots of a row without those of splits on categories.
+    static func slotCount(of count: Int) -> Int { 2 * count + 1 }
 
     /// Sets a feature. NaN is missing. An infinity, or a double past float32's range, counts as the largest float32,
     /// which falls on the same side of every threshold and which libxgboost accepts.
@@ -113,6 +123,7 @@ public struct ModelInputs: Sendable {
     mutating func set(_ index: Int, float value: Float) {
         slots[index] = value.isNaN ? .infinity : value
         slots[index + count] = value.isNaN ? -.infinity : value
+        categories?.fill(&slots, index, value)
     }
 
     subscript(index: Int) -> Float { slots[index] == .infinity ? .nan : slots[index] }

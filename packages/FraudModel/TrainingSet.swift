@@ -80,6 +80,13 @@ public struct TrainingSet: Sendable {
         ids.append(id)
     }
 
+    /// Makes other numbers of a column.
+    mutating func change(_ column: Int, _ body: (Float) -> Float) {
+        for place in stride(from: column, to: values.count, by: featureNames.count) {
+            values[place] = body(values[place])
+        }
+    }
+
     /// Takes rows that were checked, in place of those there are. Nothing is appended to them.
     mutating func take(
         times: [Int64], ids: [UInt64], labels: [Float], values: [Float], categories: [[String]?]

@@ -26,6 +26,8 @@ extension TreeEnsemble {
         self.weights = weights
         nodes = compiler.nodes
         trees = compiler.trees
+        compiler.categories.finish()
+        categories = compiler.categories.isEmpty ? nil : compiler.categories
         expectedMargin = expected
         explanation = compiler.explanation
     }
@@ -38,9 +40,13 @@ private struct TreeCompiler {
     var explanation = TreeEnsemble.Explanation()
     /// The largest leaf of the tree that was added last, without its sign.
     var largestLeaf = 0.0
+    var categories: CategorySplits
     let featureCount: Int
 
-    init(featureCount: Int) { self.featureCount = featureCount }
+    init(featureCount: Int) {
+        self.featureCount = featureCount
+        categories = CategorySplits(featureCount: featureCount)
+    }
 
     struct Refusal: Error {
         let reason: String
@@ -125,11 +131,8 @@ private struct TreeCompiler {
         guard pending.depth < TreeEnsemble.mostDepth else {
             throw Refusal("it is deeper than \(TreeEnsemble.mostDepth) splits")
         }
-        // +∞ parts the present values from the missing ones; with NaN or −∞ no missing value would go left.
-        let threshold = tree.condition[node]
-        guard threshold > -.infinity else { throw Refusal("node \(node) has a threshold that is no number") }
+        let (slot, threshold) = try question(node, tree)
         let place = nodes.count - root
-        let slot = feature + (tree.defaultLeft[node] ? Int32(featureCount) : 0)
         nodes[root + pending.place] = .init(threshold: threshold, feature: slot, left: Int32(nodes.count), value: 0)
         nodes += repeatElement(.init(threshold: 0, feature: 0, left: 0, value: 0), count: 2)
 
@@ -153,6 +156,23 @@ private struct TreeCompiler {
                     weight: pending.weight * share, parent: index, feature: feature, share: share * previousShare,
                     features: features, split: plan.splits.count - 1, goesLeft: goesLeft))
         }
+    }
+
+    /// The slot of the row that a split looks at, and the threshold below which a row goes left.
+    private mutating func question(_ node: Int, _ tree: DecisionTree) throws(Refusal) -> (slot: Int32, Float) {
+        let (feature, isDefaultLeft) = (tree.feature[node], tree.defaultLeft[node])
+        if let set = tree.categories[Int32(node)] {
+            do throws(CategorySplits.Refusal) {
+                let slot = try categories.slot(feature, goingRight: set, isDefaultLeft: isDefaultLeft)
+                return (slot, CategorySplits.threshold)
+            } catch {
+                throw Refusal("node \(node) \(error.reason)")
+            }
+        }
+        // +∞ parts the present values from the missing ones; with NaN or −∞ no missing value would go left.
+        let threshold = tree.condition[node]
+        guard threshold > -.infinity else { throw Refusal("node \(node) has a threshold that is no number") }
+        return (feature + (isDefaultLeft ? Int32(featureCount) : 0), threshold)
     }
 
     /// The share of a split's cover that goes left. A split that no training row reached gives each child a half: any share adds

@@ -144,7 +144,7 @@ extension TreeEnsemble {
 
     /// Adds the SHAP values of one row; returns the bias.
     func addContributions(_ inputs: inout ModelInputs, to contributions: inout [Double]) -> Double {
-        inputs.scratch.fit(explanation, slots: 2 * featureCount)
+        inputs.scratch.fit(explanation, slots: inputs.slots.count)
         for (blocks, group) in explanation.groups.enumerated() where !group.trees.isEmpty {
             nc_take(group.again, group.again.count, inputs.slots, &inputs.scratch.taken)
             for (block, pairs) in zip(Quadrature.blocks[blocks], group.pairs) {
@@ -158,6 +158,11 @@ extension TreeEnsemble {
                     contributions[feature] += (block.weights * value).sum()
                     inputs.scratch.values[feature] = .zero
                     inputs.scratch.values[feature + featureCount] = .zero
+                }
+                for (index, feature) in (categories?.featureOfSlot ?? []).enumerated() {
+                    let slot = ModelInputs.slotCount(of: featureCount) + index
+                    contributions[Int(feature)] += (block.weights * inputs.scratch.values[slot].simd).sum()
+                    inputs.scratch.values[slot] = .zero
                 }
             }
         }

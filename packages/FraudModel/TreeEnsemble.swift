@@ -36,6 +36,8 @@ public struct TreeEnsemble: Sendable {
     let weights: [Float]  // of dart's trees; empty where all are 1
     /// The mean margin over the training cover: what contributions start from.
     let expectedMargin: Double
+    /// The splits on categories; nil where there are none.
+    let categories: CategorySplits?
     let explanation: Explanation
 
     func margin(_ inputs: ModelInputs) -> Float {

@@ -121,6 +121,33 @@ public struct DriftEntry: Hashable, Sendable {
     }
 }
 
+/// What became of the question whether to train again.
+public struct RetrainDecision: Hashable, Sendable {
+    /// The service, and its champion then; nil for none.
+    public var service: String, champion: Int64?
+    /// `stayed`, `failed`, or what became of the model that was trained.
+    public var decision: String
+    /// The model that was registered; nil for none.
+    public var version: Int64?
+    /// The fingerprint of the rows that were trained on; nil for none.
+    public var fingerprint: String?
+    /// Why.
+    public var reason: String
+
+    /// Describes a decision.
+    public init(
+        service: String, champion: Int64?, decision: String, version: Int64? = nil, fingerprint: String? = nil,
+        reason: String
+    ) {
+        self.service = service
+        self.champion = champion
+        self.decision = decision
+        self.version = version
+        self.fingerprint = fingerprint
+        self.reason = reason
+    }
+}
+
 /// Another model became champion in the meantime, so the comparison that was made does not count.
 public struct ChampionChanged: Error, Hashable, Sendable, CustomStringConvertible {
     /// The champion now.

@@ -12,6 +12,8 @@ struct DriftCheck: Sendable {
     let context: TrainingContext
     /// How much event time counts as recent.
     let recentMillis: Int64
+    /// What is made of the recent rows first, to try it out; such a report is not kept.
+    var injections: [DriftInjection] = []
 
     static let days = Setting<Double>(
         "days", default: 14, in: 0.001...3_650,
@@ -37,7 +39,10 @@ struct DriftCheck: Sendable {
             switch self {
             case .noChampion: "there is no champion"
             case .otherDefinitions(let champion): "version \(champion.name) was trained on other definitions"
-            case .report(_, let champion): "the data of version \(champion.name) have drifted"
+            case .report(let report, let champion):
+                report.decay?.isDecayed == true
+                    ? "version \(champion.name) finds frauds worse than it did"
+                    : "the data of version \(champion.name) have drifted"
             }
         }
     }
@@ -46,10 +51,12 @@ struct DriftCheck: Sendable {
         let store = PostgresOfflineStore(try context.connect())
         let registry = ModelRegistry(store.connection, modelsFolder: context.modelsFolder)
         do {
-            return try Self.run(registry, service: context.service.name, hash: context.service.definitionHash) {
+            return try Self.run(
+                registry, service: context.service.name, hash: context.service.definitionHash, injections: injections
+            ) {
                 let newest = try store.newestEventMillis(of: context.service.source)
                 let from = newest.map { $0.subtractingReportingOverflow(recentMillis).partialValue }
-                return try StoreRows(store: store, context: context).rows(fromMillis: from, labelled: false, runtime)
+                return try StoreRows(store: store, context: context).recent(fromMillis: from, runtime)
             }
         } catch let error as PostgresError {
             throw TrainingContext.explained(error)
@@ -60,12 +67,21 @@ struct DriftCheck: Sendable {
 
     /// Compares `recent` rows with the champion of a service, if it was trained on the definitions of `hash`.
     static func run(
-        _ registry: any ModelStore, service: String, hash: String, recent: () throws -> TrainingSet
+        _ registry: any ModelStore, service: String, hash: String, injections: [DriftInjection] = [],
+        recent: () throws -> RecentRows
     ) throws -> Outcome {
         guard let champion = try registry.champion(of: service) else { return .noChampion }
         guard champion.definitionHash == hash else { return .otherDefinitions(champion) }
         let model = try ScoringModel.load(directory: registry.directory(of: champion), version: champion.name)
-        let report = try DriftReport(recent(), model: model)
+        var rows = try recent()
+        for injection in injections {
+            guard rows.all.inject(injection), rows.labelled?.inject(injection) != false else {
+                throw CommandError(
+                    .usage, "--inject: there is no number \(injection.feature) among the model's features.")
+            }
+        }
+        let report = try DriftReport(rows.all, labelled: rows.labelled, model: model)
+        guard injections.isEmpty else { return .report(report, champion) }
         let entry = DriftEntry(
             fromMillis: report.fromMillis, toMillis: report.toMillis, rows: report.rows, isDrifted: report.isDrifted,
             report: report.json.text())
@@ -105,6 +121,20 @@ extension DriftReport {
             let count = entries.count(where: \.isDrifted)
             lines.append(count == 0 ? "no drift" : "drift: \(count) of \(entries.count) distributions have moved")
         }
+        if let decay { lines.append(decay.text) }
         return lines.joined(separator: "\n")
+    }
+}
+
+extension PerformanceDecay {
+    /// What arrived labels say, in one line.
+    var text: String {
+        let counts = "\(Figures.grouped(rows)) recent rows with a label, \(Figures.grouped(frauds)) frauds"
+        guard isDecided, let averagePrecision, let interval, let before else {
+            return "labels: \(counts): under \(ModelComparison.leastFrauds) frauds nothing is said of the model"
+        }
+        let (low, high) = (Figures.rounded(interval.lowerBound, 4), Figures.rounded(interval.upperBound, 4))
+        return
+            "labels: average precision \(Figures.rounded(averagePrecision, 4)) (\(low) to \(high)) on \(counts), \(Figures.rounded(before, 4)) on the holdout: \(isDecayed ? "it has become worse" : "no worse")"
     }
 }

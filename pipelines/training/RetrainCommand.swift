@@ -1,3 +1,4 @@
+internal import FeatureStore
 internal import JSON
 internal import Observability
 public import ServiceRuntime
@@ -10,7 +11,10 @@ public struct RetrainCommand: Command {
     /// More lines of help.
     public static let details = """
         With --if-drift it first does what drift does, and trains only when something has drifted, when there is no champion,
-        or when the champion was trained on other definitions. The rest is as in train --from-store.
+        or when the champion was trained on other definitions; not where these very rows were tried already, nor while a
+        promotion waits for a second person. A model that is not to serve is then not registered. One process at a time
+        trains again, and every answer, the one to do nothing too, is a row of retrain_decisions and a line of the log. The
+        rest is as in train --from-store.
 
         After the definitions have changed, backfill --from-store --to-store computes the features of the stored events
         anew; before that there is nothing to train on.
@@ -31,22 +35,23 @@ public struct RetrainCommand: Command {
     public func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {
         let context = try TrainingContext(settings)
         try await context.prepareDatabase(runtime)
-        if settings[Self.ifDrift] {
-            let check = DriftCheck(context: context, recentMillis: Int64(settings[DriftCheck.days] * 86_400_000))
-            let outcome = try await runtime.onThread("drift") { try check.run(runtime) }
-            if let text = outcome.reasonToStay {
-                let verdict: JSONTree = ["verdict": "kept", "reason": .string(text)]
-                try runtime.print(settings[TrainCommand.json] ? verdict.text(pretty: true) : text)
-                return
-            }
-            runtime.log.info("training", ["reason": outcome.reasonToTrain])
-        }
         var run = try TrainingSettings.run(settings, definitions: context.definitions)
         try Promotion.apply(settings, to: &run)
-        let final = run
-        let outcome = try await runtime.onThread("retrain") {
-            try final.runFromStore(context, registers: true, runtime)
+        let check = DriftCheck(context: context, recentMillis: Int64(settings[DriftCheck.days] * 86_400_000))
+        let (final, isConditional, printsJSON) = (run, settings[Self.ifDrift], settings[TrainCommand.json])
+        let text = try await runtime.onThread("retrain") {
+            let source = try StoreRows(context)
+            let retraining = Retraining(
+                service: context.service.name, run: final, check: isConditional ? { try check.run(runtime) } : nil,
+                rows: { try source.rows(runtime) },
+                replayed: { service, wanted in try source.replayed(service, wanted: wanted, runtime) })
+            switch try retraining.decide(context.registry(), runtime) {
+            case .stayed(let reason):
+                let verdict: JSONTree = ["verdict": "kept", "reason": .string(reason)]
+                return printsJSON ? verdict.text(pretty: true) : reason
+            case .trained(let outcome): return printsJSON ? outcome.json.text(pretty: true) : outcome.text
+            }
         }
-        try runtime.print(settings[TrainCommand.json] ? outcome.json.text(pretty: true) : outcome.text)
+        try runtime.print(text)
     }
 }

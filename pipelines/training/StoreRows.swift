@@ -21,8 +21,31 @@ struct StoreRows {
     /// The rows with features under the present definitions, by event time, whose label has arrived. Without `labelled` also the
     /// others, as if their label were 0: for what looks at features only.
     func rows(fromMillis: Int64? = nil, labelled: Bool = true, _ runtime: ServiceRuntime) throws -> TrainingSet {
+        var set = TrainingSet(context.service)
+        let read = try scan(fromMillis: fromMillis, runtime) { vector, label, timeMillis, id in
+            guard label != nil || !labelled else { return }
+            set.append(vector, label: label == 1 ? 1 : 0, timeMillis: timeMillis, id: id)
+        }
+        if fromMillis == nil { try explain(read, set.count, runtime) }
+        return set
+    }
+
+    /// All rows from a moment on, and those of them whose label has arrived.
+    func recent(fromMillis: Int64?, _ runtime: ServiceRuntime) throws -> RecentRows {
+        var (all, labelled) = (TrainingSet(context.service), TrainingSet(context.service))
+        _ = try scan(fromMillis: fromMillis, runtime) { vector, label, timeMillis, id in
+            all.append(vector, label: label == 1 ? 1 : 0, timeMillis: timeMillis, id: id)
+            if let label { labelled.append(vector, label: label == 1 ? 1 : 0, timeMillis: timeMillis, id: id) }
+        }
+        return RecentRows(all: all, labelled: labelled)
+    }
+
+    /// Reads the rows by event time and returns how many there were; a row's label is nil until it has arrived.
+    private func scan(
+        fromMillis: Int64?, _ runtime: ServiceRuntime,
+        _ body: (_ vector: FeatureVector, _ label: Int?, _ timeMillis: Int64, _ id: UInt64) -> Void
+    ) throws -> Int {
         let service = context.service
-        var set = TrainingSet(service)
         let progress = runtime.progress("reading the offline store")
         defer { progress.finish() }
         var vector = service.makeVector()
@@ -33,17 +56,14 @@ struct StoreRows {
                 try TrainingContext.requireGoingOn(runtime)
                 read += 1
                 if read.isMultiple(of: 10_000) { progress.update(to: read) }
-                guard label != nil || !labelled else { return }
                 service.assemble(row: row, viewVectors: vectors, into: &vector)
-                set.append(
-                    vector, label: label == 1 ? 1 : 0, timeMillis: row.eventTimeMillis, id: TrainingSet.id(of: row))
+                body(vector, label, row.eventTimeMillis, TrainingSet.id(of: row))
             }
             progress.update(to: read)
-            if fromMillis == nil { try explain(read, set.count, runtime) }
         } catch let error as PostgresError {
             throw TrainingContext.explained(error)
         }
-        return set
+        return read
     }
 
     /// Says why there are fewer rows than events, and what computes the rest.
@@ -100,4 +120,10 @@ struct StoreRows {
         progress.update(to: read)
         return set
     }
+}
+
+/// What drift looks at: recent rows, and those of them whose label has arrived.
+struct RecentRows {
+    var all: TrainingSet
+    var labelled: TrainingSet?
 }

@@ -23,6 +23,8 @@ struct TrainingRun: Sendable {
     var forces = false
     /// Whether a model that is to serve becomes champion at once; without it the verdict only says so.
     var promotes = true
+    /// Whether a model that is not to serve stays out of the registry: a schedule would leave one there at each run.
+    var registersOnlyBetter = false
     /// Kept beside the model.
     var definitions: [DefinitionFile] = []
 
@@ -149,6 +151,8 @@ struct TrainingRun: Sendable {
                 outcome.directory = output
             }
             guard let registry else { return outcome }
+            let isWanted = outcome.verdict.isPromoted || forces || !registersOnlyBetter
+            guard isWanted || registered != nil else { return outcome }
             let model = try registered ?? register(trained, files, registry)
             registered = model
             outcome.version = model.name

@@ -120,7 +120,7 @@ struct FuzzTarget: Sendable {
     }
 
     static let model = FuzzTarget(
-        name: "model", seeds: { files("Tests/Unit/FraudModelTests/Fixtures", ".json") }
+        name: "model", seeds: { [".json", ".ubj"].flatMap { files("Tests/Unit/FraudModelTests/Fixtures", $0) } }
     ) { bytes in
         guard let model = try? BoosterModel(bytes, file: "fuzz"), let predictor = try? Predictor(model) else { return }
         guard predictor.featureCount < 100_000 else { return }

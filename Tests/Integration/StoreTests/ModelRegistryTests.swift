@@ -232,6 +232,31 @@ import Testing
         #expect(try registry.champion()?.version == history.last?.version)
     }
 
+    @Test func `one process at a time trains again, and what it decided is known to the next`() throws {
+        let place = try Place()
+        let registry = try place.registry()
+        #expect(try registry.lockRetraining(of: "service") && registry.lockRetraining(of: "service"))
+        do {
+            let other = try place.registry()
+            #expect(try !other.lockRetraining(of: "service") && other.lockRetraining(of: "another"))
+        }
+        let kept = RetrainDecision(
+            service: "service", champion: 7, decision: "kept", fingerprint: "f", reason: "it does not beat it")
+        var failed = kept
+        (failed.decision, failed.champion) = ("failed", nil)
+        for decision in [kept, failed] { try registry.record(decision) }
+        #expect(try registry.lastDecision(on: "f", service: "service", replacing: 7) == kept)
+        #expect(try registry.lastDecision(on: "f", service: "service", replacing: 8) == nil)
+        #expect(try registry.lastDecision(on: "f", service: "service", replacing: nil) == nil)
+        #expect(try registry.lastDecision(on: "g", service: "service", replacing: 7) == nil)
+        #expect(try registry.lastDecision(on: "f", service: "another", replacing: 7) == nil)
+        (failed.decision, failed.version) = ("promoted", 9)
+        try registry.record(failed)
+        #expect(try registry.lastDecision(on: "f", service: "service", replacing: nil) == failed)
+        let rows = try PostgresConnection(url: place.url).execute("SELECT decided_at <= now() FROM retrain_decisions")
+        #expect(rows.count == 3 && (0..<3).allSatisfy { rows.boolean($0, 0) == true })
+    }
+
     @Test func `a drift report is kept`() throws {
         let place = try Place()
         let registry = try place.registry()

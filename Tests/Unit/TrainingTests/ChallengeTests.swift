@@ -188,7 +188,7 @@ import Testing
     @Test func `drift is of the champion, of these definitions, and is kept`() throws {
         let store = MemoryModelStore(modelsFolder: try TestEnvironment.temporaryFolder("models") + "/models")
         func check(_ set: TrainingSet, hash: String = "00112233aabbccdd") throws -> DriftCheck.Outcome {
-            try DriftCheck.run(store, service: "shop", hash: hash) { set }
+            try DriftCheck.run(store, service: "shop", hash: hash) { RecentRows(all: set) }
         }
         let none = try check(Rows.set(600, seed: 11))
         #expect(none.reasonToStay == nil && none.reasonToTrain == "there is no champion")

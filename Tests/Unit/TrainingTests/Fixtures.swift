@@ -14,6 +14,9 @@ final class MemoryModelStore: ModelStore {
     private(set) var notes: [ChangeNote] = []
     private(set) var requests: [PromotionRequest] = []
     private(set) var drifts: [DriftEntry] = []
+    private(set) var decisions: [RetrainDecision] = []
+    /// Whether another process trains again.
+    var isLocked = false
     private var version: Int64 = 0
     /// Called once before the next promotion: another training that is faster.
     var beforePromotion: (() throws -> Void)?
@@ -50,6 +53,22 @@ final class MemoryModelStore: ModelStore {
 
     func request(_ model: RegisteredModel, _ note: ChangeNote, replacing champion: Int64?) throws {
         requests.append(PromotionRequest(version: model.version, replacing: champion, note: note))
+    }
+
+    func pendingRequest(of service: String) throws -> PromotionRequest? { requests.last }
+
+    func models(of service: String?) throws -> [RegisteredModel] {
+        models.filter { service == nil || $0.service == service }.reversed()
+    }
+
+    func lockRetraining(of service: String) throws -> Bool { !isLocked }
+
+    func record(_ decision: RetrainDecision) throws { decisions.append(decision) }
+
+    func lastDecision(on fingerprint: String, service: String, replacing champion: Int64?) throws -> RetrainDecision? {
+        decisions.last {
+            $0.fingerprint == fingerprint && $0.service == service && $0.champion == champion && $0.decision != "failed"
+        }
     }
 
     func store(_ drift: DriftEntry, of model: RegisteredModel) throws { drifts.append(drift) }

@@ -19,6 +19,16 @@ protocol ModelStore: AnyObject {
     func promote(_ model: RegisteredModel, _ note: ChangeNote, replacing expected: Int64??) throws
     /// Asks for a promotion that a second person is to agree to.
     func request(_ model: RegisteredModel, _ note: ChangeNote, replacing champion: Int64?) throws
+    /// The promotion of a service that waits for a second person.
+    func pendingRequest(of service: String) throws -> PromotionRequest?
+    /// Every model without its card, newest first; of one service, or of all.
+    func models(of service: String?) throws -> [RegisteredModel]
+    /// Takes the lock of training a service again, for as long as the connection is open; false where another process has it.
+    func lockRetraining(of service: String) throws -> Bool
+    /// Keeps what was decided about training again.
+    func record(_ decision: RetrainDecision) throws
+    /// What became of training on the rows of a fingerprint to replace this champion, last time; nil where nobody tried.
+    func lastDecision(on fingerprint: String, service: String, replacing champion: Int64?) throws -> RetrainDecision?
     /// Keeps a comparison of recent rows with a model's reference.
     func store(_ drift: DriftEntry, of model: RegisteredModel) throws
 }

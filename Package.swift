@@ -83,6 +83,7 @@ let package = Package(
         // stores and data
         library("FeatureStore", depending: ["FeatureEngine", "YAML", "Text", "CCRC32C"]),
         library("TransactionData", depending: ["FeatureEngine", "JSON", "Compression", "Text"]),
+        library("Parquet", depending: ["Compression", "FeatureEngine"]),
         library("Pipeline", depending: ["FeatureStore", "FeatureEngine", "TransactionData", "JSON"]),
         library("RedisOnlineStore", depending: ["FeatureStore", "RedisClient"]),
         .target(
@@ -195,6 +196,7 @@ let package = Package(
         unitTests("RedisClient"),
         unitTests("Compression"),
         unitTests("TransactionData", ["FeatureEngine", "Compression", "JSON"]),
+        unitTests("Parquet", ["Compression"], fixtures: true),
         .testTarget(
             name: "PipelineContractTests",
             dependencies: ["Pipeline", "FeatureEngine", "FeatureStore", "JSON", "ServingSupport", "TestSupport"],
@@ -288,7 +290,7 @@ if Context.environment["NEEDLETAIL_FUZZ"] != nil {
             name: "NeedletailFuzz",
             dependencies: [
                 "KafkaProtocol", "Compression", "FeatureEngine", "FeatureStore", "FraudModel", "HTTPServer", "JSON",
-                "RedisClient", "TransactionData", "YAML",
+                "Parquet", "RedisClient", "TransactionData", "YAML",
             ], path: "Tests/Fuzz/NeedletailFuzz"))
     package.products.append(.library(name: "NeedletailFuzz", type: .static, targets: ["NeedletailFuzz"]))
 }

@@ -153,7 +153,7 @@ let package = Package(
             "BatchFeatures", in: "pipelines/batch-features",
             depending: [
                 "Pipeline", "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
-                "FeatureEngine",
+                "FeatureEngine", "Parquet",
                 "PostgresOfflineStore", "PostgresClient", "Compression", "JSON",
             ]),
         library(
@@ -230,7 +230,8 @@ let package = Package(
                 "JSON", "Compression", "HTTPServer", "EventLoop",
             ]),
         unitTests(
-            "BatchFeatures", ["FeatureEngine", "FeatureStore", "ServiceRuntime", "Observability", "Compression"]),
+            "BatchFeatures",
+            ["FeatureEngine", "FeatureStore", "ServiceRuntime", "Observability", "Compression", "Parquet"]),
         unitTests(
             "Training",
             [

@@ -23,6 +23,7 @@ struct FileBackfill {
     let columns: BackfillColumns
     let input: String
     let output: String
+    let format: FeatureFormat
     let threads: Int
     let runtime: ServiceRuntime
     /// Whether rows that are no events are only named. Otherwise the run ends with an error once the output is written.
@@ -41,13 +42,10 @@ struct FileBackfill {
         } catch {
             throw CommandError(.dataError, "\(error).")
         }
-        let sink: ByteSink
-        do throws(CompressionError) { sink = try ByteSink.create(output) } catch {
-            throw CommandError(.cannotCreate, "\(error).")
-        }
+        let file = try FeatureFile(output, format, columns, threads: threads)
         do {
-            let summary = try replay(csv, source, sink)
-            try sink.close()
+            let summary = try replay(csv, source, file)
+            try file.close()
             runtime.log.info(
                 "backfill done",
                 [
@@ -57,13 +55,13 @@ struct FileBackfill {
             try judge(summary)
             return summary
         } catch CompressionError.closedPipe {
-            sink.discard()
+            file.discard()
             throw CommandError(.success, "")  // The reader has seen enough.
         } catch let error as CSVError {
-            sink.discard()
+            file.discard()
             throw CommandError(.dataError, "\(error).")
         } catch let error as CompressionError {
-            sink.discard()
+            file.discard()
             throw CommandError(.inputOutput, "\(error).")
         }
     }
@@ -84,9 +82,8 @@ struct FileBackfill {
         )
     }
 
-    private func replay(_ csv: TransactionCSV, _ source: ByteSource, _ sink: ByteSink) throws -> BackfillSummary {
-        try sink.write(FeatureLine.header(columns.source, features: columns.names))
-        let replay = FeatureReplay(columns, threads: threads) { lines in try sink.write(lines) }
+    private func replay(_ csv: TransactionCSV, _ source: ByteSource, _ file: FeatureFile) throws -> BackfillSummary {
+        let replay = FeatureReplay(columns, format, threads: threads) { rows in try file.write(rows) }
         let progress = runtime.progress("backfill", total: source.fileSize.map { Int($0) })
         var summary = BackfillSummary()
         var ids = ByteTable()

@@ -3,7 +3,7 @@
 /// large the file or its row groups are. Columns that are not asked for are not read, whatever they hold. Not `Sendable`: one reader.
 public final class ParquetReader {
     /// Rows of one batch at most.
-    public static let batchRows = 4_096
+    static let batchRows = 4_096
     /// Bytes of a footer at most.
     static let longestFooter = 64 << 20
 

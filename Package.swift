@@ -82,8 +82,8 @@ let package = Package(
 
         // stores and data
         library("FeatureStore", depending: ["FeatureEngine", "YAML", "Text", "CCRC32C"]),
-        library("TransactionData", depending: ["FeatureEngine", "JSON", "Compression", "Text"]),
         library("Parquet", depending: ["Compression", "FeatureEngine"]),
+        library("TransactionData", depending: ["FeatureEngine", "JSON", "Compression", "Parquet", "Text"]),
         library("Pipeline", depending: ["FeatureStore", "FeatureEngine", "TransactionData", "JSON"]),
         library("RedisOnlineStore", depending: ["FeatureStore", "RedisClient"]),
         .target(
@@ -195,7 +195,7 @@ let package = Package(
         unitTests("JSON"),
         unitTests("RedisClient"),
         unitTests("Compression"),
-        unitTests("TransactionData", ["FeatureEngine", "Compression", "JSON"]),
+        unitTests("TransactionData", ["FeatureEngine", "Compression", "JSON", "Parquet"]),
         unitTests("Parquet", ["Compression"], fixtures: true),
         .testTarget(
             name: "PipelineContractTests",

@@ -10,7 +10,7 @@ import TransactionData
 /// `needletail backfill`: the stream's features over history, by the same engine.
 public struct BackfillCommand: Command {
     public static let name = "backfill"
-    public static let summary = "Compute features over history: a CSV file into a CSV file, or stored events anew."
+    public static let summary = "Compute features over history: a file into a file, or stored events anew."
     public static let example = "needletail backfill --input transactions.csv.zst --output features.csv.zst"
     /// More lines of help.
     public static let details = """
@@ -22,7 +22,7 @@ public struct BackfillCommand: Command {
         the columns are the service's. In a Parquet file they have types: text, 64-bit integers for the key, ms UTC for the
         time, doubles for numbers, and null for what is missing.
 
-        A row that is no event is named with its line and left out, and the command ends with 65 unless --allow-malformed
+        A row that is no event is named with its line (its number in a Parquet file) and left out, and the command ends with 65 unless --allow-malformed
         is given: later rows of its entity lack it. An event id that was there before is left out.
 
         With --from-store the stored events are read in log order, each with its own partition and offset; --to-store
@@ -34,7 +34,8 @@ public struct BackfillCommand: Command {
     ]
 
     static let input = Setting<String?>(
-        "input", help: "The CSV file (.gz and .zst are unpacked), or - for standard input.", flagOnly: true,
+        "input", help: "The file, CSV (.gz and .zst are unpacked) or Parquet, or - for CSV from standard input.",
+        flagOnly: true,
         placeholder: "FILE|-")
     static let output = Setting<String?>(
         "output", help: "The file to write, CSV (.gz and .zst are packed) or .parquet, or - for standard output.",

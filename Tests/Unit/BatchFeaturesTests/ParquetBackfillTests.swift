@@ -1,5 +1,7 @@
+import Compression
 import FeatureEngine
 import FeatureStore
+import Foundation
 import Parquet
 import ServiceRuntime
 import TestSupport
@@ -74,5 +76,42 @@ import TransactionData
         let settings = try Settings(words, declared: BackfillCommand.settings)
         #expect(BackfillCommand.format(settings) == format)
         #expect(try BackfillCommand.plan(settings) == .files(input: "x.csv", output: name))
+    }
+
+    @Test func `a Parquet file of the same rows gives the same features`() throws {
+        let view = try #require(FileBackfillTests.repository?.view(named: "card_activity"))
+        let csv = FileBackfillTests.csv(rows: 6_000, seed: 9)
+        let folder = try TestEnvironment.temporaryFolder("backfill")
+        let sink = try ByteSink.create(folder + "/in.parquet")
+        let reader = try CSVReader(ByteSource(bytes: Array(csv.utf8)))
+        // Every cell as text, so that what is wrong with a row is wrong in both; the column that is never used as a number.
+        let columns = reader.header.map { ParquetColumn($0, .string) } + [ParquetColumn("row", .int64)]
+        let writer = try ParquetWriter(sink, columns: columns, rowGroupRows: 1_500)
+        var rows = columns.map { ParquetValues($0.type) }
+        while try reader.next() {
+            for column in 0..<reader.cellCount { rows[column].append(reader.text(column).utf8) }
+            rows[columns.count - 1].append(bits: Int64(rows[0].count))
+        }
+        try writer.write(rows)
+        try writer.finish()
+        try sink.close()
+        let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: folder + "/in.parquet")))
+        let expected = try FileBackfillTests.backfill(csv, .view(view), threads: 2)
+        let found = try FileBackfillTests.backfill(bytes, .view(view), threads: 2)
+        #expect(found.bytes == expected.bytes)
+        #expect(found.summary == expected.summary)
+        #expect(found.summary.malformed > 50)
+        // The messages are the same but for the line.
+        func reasons(_ log: [String]) -> [String] {
+            log.filter { $0.contains("malformed row") }.map {
+                $0.replacing(/"line":[0-9]+/, with: "").replacing(/"ts":"[^"]*"/, with: "")
+            }
+        }
+        #expect(reasons(found.log) == reasons(expected.log))
+        // Cut short, it is refused with its name, and nothing is left of the output.
+        let error = #expect(throws: CommandError.self) {
+            try FileBackfillTests.backfill(Array(bytes.dropLast(9)), .view(view), threads: 1)
+        }
+        #expect(error?.exitCode == .dataError)
     }
 }

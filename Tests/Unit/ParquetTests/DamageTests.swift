@@ -77,6 +77,25 @@ import Testing
         #expect(reason(bytes).hasPrefix("memory: damaged in column a, before byte 4: "))
     }
 
+    @Test func `only a plain file that begins as one is a Parquet file`() throws {
+        let folder = try TestEnvironment.temporaryFolder("parquet")
+        let (file, pipe, text) = (folder + "/a", folder + "/b", folder + "/c")
+        try Data(try Self.small(.zstd)).write(to: URL(fileURLWithPath: file))
+        try Data("PAR".utf8).write(to: URL(fileURLWithPath: text))
+        #expect(mkfifo(pipe, 0o600) == 0)
+        // A pipe is not even opened: that would wait for its writer.
+        #expect(
+            [file, pipe, text, folder, folder + "/none"].map { ParquetReader.isParquet(path: $0) } == [
+                true, false, false, false, false,
+            ])
+        func message(_ path: String) -> String {
+            do { return try ParquetReader(path: path).name } catch { return "\(error)" }
+        }
+        #expect(message(file) == file)
+        #expect(message(pipe).contains("it must be a plain file"))
+        #expect(message(folder + "/none").hasSuffix("no such file or folder"))
+    }
+
     @Test(arguments: UInt64(1)...4)
     func `a footer of anything is refused`(seed: UInt64) {
         var random = SeededRandom(seed: seed)

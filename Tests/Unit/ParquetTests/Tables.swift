@@ -36,7 +36,8 @@ enum Tables {
     private static func append(_ value: Int64, to values: inout ParquetValues) {
         switch values.type {
         case .boolean: values.append(bits: value & 1)
-        case .int32, .date: values.append(bits: Int64(Int32(truncatingIfNeeded: value &* 7_919 &- 40)))
+        case .int32: values.append(bits: Int64(Int32(truncatingIfNeeded: value &* 7_919 &- 40)))
+        case .date: values.append(bits: value % 2_000_000 - 40)
         case .int64: values.append(bits: value % 3 == 0 ? .min + value : .max - value)
         case .float, .double:
             let odd = [Double.nan, .infinity, -.infinity, -0.0, 0]

@@ -10,21 +10,19 @@ final class ParquetFile {
 
     init(path: String) throws(ParquetError) {
         name = path
-        descriptor = open(path, O_RDONLY | O_CLOEXEC)
         memory = []
         var info = stat()
-        guard descriptor >= 0, fstat(descriptor, &info) == 0 else {
-            let code = errno
-            if descriptor >= 0 { close(descriptor) }
-            size = 0
-            throw .file(code == ENOENT ? .notFound(path: path) : .notOpened(path: path, reason: Self.reason(code)))
-        }
+        // Looked at before it is opened: whoever writes into a pipe would take the open end for its reader.
+        let isPlain = stat(path, &info) == 0 && info.st_mode & S_IFMT == S_IFREG
+        descriptor = isPlain ? open(path, O_RDONLY | O_CLOEXEC) : -1
         size = Int(info.st_size)
-        // What cannot be read at any place (a folder, a pipe) has its end nowhere.
-        guard info.st_mode & S_IFMT == S_IFREG else {
-            close(descriptor)
-            throw .file(
-                .notOpened(path: path, reason: "a Parquet file is read from its end, so it must be a plain file"))
+        guard descriptor >= 0 else {
+            let code = errno
+            if isPlain || info.st_mode == 0 {
+                throw .file(code == ENOENT ? .notFound(path: path) : .notOpened(path: path, reason: Self.reason(code)))
+            }
+            let reason = "a Parquet file is read from its end, so it must be a plain file"
+            throw .file(.notOpened(path: path, reason: reason))
         }
     }
 

@@ -82,7 +82,8 @@ let package = Package(
 
         // stores and data
         library("FeatureStore", depending: ["FeatureEngine", "YAML", "Text", "CCRC32C"]),
-        library("TransactionData", depending: ["FeatureEngine", "JSON", "Compression", "Text"]),
+        library("Parquet", depending: ["Compression", "FeatureEngine"]),
+        library("TransactionData", depending: ["FeatureEngine", "JSON", "Compression", "Parquet", "Text"]),
         library("Pipeline", depending: ["FeatureStore", "FeatureEngine", "TransactionData", "JSON"]),
         library("RedisOnlineStore", depending: ["FeatureStore", "RedisClient"]),
         .target(
@@ -152,7 +153,7 @@ let package = Package(
             "BatchFeatures", in: "pipelines/batch-features",
             depending: [
                 "Pipeline", "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
-                "FeatureEngine",
+                "FeatureEngine", "Parquet",
                 "PostgresOfflineStore", "PostgresClient", "Compression", "JSON",
             ]),
         library(
@@ -194,7 +195,8 @@ let package = Package(
         unitTests("JSON"),
         unitTests("RedisClient"),
         unitTests("Compression"),
-        unitTests("TransactionData", ["FeatureEngine", "Compression", "JSON"]),
+        unitTests("TransactionData", ["FeatureEngine", "Compression", "JSON", "Parquet"]),
+        unitTests("Parquet", ["Compression"], fixtures: true),
         .testTarget(
             name: "PipelineContractTests",
             dependencies: ["Pipeline", "FeatureEngine", "FeatureStore", "JSON", "ServingSupport", "TestSupport"],
@@ -228,7 +230,8 @@ let package = Package(
                 "JSON", "Compression", "HTTPServer", "EventLoop",
             ]),
         unitTests(
-            "BatchFeatures", ["FeatureEngine", "FeatureStore", "ServiceRuntime", "Observability", "Compression"]),
+            "BatchFeatures",
+            ["FeatureEngine", "FeatureStore", "ServiceRuntime", "Observability", "Compression", "Parquet"]),
         unitTests(
             "Training",
             [
@@ -288,7 +291,7 @@ if Context.environment["NEEDLETAIL_FUZZ"] != nil {
             name: "NeedletailFuzz",
             dependencies: [
                 "KafkaProtocol", "Compression", "FeatureEngine", "FeatureStore", "FraudModel", "HTTPServer", "JSON",
-                "RedisClient", "TransactionData", "YAML",
+                "Parquet", "RedisClient", "TransactionData", "YAML",
             ], path: "Tests/Fuzz/NeedletailFuzz"))
     package.products.append(.library(name: "NeedletailFuzz", type: .static, targets: ["NeedletailFuzz"]))
 }

@@ -46,23 +46,6 @@ public final class CSVReader {
 
     /// The indexes of columns by name; every one that is missing is named at once, and a name that is there twice is refused.
     public func columns(_ names: [String]) throws(CSVError) -> [Int] {
-        var missing: [String] = []
-        var duplicates: [String] = []
-        var result: [Int] = []
-        for name in names {
-            let found = header.indices.filter { header[$0] == name }
-            if found.isEmpty { missing.append(name) }
-            if found.count > 1 { duplicates.append(name) }
-            result += found.prefix(1)
-        }
-        guard missing.isEmpty else {
-            // No known name, and digits where names should be: the first row is data.
-            let isData = missing.count == names.count && header.contains { Double($0) != nil }
-            throw isData
-                ? .noHeader(file: name, firstCells: header, needed: names)
-                : .missingColumns(file: name, missing: missing, found: header)
-        }
-        guard duplicates.isEmpty else { throw .duplicateColumns(file: name, names: duplicates) }
-        return result
+        try EventColumns.places(of: names, in: header, file: name)
     }
 }

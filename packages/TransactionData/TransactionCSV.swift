@@ -36,24 +36,9 @@ public final class TransactionCSV {
         self.schema = schema
         self.recordedAtMillis = recordedAtMillis
         reader = try CSVReader(source)
-        let header = Set(reader.header)
-        var wanted = schema.fields.filter { !$0.isOptional || header.contains($0.name) }.map(\.name)
-        var label: String?
-        if let field = schema.label?.field, requiresLabel || header.contains(field) {
-            label = field
-            wanted.append(field)
-        }
-        let found = try reader.columns(wanted)
-        if schema.refusesUnknownFields {
-            let known = wanted + [schema.label?.field, ""].compactMap(\.self)
-            let unknown = reader.header.filter { !known.contains($0) }
-            guard unknown.isEmpty else {
-                throw .unknownColumns(file: reader.name, names: unknown, source: schema.name)
-            }
-        }
-        let byName = Dictionary(zip(wanted, found)) { first, _ in first }
-        columns = schema.fields.map { byName[$0.name] }
-        labelColumn = label.flatMap { byName[$0] }
+        let found = try EventColumns(
+            schema, header: reader.header, file: reader.name, requiresLabel: requiresLabel)
+        (columns, labelColumn) = (found.fields, found.label)
         hasLabel = labelColumn != nil
     }
 
@@ -72,14 +57,7 @@ public final class TransactionCSV {
         row.reset()
         do throws(FieldError) {
             try reader.scanner.fill(&row, from: columns)
-            try row.finish()
-            try row.checkRules()
-            if let recordedAtMillis, PlausibleTime.isAhead(row.eventTimeMillis, ofRecordAt: recordedAtMillis) {
-                throw FieldError(
-                    schema.fields[schema.eventTimeIndex].name,
-                    "lies in the future: \(CivilTime.iso8601(row.eventTimeMillis)), and now is \(CivilTime.iso8601(recordedAtMillis))"
-                )
-            }
+            try row.finishEvent(recordedAtMillis: recordedAtMillis)
             return .row(line: line, label: try label())
         } catch {
             return .malformed(line: line, EventError([.init(error)]))

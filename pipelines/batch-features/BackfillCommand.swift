@@ -10,7 +10,7 @@ import TransactionData
 /// `needletail backfill`: the stream's features over history, by the same engine.
 public struct BackfillCommand: Command {
     public static let name = "backfill"
-    public static let summary = "Compute features over history: a CSV file into a CSV file, or stored events anew."
+    public static let summary = "Compute features over history: a file into a file, or stored events anew."
     public static let example = "needletail backfill --input transactions.csv.zst --output features.csv.zst"
     /// More lines of help.
     public static let details = """
@@ -19,25 +19,32 @@ public struct BackfillCommand: Command {
 
         The output has the event id, the join key, the event time (UTC) and the features by name, in the order of the
         input; a number is the shortest decimal that reads back to the same double, a missing one is empty. Without --view
-        the columns are the service's.
+        the columns are the service's. In a Parquet file they have types: text, 64-bit integers for the key, ms UTC for the
+        time, doubles for numbers, and null for what is missing.
 
-        A row that is no event is named with its line and left out, and the command ends with 65 unless --allow-malformed
+        A row that is no event is named with its line (its number in a Parquet file) and left out, and the command ends with 65 unless --allow-malformed
         is given: later rows of its entity lack it. An event id that was there before is left out.
 
         With --from-store the stored events are read in log order, each with its own partition and offset; --to-store
         writes every view's rows anew under the present definitions, in one transaction.
         """
     public static let settings: [any SettingProtocol] = [
-        input, output, fromStore, toStore, view, service, threads, allowMalformed, Setting<String>.featureRepo,
+        input, output, format, fromStore, toStore, view, service, threads, allowMalformed, Setting<String>.featureRepo,
         Setting<String>.databaseURL,
     ]
 
     static let input = Setting<String?>(
-        "input", help: "The CSV file (.gz and .zst are unpacked), or - for standard input.", flagOnly: true,
+        "input", help: "The file, CSV (.gz and .zst are unpacked) or Parquet, or - for CSV from standard input.",
+        flagOnly: true,
         placeholder: "FILE|-")
     static let output = Setting<String?>(
-        "output", help: "The CSV file to write (.gz and .zst are packed), or - for standard output.", flagOnly: true,
+        "output", help: "The file to write, CSV (.gz and .zst are packed) or .parquet, or - for standard output.",
+        flagOnly: true,
         placeholder: "FILE|-")
+    static let format = Setting<FeatureFormat?>(
+        "format",
+        help: "What the output is; without it, Parquet for a name that ends with .parquet, CSV for any other.",
+        flagOnly: true)
     static let fromStore = Setting<Bool>(
         "from-store", default: false, help: "Read the events stored in Postgres instead of a file.", flagOnly: true)
     static let toStore = Setting<Bool>(
@@ -63,13 +70,14 @@ public struct BackfillCommand: Command {
         if case .files = plan {} else { pipeline.announce(runtime) }
         let repository = pipeline.repository
         let threads = settings[Self.threads] ?? min(8, ProcessInfo.processInfo.activeProcessorCount)
+        let format = Self.format(settings)
         switch plan {
         case .files(let input, let output):
             let columns = try Self.columns(settings, repository)
             let allowsMalformed = settings[Self.allowMalformed]
             _ = try await runtime.onThread("backfill") {
                 try FileBackfill(
-                    columns: columns, input: input, output: output, threads: threads, runtime: runtime,
+                    columns: columns, input: input, output: output, format: format, threads: threads, runtime: runtime,
                     allowsMalformed: allowsMalformed
                 ).run()
             }
@@ -77,7 +85,9 @@ public struct BackfillCommand: Command {
             let columns = try Self.columns(settings, repository)
             let store = StoreBackfill(repository, databaseURL: pipeline.databaseURL, runtime: runtime)
             try await store.waitForStore()
-            _ = try await runtime.onThread("backfill") { try store.write(columns, to: output, threads: threads) }
+            _ = try await runtime.onThread("backfill") {
+                try store.write(columns, to: output, format, threads: threads)
+            }
         case .storeToStore:
             let views = try settings[Self.view].map { [try Self.view($0, repository)] } ?? repository.views
             let store = StoreBackfill(repository, databaseURL: pipeline.databaseURL, runtime: runtime)
@@ -95,8 +105,15 @@ public struct BackfillCommand: Command {
     /// What the flags ask for, or a sentence about what does not fit together.
     static func plan(_ settings: Settings) throws(CommandError) -> Plan {
         let (input, output) = (settings[input], settings[output])
-        if let problem = output.flatMap(CompressionFormat.problem(ofOutputName:)) {
-            throw CommandError(.usage, "--output \(problem).")
+        switch Self.format(settings) {
+        case .csv:
+            if let problem = output.flatMap(CompressionFormat.problem(ofOutputName:)) {
+                throw CommandError(.usage, "--output \(problem).")
+            }
+        case .parquet:
+            guard output == nil || output == "-" || output?.hasSuffix(".parquet") == true else {
+                throw CommandError(.usage, "--output: a Parquet file is named .parquet; its pages are packed inside.")
+            }
         }
         switch (input, settings[fromStore], output, settings[toStore]) {
         case (let input?, false, let output?, false): return .files(input: input, output: output)
@@ -116,6 +133,11 @@ public struct BackfillCommand: Command {
                 "--to-store needs --from-store: only the log has positions, so a file enters through `needletail produce`."
             )
         }
+    }
+
+    /// What the output is, by the flag or by its name.
+    static func format(_ settings: Settings) -> FeatureFormat {
+        settings[format] ?? (settings[output]?.hasSuffix(".parquet") == true ? .parquet : .csv)
     }
 
     static func columns(_ settings: Settings, _ repository: FeatureRepository) throws(CommandError) -> BackfillColumns {

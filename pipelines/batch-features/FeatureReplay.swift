@@ -59,60 +59,66 @@ final class ReplayBatch: @unchecked Sendable {
     }
 }
 
-/// The entities of one thread, and the lines of the batch in hand.
+/// The entities of one thread, and the rows of the batch in hand.
 ///
-/// Unchecked: one thread at a time works on a shard, and the replay waits for it before it reads the lines.
+/// Unchecked: one thread at a time works on a shard, and the replay waits for it before it reads the rows.
 final class ReplayShard: @unchecked Sendable {
-    private var lines: ReplayLines
+    private var rows: ReplayRows
     private let number: Int
     private let shards: Int
 
-    /// The lines of the last batch, and where each ends, in the order of the shard's rows.
-    var text: [UInt8] { lines.text }
-    var ends: [Int] { lines.ends }
+    /// The lines of the last batch; none where columns are written.
+    var text: [UInt8] { rows.text }
+    /// The columns of the last batch; nil where lines are written.
+    var columns: FeatureColumns? { rows.columnRows }
+    /// Where each event's row ends, in the order of the shard's events: in the lines, or by its number in the columns.
+    var ends: [Int] { rows.ends }
     /// Events that came too late for the windows of their entity.
-    var tooOld: Int { lines.tooOld }
-    /// Events that got no line.
-    var incomplete: Int { lines.incomplete }
+    var tooOld: Int { rows.tooOld }
+    /// Events that got no row.
+    var incomplete: Int { rows.incomplete }
 
-    init(_ columns: BackfillColumns, firstMillis: Int64, number: Int, of shards: Int) {
+    init(_ columns: BackfillColumns, _ format: FeatureFormat, firstMillis: Int64, number: Int, of shards: Int) {
         self.number = number
         self.shards = shards
-        lines = ReplayLines(columns, firstMillis: firstMillis)
+        rows = ReplayRows(columns, format, firstMillis: firstMillis)
     }
 
     func replay(_ batch: ReplayBatch) {
-        lines.removeAll()
-        lines.add(batch) { Self.shard($0, of: shards) == number }
+        rows.removeAll()
+        rows.add(batch) { Self.shard($0, of: shards) == number }
     }
 
     /// The shard that owns an entity.
     static func shard(_ keyHash: UInt64, of shards: Int) -> Int { Int(keyHash % UInt64(shards)) }
 }
 
-/// Events turned into lines: a value, so that its parts are looked for and guarded once a batch and not once an event.
-private struct ReplayLines {
+/// Events turned into rows: a value, so that its parts are looked for and guarded once a batch and not once an event.
+private struct ReplayRows {
     private let columns: BackfillColumns
     private var replay: ViewsReplay
     private var vectors: [FeatureVector]
     private var vector: FeatureVector
     private var line: FeatureLine
+    private(set) var columnRows: FeatureColumns?
     private(set) var text: [UInt8] = []
     private(set) var ends: [Int] = []
     var tooOld: Int { replay.tooOld }
     private(set) var incomplete = 0
     private let firstMillis: Int64
 
-    init(_ columns: BackfillColumns, firstMillis: Int64) {
+    init(_ columns: BackfillColumns, _ format: FeatureFormat, firstMillis: Int64) {
         self.firstMillis = firstMillis
         self.columns = columns
         replay = ViewsReplay(columns.views)
         vectors = replay.makeVectors()
         vector = FeatureVector(count: columns.names.count)
         line = FeatureLine(columns.source, kinds: columns.kinds)
+        columnRows = format == .parquet ? FeatureColumns(columns.source, kinds: columns.kinds) : nil
     }
 
     mutating func removeAll() {
+        columnRows?.removeAll()
         text.removeAll(keepingCapacity: true)
         ends.removeAll(keepingCapacity: true)
     }
@@ -123,21 +129,30 @@ private struct ReplayLines {
             replay.next(rows[index], position: batch.positions[index], into: &vectors)
             guard rows[index].eventTimeMillis >= firstMillis else {
                 incomplete += 1
-                ends.append(text.count)
+                ends.append(ends.last ?? 0)
                 continue
             }
             switch columns {
-            case .view: line.append(rows[index], vectors[0], to: &text)
+            case .view: append(rows[index], vectors[0])
             case .service(let service):
                 service.assemble(row: rows[index], viewVectors: vectors, into: &vector)
-                line.append(rows[index], vector, to: &text)
+                append(rows[index], vector)
             }
+        }
+    }
+
+    private mutating func append(_ row: SourceRow, _ vector: FeatureVector) {
+        columnRows?.append(row, vector)
+        if let columnRows {
+            ends.append(columnRows.count)
+        } else {
+            line.append(row, vector, to: &text)
             ends.append(text.count)
         }
     }
 }
 
-/// Replays events through the same engine that the stream uses and gives their lines in the order they came. With several
+/// Replays events through the same engine that the stream uses and gives their rows in the order they came. With several
 /// threads each owns a part of the entities; the next batch is read while they work.
 final class FeatureReplay {
     private let shards: [ReplayShard]
@@ -147,19 +162,21 @@ final class FeatureReplay {
     private var working: ReplayBatch
     private let group = DispatchGroup()
     private var isWorking = false
-    private let write: ([UInt8]) throws -> Void
+    private let write: (FeatureRows) throws -> Void
     private var joined: [UInt8] = []
+    private var joinedColumns: FeatureColumns?
 
-    /// Events before `firstMillis` get no line: their windows are not whole.
+    /// Events before `firstMillis` get no row: their windows are not whole.
     init(
-        _ columns: BackfillColumns, firstMillis: Int64 = .min, threads: Int,
-        write: @escaping ([UInt8]) throws -> Void
+        _ columns: BackfillColumns, _ format: FeatureFormat, firstMillis: Int64 = .min, threads: Int,
+        write: @escaping (FeatureRows) throws -> Void
     ) {
         // A row's views must lie with one shard; views of different feeds only do so when there is one.
         let feeds = ViewFeed.feeds(of: columns.views)
         let threads = feeds.count > 1 ? 1 : threads
         keyIndex = feeds.first?.keyIndex ?? columns.source.keyIndex
-        shards = (0..<threads).map { ReplayShard(columns, firstMillis: firstMillis, number: $0, of: threads) }
+        shards = (0..<threads).map { ReplayShard(columns, format, firstMillis: firstMillis, number: $0, of: threads) }
+        joinedColumns = format == .parquet ? FeatureColumns(columns.source, kinds: columns.kinds) : nil
         filling = ReplayBatch(columns.source)
         working = ReplayBatch(columns.source)
         self.write = write
@@ -168,7 +185,7 @@ final class FeatureReplay {
     /// Events that came too late for the windows of their entity.
     var tooOld: Int { shards.reduce(0) { $0 + $1.tooOld } }
 
-    /// Events that got no line.
+    /// Events that got no row.
     var incomplete: Int { shards.reduce(0) { $0 + $1.incomplete } }
 
     /// Lends the next event's row for filling; `commit` takes it.
@@ -189,11 +206,11 @@ final class FeatureReplay {
         try turn()
     }
 
-    /// Waits for the batch at work, starts the one that was filled, then writes the lines of the first.
+    /// Waits for the batch at work, starts the one that was filled, then writes the rows of the first.
     private func turn() throws {
         group.wait()
-        if isWorking { joinLines() }
-        let hasLines = isWorking
+        if isWorking { joinRows() }
+        let hasRows = isWorking
         (filling, working) = (working, filling)
         isWorking = working.count > 0
         filling.removeAll()
@@ -207,23 +224,27 @@ final class FeatureReplay {
                 }
             }
         }
-        if hasLines { try write(joined) }
+        if hasRows { try write(joinedColumns.map { .columns($0.values) } ?? .lines(joined)) }
     }
 
-    /// Puts the shards' lines back into the order of the events.
-    private func joinLines() {
+    /// Puts the shards' rows back into the order of the events.
+    private func joinRows() {
         joined.removeAll(keepingCapacity: true)
-        if shards.count == 1 {
-            joined.append(contentsOf: shards[0].text)
-            return
-        }
+        joinedColumns?.removeAll()
+        let (ends, texts) = (shards.map(\.ends), shards.map(\.text))
         var next = Array(repeating: 0, count: shards.count)
+        var places: [(part: Int, row: Int)] = []
         for hash in working.keyHashes {
             let number = ReplayShard.shard(hash, of: shards.count)
-            let shard = shards[number]
-            let start = next[number] == 0 ? 0 : shard.ends[next[number] - 1]
-            joined.append(contentsOf: shard.text[start..<shard.ends[next[number]]])
+            let start = next[number] == 0 ? 0 : ends[number][next[number] - 1]
+            let end = ends[number][next[number]]
             next[number] += 1
+            if joinedColumns == nil {
+                joined.append(contentsOf: texts[number][start..<end])
+            } else if end > start {
+                places.append((number, start))
+            }
         }
+        joinedColumns?.append(places, of: shards.compactMap(\.columns))
     }
 }

@@ -18,11 +18,12 @@ struct BackfillSummary: Equatable {
     var outOfOrder = 0
 }
 
-/// From a CSV file into a CSV file.
+/// From a file of transactions into a file of features.
 struct FileBackfill {
     let columns: BackfillColumns
     let input: String
     let output: String
+    let format: FeatureFormat
     let threads: Int
     let runtime: ServiceRuntime
     /// Whether rows that are no events are only named. Otherwise the run ends with an error once the output is written.
@@ -31,23 +32,11 @@ struct FileBackfill {
     var nowMillis = WallClock.nowMillis()
 
     @discardableResult func run() throws -> BackfillSummary {
-        let source: ByteSource
-        do throws(CompressionError) { source = try ByteSource.open(input) } catch {
-            throw CommandError(.noInput, "\(error).")
-        }
-        let csv: TransactionCSV
-        do throws(CSVError) {
-            csv = try TransactionCSV(source, schema: columns.source, recordedAtMillis: nowMillis)
-        } catch {
-            throw CommandError(.dataError, "\(error).")
-        }
-        let sink: ByteSink
-        do throws(CompressionError) { sink = try ByteSink.create(output) } catch {
-            throw CommandError(.cannotCreate, "\(error).")
-        }
+        let rows = try BackfillInput(input, columns.source, nowMillis: nowMillis)
+        let file = try FeatureFile(output, format, columns, threads: threads)
         do {
-            let summary = try replay(csv, source, sink)
-            try sink.close()
+            let summary = try replay(rows, file)
+            try file.close()
             runtime.log.info(
                 "backfill done",
                 [
@@ -57,13 +46,13 @@ struct FileBackfill {
             try judge(summary)
             return summary
         } catch CompressionError.closedPipe {
-            sink.discard()
+            file.discard()
             throw CommandError(.success, "")  // The reader has seen enough.
         } catch let error as CSVError {
-            sink.discard()
+            file.discard()
             throw CommandError(.dataError, "\(error).")
         } catch let error as CompressionError {
-            sink.discard()
+            file.discard()
             throw CommandError(.inputOutput, "\(error).")
         }
     }
@@ -84,16 +73,15 @@ struct FileBackfill {
         )
     }
 
-    private func replay(_ csv: TransactionCSV, _ source: ByteSource, _ sink: ByteSink) throws -> BackfillSummary {
-        try sink.write(FeatureLine.header(columns.source, features: columns.names))
-        let replay = FeatureReplay(columns, threads: threads) { lines in try sink.write(lines) }
-        let progress = runtime.progress("backfill", total: source.fileSize.map { Int($0) })
+    private func replay(_ input: BackfillInput, _ file: FeatureFile) throws -> BackfillSummary {
+        let replay = FeatureReplay(columns, format, threads: threads) { rows in try file.write(rows) }
+        let progress = runtime.progress("backfill", total: input.total)
         var summary = BackfillSummary()
         var ids = ByteTable()
         var newestMillis = Int64.min
         reading: while !runtime.isStopping {
             let outcome = try replay.withNextRow { row -> TransactionCSV.Outcome? in
-                let outcome = try csv.next(into: &row)
+                let outcome = try input.next(into: &row)
                 guard case .row = outcome else { return outcome }
                 guard ids.insert(row.bytes(columns.source.eventIDIndex).span).isNew else { return nil }
                 if row.eventTimeMillis < newestMillis { summary.outOfOrder += 1 }
@@ -102,15 +90,9 @@ struct FileBackfill {
             }
             switch outcome {
             case .row:
-                try replay.commit(position: csv.recordCount)
+                try replay.commit(position: input.recordCount)
                 summary.rows += 1
-                if summary.rows & 0x3FFF == 0 {
-                    if source.fileSize == nil {
-                        progress.update(to: summary.rows)
-                    } else {
-                        progress.update(to: Int(source.bytesTaken))
-                    }
-                }
+                if summary.rows & 0x3FFF == 0 { progress.update(to: input.done ?? summary.rows) }
             case nil: summary.duplicates += 1
             case .malformed(let line, let error):
                 summary.malformed += 1
@@ -119,7 +101,7 @@ struct FileBackfill {
             }
         }
         try replay.finish()
-        progress.update(to: source.fileSize == nil ? summary.rows : Int(source.bytesTaken))
+        progress.update(to: input.done ?? summary.rows)
         progress.finish(note: "\(summary.rows) rows")
         if runtime.isStopping {
             throw CommandError(.temporaryFailure, "stopped before the end; the output is not complete.")

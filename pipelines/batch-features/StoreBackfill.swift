@@ -33,21 +33,18 @@ struct StoreBackfill: Sendable {
         }
     }
 
-    /// Writes the features of every stored event into a CSV file.
-    @discardableResult func write(_ columns: BackfillColumns, to output: String, threads: Int) throws -> BackfillSummary
-    {
+    /// Writes the features of every stored event into a file.
+    @discardableResult func write(
+        _ columns: BackfillColumns, to output: String, _ format: FeatureFormat, threads: Int
+    ) throws -> BackfillSummary {
         let store = try PostgresOfflineStore(url: databaseURL, limits: .bulk)
-        let sink: ByteSink
-        do throws(CompressionError) { sink = try ByteSink.create(output) } catch {
-            throw CommandError(.cannotCreate, "\(error).")
-        }
+        let file = try FeatureFile(output, format, columns, threads: threads)
         do {
-            try sink.write(FeatureLine.header(columns.source, features: columns.names))
             var summary = BackfillSummary()
             // What is deleted between the horizon and the scan would cut windows that count as whole.
             let replay = try store.connection.snapshot { () -> FeatureReplay in
                 let first = try columns.views.map { try firstMillis(of: $0, store) }.max() ?? .min
-                let replay = FeatureReplay(columns, firstMillis: first, threads: threads) { try sink.write($0) }
+                let replay = FeatureReplay(columns, format, firstMillis: first, threads: threads) { try file.write($0) }
                 try scan(columns.source, keyedBy: columns.source.keyIndex, store) { row, position in
                     replay.withNextRow { $0 = row }
                     try replay.commit(position: position.offset)
@@ -56,7 +53,7 @@ struct StoreBackfill: Sendable {
                 return replay
             }
             try replay.finish()
-            try sink.close()
+            try file.close()
             (summary.tooOld, summary.incomplete) = (replay.tooOld, replay.incomplete)
             runtime.log.info(
                 "backfill done",
@@ -66,10 +63,10 @@ struct StoreBackfill: Sendable {
                 ])
             return summary
         } catch CompressionError.closedPipe {
-            sink.discard()
+            file.discard()
             throw CommandError(.success, "")
         } catch let error as CompressionError {
-            sink.discard()
+            file.discard()
             throw CommandError(.inputOutput, "\(error).")
         }
     }

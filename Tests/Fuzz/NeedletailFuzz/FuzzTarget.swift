@@ -5,6 +5,7 @@ import Foundation
 import FraudModel
 import HTTPServer
 import JSON
+import Parquet
 import RedisClient
 import TransactionData
 import YAML
@@ -22,7 +23,7 @@ struct FuzzTarget: Sendable {
 
     static let all: [FuzzTarget] = [
         eventJSON, csv, blob, watermark, resp, model, modelCard, yaml, definitions, http, kafkaRequest,
-        kafkaAnswer, recordBatch, archive,
+        kafkaAnswer, recordBatch, archive, parquet,
     ]
 
     /// The definitions that the project comes with; the run script is started in its folder.
@@ -178,5 +179,21 @@ struct FuzzTarget: Sendable {
             precondition((LZ4.unpack(bytes[...], limit: limit)?.count ?? 0) <= limit)
         }
         _ = try? ByteSource(bytes: bytes).readAll(limit: 1 << 20)
+    }
+
+    static let parquet = FuzzTarget(
+        name: "parquet", seeds: { files("Tests/Unit/ParquetTests/Fixtures", ".parquet").filter { $0.count <= 4_096 } }
+    ) { bytes in
+        guard let names = (try? ParquetReader(bytes: bytes, columns: []))?.names else { return }
+        // Alone and together: a column that is refused does not hide the others.
+        for columns in names.prefix(20).map({ [$0] }) + [names] {
+            guard let reader = try? ParquetReader(bytes: bytes, columns: columns) else { continue }
+            var batch = reader.makeBatch()
+            // A few bytes may stand for as many rows as they like.
+            for _ in 0..<50 {
+                guard let count = try? reader.next(into: &batch), count > 0 else { break }
+                precondition(batch.allSatisfy { $0.count == count })
+            }
+        }
     }
 }

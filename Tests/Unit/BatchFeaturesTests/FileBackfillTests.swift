@@ -50,19 +50,29 @@ import Testing
         _ csv: String, _ columns: BackfillColumns, threads: Int, name: String = "out.csv",
         allowsMalformed: Bool = true, nowMillis: Int64 = 1_700_000_000_000
     ) throws -> Result {
+        try backfill(Array(csv.utf8), columns, threads: threads, name: name, allowsMalformed, nowMillis: nowMillis)
+    }
+
+    static func backfill(
+        _ file: [UInt8], _ columns: BackfillColumns, threads: Int, name: String = "out.csv",
+        format: FeatureFormat = .csv, _ allowsMalformed: Bool = true, nowMillis: Int64 = 1_700_000_000_000
+    ) throws -> Result {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
         let input = folder.appendingPathComponent("in.csv").path
-        try Data(csv.utf8).write(to: URL(fileURLWithPath: input))
+        try Data(file).write(to: URL(fileURLWithPath: input))
         let output = folder.appendingPathComponent(name).path
         let lines = LogLines()
         let runtime = ServiceRuntime(log: Log(level: .info, format: .json, write: { lines.add($0) }))
         let summary = try FileBackfill(
-            columns: columns, input: input, output: output, threads: threads, runtime: runtime,
+            columns: columns, input: input, output: output, format: format, threads: threads, runtime: runtime,
             allowsMalformed: allowsMalformed, nowMillis: nowMillis
         ).run()
-        return Result(bytes: try ByteSource.open(output).readAll(), summary: summary, log: lines.all)
+        let bytes =
+            format == .csv
+            ? try ByteSource.open(output).readAll() : [UInt8](try Data(contentsOf: URL(fileURLWithPath: output)))
+        return Result(bytes: bytes, summary: summary, log: lines.all)
     }
 
     final class LogLines: Sendable {
@@ -240,7 +250,12 @@ import Testing
         (["--input", "a", "--to-store"], "--to-store needs --from-store"),
         (["--input", "a", "--from-store", "--output", "b"], "exclude each other"),
         (["--from-store", "--to-store", "--output", "b"], "exclude each other"),
-        (["--input", "a", "--output", "x.parquet"], "--output x.parquet: promises Parquet, but CSV is written"),
+        (
+            ["--input", "a", "--output", "x.parquet", "--format", "csv"],
+            "--output x.parquet: promises Parquet, but CSV is written"
+        ),
+        (["--input", "a", "--output", "x.csv", "--format", "parquet"], "--output: a Parquet file is named .parquet"),
+        (["--from-store", "--output", "x.parquet.zst"], "promises Parquet, but CSV is written"),
         (["--from-store", "--output", "d/x.XLSX.gz"], "--output d/x.XLSX.gz: promises Excel"),
     ])
     func `flags that do not fit together are told`(words: [String], message: String) throws {

@@ -228,7 +228,8 @@ let package = Package(
                 "JSON", "Compression", "HTTPServer", "EventLoop",
             ]),
         unitTests(
-            "BatchFeatures", ["FeatureEngine", "FeatureStore", "ServiceRuntime", "Observability", "Compression"]),
+            "BatchFeatures",
+            ["FeatureEngine", "FeatureStore", "ServiceRuntime", "Observability", "Compression", "TransactionData"]),
         unitTests(
             "Training",
             [

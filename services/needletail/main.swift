@@ -21,7 +21,7 @@ await CommandLineProgram(
                 InitCommand.self, FeaturesPlanCommand.self, FeaturesApplyCommand.self, FeaturesRolloutCommand.self,
                 FeaturesRollbackCommand.self, FeaturesListCommand.self, FeaturesDescribeCommand.self,
                 FeaturesGetOnlineCommand.self, FeaturesGetHistoricalCommand.self, FeaturesFunctionsCommand.self,
-                FeaturesSchemaCommand.self,
+                FeaturesSchemaCommand.self, FeaturesVerifyCommand.self,
                 BackfillCommand.self, PruneCommand.self,
             ]),
         CommandGroup(

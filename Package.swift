@@ -231,7 +231,9 @@ let package = Package(
             ]),
         unitTests(
             "BatchFeatures",
-            ["FeatureEngine", "FeatureStore", "ServiceRuntime", "Observability", "Compression", "Parquet"]),
+            [
+                "FeatureEngine", "FeatureStore", "ServiceRuntime", "Observability", "Compression", "Parquet", "TransactionData",
+            ]),
         unitTests(
             "Training",
             [

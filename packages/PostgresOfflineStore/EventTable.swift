@@ -85,19 +85,24 @@ public struct EventTable: Sendable {
     /// definition, or that a key was stored before there was a rule for it.
     func read(_ stored: PostgresCopyRow, into row: inout SourceRow) throws {
         row.reset()
-        for (index, field) in source.fields.enumerated() where !stored.isNull(index) {
-            switch field.type {
-            case .string: try row.set(index, text: stored.bytes(index).span)
-            case .integer: try row.set(index, bits: stored.integer(index))
-            case .double: try row.set(index, bits: Int64(bitPattern: stored.double(index).bitPattern))
-            case .decimal(let places):
-                guard let units = stored.minorUnits(index, places: places) else {
-                    throw FieldError(field.name, "is stored with more than \(places) decimals")
-                }
-                try row.set(index, bits: units)
-            case .boolean: try row.set(index, bits: stored.boolean(index) ? 1 : 0)
-            }
-        }
+        for index in source.fields.indices { try set(index, of: &row, from: stored, column: index) }
         try row.finish()
+    }
+
+    /// Sets one field of a row from a column of a result; NULL leaves it missing.
+    func set(_ index: Int, of row: inout SourceRow, from stored: PostgresCopyRow, column: Int) throws {
+        guard !stored.isNull(column) else { return }
+        let field = source.fields[index]
+        switch field.type {
+        case .string: try row.set(index, text: stored.bytes(column).span)
+        case .integer: try row.set(index, bits: stored.integer(column))
+        case .double: try row.set(index, bits: Int64(bitPattern: stored.double(column).bitPattern))
+        case .decimal(let places):
+            guard let units = stored.minorUnits(column, places: places) else {
+                throw FieldError(field.name, "is stored with more than \(places) decimals")
+            }
+            try row.set(index, bits: units)
+        case .boolean: try row.set(index, bits: stored.boolean(column) ? 1 : 0)
+        }
     }
 }

@@ -96,6 +96,17 @@ extension PostgresOfflineStore {
             """
     }
 
+    /// SQL of (event_id, label): of each event the label that holds, where one had arrived at the newest event's time.
+    func arrivedLabels(of source: SourceSchema) -> String {
+        """
+        SELECT DISTINCT ON (event_id) event_id, label FROM labels g
+        WHERE available_at <= \(newestEvent(of: source)) AND retracts = ''
+        AND NOT (feedback_id <> '' AND EXISTS (SELECT FROM labels r WHERE r.retracts = g.feedback_id
+                                                AND r.retracts <> ''))
+        ORDER BY event_id, available_at DESC, _offset DESC
+        """
+    }
+
     /// How many events of a source are stored.
     public func eventCount(of source: SourceSchema) throws -> Int {
         Int(try connection.execute("SELECT count(*) FROM \(quoted(source.name))").integer(0, 0) ?? 0)
@@ -119,12 +130,7 @@ extension PostgresOfflineStore {
         let from = fromMillis.map { " WHERE e.event_timestamp >= to_timestamp(\($0) / 1000.0)" } ?? ""
         let sql = """
             SELECT \(selection), l.label FROM \(quoted(source.name)) e\(joins)
-            LEFT JOIN (SELECT DISTINCT ON (event_id) event_id, label FROM labels g
-                       WHERE available_at <= \(newestEvent(of: source)) AND retracts = ''
-                       AND NOT (feedback_id <> '' AND EXISTS (SELECT FROM labels r WHERE r.retracts = g.feedback_id
-                                                               AND r.retracts <> ''))
-                       ORDER BY event_id, available_at DESC, _offset DESC) l
-            ON l.event_id = e.\(events.idColumn)\(from)
+            LEFT JOIN (\(arrivedLabels(of: source))) l ON l.event_id = e.\(events.idColumn)\(from)
             ORDER BY e.event_timestamp, e._topic, e._partition, e._offset
             """
         var row = SourceRow(source)

@@ -40,10 +40,9 @@ struct FeatureLine {
         for (slot, kind) in kinds.enumerated() {
             line.append(0x2C)
             if kind == .number {
-                ShortestDecimal.append(vector.numbers[slot], to: &line)
-            } else if let text = vector.texts[slot] {
-                // Quotes tell an empty text from a missing one.
-                if text.isEmpty { line += [0x22, 0x22] } else { CSVText.append(Array(text.utf8)[...], to: &line) }
+                CSVText.append(vector.numbers[slot], to: &line)
+            } else {
+                CSVText.append(category: vector.texts[slot], to: &line)
             }
         }
         line.append(0x0A)
@@ -74,19 +73,5 @@ struct FeatureLine {
             line.append(0x30 + UInt8(milli % 10))
             line.append(0x5A)
         }
-    }
-}
-
-/// The shortest decimal that reads back to the same double, in the form of Swift's `description`.
-enum ShortestDecimal {
-    /// Appends a number; NaN, which is a missing one, is nothing.
-    static func append(_ value: Double, to bytes: inout [UInt8]) {
-        guard value.isFinite else {
-            if !value.isNaN { bytes.append(contentsOf: value.description.utf8) }
-            return
-        }
-        NumberText.append(value, to: &bytes)
-        // Large integers are written with an exponent from there on.
-        if value == value.rounded(), value.magnitude <= 0x1p53 { bytes += [0x2E, 0x30] }
     }
 }

@@ -1,3 +1,4 @@
+import Compression
 import FeatureEngine
 import FeatureStore
 import JSON
@@ -7,11 +8,11 @@ import PipelineRuntime
 import RedisOnlineStore
 public import ServiceRuntime
 
-/// `needletail features get-online`: one entity's features as of now, or as of a moment.
+/// `needletail features get-online`: the features of entities as of now, or as of a moment.
 public struct FeaturesGetOnlineCommand: Command {
     /// The words that call it.
     public static let name = "features get-online"
-    public static let summary = "Read one entity's online features, as a request at this moment would get them."
+    public static let summary = "Read the online features of entities, as a request at this moment would get them."
     /// It writes nothing.
     public static let isReadOnly = true
     public static let example = "needletail features get-online --entity 4992346398065154184 --at 2019-06-01T12:00:00Z"
@@ -19,14 +20,19 @@ public struct FeaturesGetOnlineCommand: Command {
     public static let details = """
         Windows are evaluated at --at over the events that the online store has now: a moment before its newest event sees
         only what was before the moment, but nothing older than the retention.
+
+        With --entities there is an entity a line, and with --json an object a line.
         """
     public static let settings: [any SettingProtocol] = [
-        entity, at, view, partitions, Setting<String>.featureRepo, Setting<String>.redisURL,
+        entity, entities, at, view, partitions, Setting<String>.featureRepo, Setting<String>.redisURL,
         Setting<String>.kafkaBootstrapServers, FeatureCommandSettings.json,
     ]
 
-    static let entity = Setting<String>(
-        required: "entity", help: "The entity: the text of its join key.", flagOnly: true, placeholder: "KEY")
+    static let entity = Setting<String?>(
+        "entity", help: "The entity: the text of its join key.", flagOnly: true, placeholder: "KEY")
+    static let entities = Setting<String?>(
+        "entities", help: "A file with an entity a line, plain or packed; - is standard input.", flagOnly: true,
+        placeholder: "FILE")
     static let at = Setting<String?>(
         "at", help: "The moment: ISO 8601, or milliseconds since 1970; now unless given.", flagOnly: true,
         placeholder: "TIME")
@@ -51,20 +57,57 @@ public struct FeaturesGetOnlineCommand: Command {
                 settings[Self.view].map { "there is no stream view \($0); there is \(names.joined(separator: ", "))." }
                     ?? "the feature_repo has no stream view.")
         }
-        let entity = settings[Self.entity]
-        var answers: [OnlineAnswer] = []
-        for feed in ViewFeed.feeds(of: views) {
-            let count = try await partitionCount(feed.topic, pipeline, settings, runtime)
-            let url = pipeline.redisURL
-            answers += try await runtime.waiting(for: "Redis") {
-                try await runtime.onThread("get-online") {
-                    try Self.read(entity, feed, repository, millis, partitions: count, redisURL: url)
+        let keys = try Self.keys(settings[Self.entity], file: settings[Self.entities])
+        let feeds = ViewFeed.feeds(of: views)
+        var counts: [Int] = []
+        for feed in feeds { counts.append(try await partitionCount(feed.topic, pipeline, settings, runtime)) }
+        let url = pipeline.redisURL
+        try await runtime.waiting(for: "Redis") {
+            try await runtime.onThread("connect") { try RedisOnlineStore(url: url).close() }
+        }
+        let (isJSON, partitions) = (settings[FeatureCommandSettings.json], counts)
+        try await runtime.onThread("get-online") {
+            let reader = OnlineEntityReader(repository, try RedisOnlineStore(url: url))
+            for start in stride(from: 0, to: keys.count, by: OnlineEntityReader.batch) {
+                guard !runtime.isStopping else { throw runtime.stopped("\(start) of \(keys.count) entities were read") }
+                let some = Array(keys[start..<min(keys.count, start + OnlineEntityReader.batch)])
+                var answers: [[OnlineAnswer]] = some.map { _ in [] }
+                for (feed, count) in zip(feeds, partitions) {
+                    let more = try reader.read(some, feed, atMillis: millis, partitions: count)
+                    for index in some.indices { answers[index] += more[index] }
+                }
+                for (index, key) in some.enumerated() {
+                    if !isJSON, start + index > 0 { try runtime.print("") }
+                    try runtime.print(
+                        isJSON
+                            ? OnlineAnswer.json(key, millis, answers[index])
+                            : OnlineAnswer.text(key, millis, answers[index]))
                 }
             }
         }
-        try runtime.print(
-            settings[FeatureCommandSettings.json]
-                ? OnlineAnswer.json(entity, millis, answers) : OnlineAnswer.text(entity, millis, answers))
+    }
+
+    /// The entities that were asked for; throws the line of one that is none.
+    static func keys(_ entity: String?, file: String?) throws(CommandError) -> [String] {
+        switch (entity, file) {
+        case (let entity?, nil): return [entity]
+        case (nil, let file?):
+            let bytes: [UInt8]
+            do throws(CompressionError) { bytes = try ByteSource.open(file).readAll() } catch {
+                throw CommandError(.noInput, "\(error).")
+            }
+            var keys: [String] = []
+            for (index, line) in bytes.split(separator: 0x0A, omittingEmptySubsequences: false).enumerated() {
+                let key = line.last == 0x0D ? line.dropLast() : line
+                guard !key.isEmpty else { continue }
+                if let problem = KeyRule.problem(key.span) {
+                    throw CommandError(.dataError, "\(file), line \(index + 1): the entity \(problem).")
+                }
+                keys.append(String(decoding: key, as: UTF8.self))
+            }
+            return keys
+        default: throw CommandError(.usage, "give --entity KEY or --entities FILE.")
+        }
     }
 
     static func moment(_ text: String?, now: Int64) throws(CommandError) -> Int64 {
@@ -92,43 +135,6 @@ public struct FeaturesGetOnlineCommand: Command {
             throw CommandError(.unavailable, "Kafka has no topic \(topic): run `needletail features apply`.")
         }
         return count
-    }
-
-    private static func read(
-        _ entity: String, _ feed: ViewFeed, _ repository: FeatureRepository, _ millis: Int64, partitions: Int,
-        redisURL: String
-    ) throws -> [OnlineAnswer] {
-        let partition = Int(EntityPlacement.partition(of: entity, among: partitions, by: feed.source.partitioner))
-        let watermarkKey = OnlineKeys.watermark(hash8: repository.hash8, topic: feed.topic, partition: partition)
-        let keys = feed.views.map {
-            OnlineKeys.blob(project: repository.project, view: $0.name, hash8: repository.hash8, entity: entity)
-        }
-        let store = try RedisOnlineStore(url: redisURL)
-        let (watermark, blobs) = try store.read(watermarkKey: watermarkKey, blobKeys: keys)
-        guard let watermark else {
-            throw CommandError(
-                .unavailable,
-                "the online store knows nothing of partition \(partition) of \(feed.topic) under these definitions (\(watermarkKey) is absent, or no watermark): is `needletail transform` running?"
-            )
-        }
-        return try zip(feed.views, blobs).map { view, blob in
-            func answer(_ known: KnownEntities.Answer?) -> OnlineView.Answer {
-                guard let blob else { return OnlineView.answer(view, blob: nil, under: watermark, known: known) }
-                return OnlineView.answer(view, blob: blob.span, under: watermark, known: known)
-            }
-            var result = answer(nil)
-            if case .ask = result {
-                let key = OnlineKeys.known(watermarkKey: watermarkKey)
-                result = answer(try store.known(Array(entity.utf8).span, key: key))
-            }
-            var state: EntityState?
-            if case .state(let read) = result { state = read }
-            var vector = FeatureVector(count: view.features.count)
-            state?.evaluate(atMillis: millis, into: &vector)
-            return OnlineAnswer(
-                view: view, vector: vector, generation: state?.generation, offset: state?.offset, events: state?.count,
-                topic: feed.topic, partition: partition, nextOffset: watermark.nextOffset)
-        }
     }
 }
 

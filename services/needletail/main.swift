@@ -20,7 +20,8 @@ await CommandLineProgram(
             [
                 InitCommand.self, FeaturesPlanCommand.self, FeaturesApplyCommand.self, FeaturesRolloutCommand.self,
                 FeaturesRollbackCommand.self, FeaturesListCommand.self, FeaturesDescribeCommand.self,
-                FeaturesGetOnlineCommand.self, FeaturesFunctionsCommand.self, FeaturesSchemaCommand.self,
+                FeaturesGetOnlineCommand.self, FeaturesGetHistoricalCommand.self, FeaturesFunctionsCommand.self,
+                FeaturesSchemaCommand.self, FeaturesVerifyCommand.self,
                 BackfillCommand.self, PruneCommand.self,
             ]),
         CommandGroup(

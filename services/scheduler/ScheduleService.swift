@@ -49,7 +49,9 @@ package struct ScheduleService: Service {
         let process = JobProcess()
         let started = WallClock.monotonicNanos()
         runtime.log.info("job started", ["job": job.name])
-        let variables = environment.merging(job.variables) { _, theirs in theirs }
+        let figures = JobFigures()
+        let variables = environment.merging([JobFigures.variable: figures.path]) { $1 }
+            .merging(job.variables) { _, theirs in theirs }
         let onLine = Self.lineWriter(job.name, runtime.log)
         let ending = await withTaskGroup(of: JobProcess.Ending?.self) { group in
             group.addTask {
@@ -70,6 +72,7 @@ package struct ScheduleService: Service {
         }
         let seconds = Double(WallClock.monotonicNanos() - started) / 1e9
         results.seconds.set(seconds)
+        figures.publish(job: job.name, in: runtime.metrics)
         if ending.isSuccess {
             results.succeeded.add()
             results.lastSuccess.set(Double(Self.nowSeconds()))

@@ -37,6 +37,18 @@ struct PartitionerTests {
         #expect(online.exitCode == 0 && online.output.contains(#""amt_last":"#), "\(online.output)")
         #expect(!online.output.contains(#""amt_last":null"#), "\(online.output)")
 
+        // Many at once, from their partitions: the same answers, in the order of the file.
+        let cards = Set(try pipeline.generatedRows(400, seed: 5, cards: 40).map(\.key)).sorted() + ["a new card"]
+        let list = pipeline.folder + "/cards.txt"
+        try cards.joined(separator: "\n").write(toFile: list, atomically: true, encoding: .utf8)
+        let many = try pipeline.run(["features", "get-online", "--entities", list, "--at", moment, "--json"])
+        let lines = many.output.split(separator: "\n").filter { $0.hasPrefix(#"{"entity""#) }.map(String.init)
+        #expect(many.exitCode == 0 && lines.count == cards.count, "\(many.output)")
+        #expect(zip(lines, cards).allSatisfy { $0.hasPrefix("{\"entity\":\"\($1)\"") })
+        let one = online.output.split(separator: "\n").first { $0.hasPrefix(#"{"entity""#) }.map(String.init)
+        #expect(one != nil && lines.contains { $0 == one })
+        #expect(lines.last?.contains(#""amt_count_30d":0,"#) == true && !many.output.contains(#""degraded":true"#))
+
         // What is stored lies by that rule: under another one every key's history would be cut in two.
         let file = pipeline.folder + "/feature_repo/transactions.yaml"
         let text = try String(contentsOfFile: file, encoding: .utf8)

@@ -1,12 +1,13 @@
 import TestSupport
 import Testing
+import TransactionData
 
 @testable import BatchFeatures
 
 @Suite struct FeatureLineTests {
     static func text(_ value: Double) -> String {
         var bytes: [UInt8] = []
-        ShortestDecimal.append(value, to: &bytes)
+        CSVText.append(value, to: &bytes)
         return String(decoding: bytes, as: UTF8.self)
     }
 

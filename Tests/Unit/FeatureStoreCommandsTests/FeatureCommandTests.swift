@@ -2,6 +2,7 @@ import FeatureEngine
 import FeatureStore
 import Foundation
 import ServiceRuntime
+import TestSupport
 import Testing
 
 @testable import FeatureStoreCommands
@@ -135,6 +136,21 @@ import Testing
         #expect(
             json.hasSuffix(
                 #""generation":2,"topic":"payments","partition":1,"offset":41,"next_offset":50,"degraded":false}}}"#))
+    }
+
+    @Test func `entities come from a flag or a file, and one that is none is told by its line`() throws {
+        #expect(try FeaturesGetOnlineCommand.keys("42", file: nil) == ["42"])
+        let file = try TestEnvironment.temporaryFolder("entities") + "/cards.txt"
+        try "42\r\n\n7,\"8\"\n".write(toFile: file, atomically: true, encoding: .utf8)
+        #expect(try FeaturesGetOnlineCommand.keys(nil, file: file) == ["42", "7,\"8\""])
+        try "42\n  \n".write(toFile: file, atomically: true, encoding: .utf8)
+        let blank = #expect(throws: CommandError.self) { try FeaturesGetOnlineCommand.keys(nil, file: file) }
+        #expect(blank?.exitCode == .dataError && blank?.message.contains("line 2: the entity is blank") == true)
+        #expect(throws: CommandError.self) { try FeaturesGetOnlineCommand.keys(nil, file: file + ".none") }
+        for (entity, file) in [(nil, nil), ("42", file)] as [(String?, String?)] {
+            let neither = #expect(throws: CommandError.self) { try FeaturesGetOnlineCommand.keys(entity, file: file) }
+            #expect(neither?.exitCode == .usage)
+        }
     }
 
     @Test func `a moment is ISO 8601 or milliseconds, and now by default`() throws {

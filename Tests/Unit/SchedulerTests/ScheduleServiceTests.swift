@@ -37,6 +37,24 @@ import Testing
         #expect(results.failed.value == 0)
     }
 
+    @Test func `what a job writes for it is a metric of that job, and nothing else is`() async throws {
+        let runtime = ServiceRuntime()
+        _ = try await run(
+            #"(echo rows 12.5; echo "no number"; echo 'bad{name} 1'; echo; seq 100 | sed "s/.*/f& &/") > $JOB_METRICS; echo $JOB_METRICS > $JOB_METRICS.name; exit 65"#,
+            runtime)
+        let text = runtime.metrics.renderPrometheus()
+        #expect(text.contains(#"figure="rows"} 12.5"#) && text.contains(#"figure="f63"} 63"#))
+        #expect(!text.contains("f64\"") && !text.contains("bad"))
+        #expect(text.split(separator: "\n").count { $0.hasPrefix("needletail_job_figure{job=\"") } == 64)
+        let folder = FileManager.default.temporaryDirectory.path
+        let notes = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".name") }
+        for note in notes where note.hasPrefix("needletail-job-") {
+            let file = try String(contentsOfFile: "\(folder)/\(note)", encoding: .utf8)
+            #expect(!FileManager.default.fileExists(atPath: String(file.dropLast())))
+            try FileManager.default.removeItem(atPath: "\(folder)/\(note)")
+        }
+    }
+
     @Test(arguments: ["exit 3", "kill -9 $$", "/no/such/program"])
     func `a job that fails is counted and named in the metrics`(line: String) async throws {
         let runtime = ServiceRuntime()

@@ -22,7 +22,7 @@ extension PostgresOfflineStore {
     }
 
     /// Notes that everything before a moment is to be deleted, in every partition of a topic. A horizon is never lowered.
-    public func raise(_ horizon: HistoryHorizon, ofTopic topic: String) throws {
+    public func raise(_ horizon: HistoryHorizon, ofTopic topic: String) throws(PostgresError) {
         try connection.query(
             """
             UPDATE partition_state SET removed_before = greatest(removed_before, $2::bigint),
@@ -55,7 +55,9 @@ extension PostgresOfflineStore {
                 """
                 WITH old AS MATERIALIZED (
                     SELECT t.ctid AS place, t.\(id) AS id FROM \(table) t
-                    WHERE t.event_timestamp < (SELECT to_timestamp(max(removed_before)::float8 / 1000) FROM partition_state)
+                    WHERE t.event_timestamp < (
+                        SELECT to_timestamp(max(removed_before)::float8 / 1000) FROM partition_state
+                        WHERE topic <> '\(PipelineTopics.predictions)')  -- whose horizon is of another clock
                     AND EXISTS (SELECT FROM partition_state s WHERE s.topic = t._topic AND s.partition = t._partition
                                 AND t.event_timestamp < to_timestamp(s.removed_before::float8 / 1000))
                     ORDER BY t.event_timestamp LIMIT $1::bigint FOR UPDATE OF t SKIP LOCKED),

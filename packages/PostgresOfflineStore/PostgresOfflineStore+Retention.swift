@@ -1,3 +1,4 @@
+import Pipeline
 public import PostgresClient
 
 /// Tables whose old rows go by when they were written, whatever else is kept. Events, features and labels go by event time:
@@ -43,6 +44,11 @@ extension PostgresOfflineStore {
     public func prune(_ table: PrunedTable, olderThanMillis moment: Int64, limit: Int) throws(PostgresError) -> Int {
         // From 1970 to 9999: further out `to_timestamp`, which takes a double, rounds past what it can give.
         let moment = min(max(moment, 0), 253_402_300_799_000)
+        if table == .predictions {
+            // First: from here on nobody stores again what may have gone.
+            let horizon = HistoryHorizon(removedBefore: moment, completeFrom: moment)
+            try raise(horizon, ofTopic: PipelineTopics.predictions)
+        }
         let result = try connection.query(table.sql, [.integer(moment), .integer(Int64(limit))])
         return Int(result.integer(0, 0) ?? 0)
     }

@@ -134,25 +134,27 @@ final class EventStage: OnlineStage {
         entities.trim()
     }
 
-    func accept(_ index: Int, of batch: KafkaBatch, at position: Int64) throws -> String? {
-        guard batch.hasValue(at: index) else { return "the record has no value" }
+    func accept(_ index: Int, of batch: KafkaBatch, at position: Int64) throws -> RecordRefusal? {
+        guard batch.hasValue(at: index) else { return .noValue }
         let slot = taken
         if slot == rows.count { rows.append(SourceRow(source)) }
         do throws(EventError) {
             try batch.withValue(at: index) { (bytes) throws(EventError) in try decoder.decode(bytes, into: &rows[slot])
             }
         } catch {
-            return error.description
+            return RecordRefusal(.malformed, error.description)
         }
         let home = feed.partition(of: rows[slot], among: partitionCount)
         if home != partition.partition { return try foreign(home) }
         guard !PlausibleTime.isAhead(rows[slot].eventTimeMillis, ofRecordAt: batch.timestampMillis(at: index)) else {
-            return "\(source.fields[source.eventTimeIndex].name): is later than the moment the event was produced"
+            return RecordRefusal(
+                .future,
+                "\(source.fields[source.eventTimeIndex].name): is later than the moment the event was produced")
         }
         if let reason = horizon.refusal(
             ofMillis: rows[slot].eventTimeMillis, field: source.fields[source.eventTimeIndex].name)
         {
-            return reason
+            return RecordRefusal(.beforeHistory, reason)
         }
         deduper.take(rows[slot].hash(source.eventIDIndex), at: slot)
         positions.append(position)
@@ -161,10 +163,12 @@ final class EventStage: OnlineStage {
 
     /// A record in a partition that is not its key's. Before it is refused the topic is asked whether it has as many partitions
     /// as before.
-    private func foreign(_ home: Int32) throws -> String {
+    private func foreign(_ home: Int32) throws -> RecordRefusal {
         try requireSameCount()
-        return
+        return RecordRefusal(
+            .foreignPartition,
             "the record lies in partition \(partition.partition), but its key belongs to partition \(home) by \(source.partitioner.rawValue), the `partitioner` of source \(source.name): have its producer place keys so, or declare another one"
+        )
     }
 
     func prepare(_ claim: PartitionClaim, stores: Stores) throws -> Prepared {

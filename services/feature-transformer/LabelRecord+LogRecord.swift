@@ -21,7 +21,8 @@ extension LabelRecord: LogRecord {
     private var feedbackID: ByteString { feedback?.id ?? "" }
     var id: ID { ID(eventID: eventID, availableMillis: availableMillis, feedbackID: feedbackID) }
     var fact: Bool { isFraud }
-    var historyMillis: Int64? { eventMillis }
+    var historyMillis: Int64 { eventMillis }
+    static var dropsOld: Bool { false }
     var idHash: UInt64 { Self.hash(eventID.bytes, availableMillis, feedbackID.bytes) }
 
     static func idHash(of row: PostgresCopyRow) -> UInt64 { hash(row.bytes(0), row.millis(1), row.bytes(2)) }

@@ -189,7 +189,7 @@ extension PartitionTask {
 
     private func prepare(_ attempt: BatchAttempt) throws -> PreparedBatch {
         if attempt.isRepeat { stage.dropState() }
-        batch.letters.removeAll(keepingCapacity: true)
+        batch.removeLetters()
         batch.taken.removeAll(keepingCapacity: true)
         stage.begin(isCareful: attempt.isCareful)
         let claim = machine.claim
@@ -197,7 +197,7 @@ extension PartitionTask {
         var gaps: Int64 = 0
         batch.attempted = 0
         if let to = attempt.unreadableTo {
-            batch.letters.append(unreadable(from: expected, to: to))
+            batch.add(unreadable(from: expected, to: to), .unreadable)
             (gaps, expected) = (to - expected - 1, to)
         } else if let records = batch.records {
             for place in batch.places.prefix(attempt.limit) {
@@ -209,9 +209,9 @@ extension PartitionTask {
                 expected = position + 1
                 batch.attempted += 1
                 if let refusal = attempt.refusals[position] {
-                    refuse(place, of: records, at: position, refusal)
-                } else if let reason = try stage.accept(place, of: records, at: position) {
-                    refuse(place, of: records, at: position, .whole(reason))
+                    refuse(place, of: records, at: position, refusal, .notStorable)
+                } else if let refused = try stage.accept(place, of: records, at: position) {
+                    refuse(place, of: records, at: position, .whole(refused.reason), refused.kind)
                 } else {
                     batch.taken.append(place)
                 }
@@ -219,9 +219,10 @@ extension PartitionTask {
         }
         let prepared = try stage.prepare(claim, stores: context.stores)
         if let records = batch.records {
-            for (place, reason) in prepared.refused {
+            for (place, refused) in prepared.refused {
                 let index = batch.taken[place]
-                refuse(index, of: records, at: records.offset(at: index) + claim.base, .whole(reason))
+                let position = records.offset(at: index) + claim.base
+                refuse(index, of: records, at: position, .whole(refused.reason), refused.kind)
             }
         }
         batch.rows = prepared.rows
@@ -237,7 +238,9 @@ extension PartitionTask {
             records: batch.attempted, to: expected, mark: prepared.mark, letters: batch.letters.count)
     }
 
-    private func refuse(_ index: Int, of records: KafkaBatch, at position: Int64, _ refusal: Refusal) {
+    private func refuse(
+        _ index: Int, of records: KafkaBatch, at position: Int64, _ refusal: Refusal, _ kind: RecordRefusal.Kind
+    ) {
         var letter = DeadLetterRecord(
             position: LogPosition(topic: partition.topic, partition: partition.partition, offset: position),
             reason: refusal.reason, key: nil, value: nil, timestampMillis: records.timestampMillis(at: index))
@@ -247,7 +250,7 @@ extension PartitionTask {
         } else {
             letter.reason += " (stored without key and value, which Postgres refused, too)"
         }
-        batch.letters.append(letter)
+        batch.add(letter, kind)
     }
 
     private func unreadable(from: Int64, to: Int64) -> DeadLetterRecord {
@@ -282,7 +285,7 @@ extension PartitionTask {
         context.board.change(partition, nowMillis: now) { ($0.progressMillis, $0.reason) = (now, "") }
         context.metrics.count(
             records: batch.attempted, rows: batch.rows, duplicates: batch.advance.duplicates,
-            deadLetters: batch.letters.count)
+            deadLetters: batch.letterKinds)
     }
 
     /// Of a replay the newest record's time is known only at its end; of a batch it is the last record's.

@@ -11,7 +11,9 @@ extension PredictionRecord: LogRecord {
 
     var id: ByteString { predictionID }
     var fact: Bool { true }
-    var historyMillis: Int64? { nil }
+    var historyMillis: Int64 { createdMillis }
+    /// Nobody waits for an answer that was deleted once; stored again it would only be deleted again.
+    static var dropsOld: Bool { true }
     var idHash: UInt64 { FNV1a64.hash(predictionID.bytes) }
 
     static func idHash(of row: PostgresCopyRow) -> UInt64 { FNV1a64.hash(row.bytes(0)) }

@@ -24,8 +24,8 @@ protocol Stage: AnyObject {
     /// Begins a batch of records with positions from N on.
     func begin(isCareful: Bool)
 
-    /// Takes one record in; a reason when it is refused.
-    func accept(_ index: Int, of batch: KafkaBatch, at position: Int64) throws -> String?
+    /// Takes one record in; says why when it is refused.
+    func accept(_ index: Int, of batch: KafkaBatch, at position: Int64) throws -> RecordRefusal?
 
     /// Sorts the records taken into rows, repeats and refused ones; computes the rows.
     func prepare(_ claim: PartitionClaim, stores: Stores) throws -> Prepared
@@ -62,8 +62,8 @@ protocol OnlineStage: Stage {
 struct Prepared {
     var rows = 0
     var duplicates = 0
-    /// Places among the records taken, with reasons.
-    var refused: [(taken: Int, reason: String)] = []
+    /// Places among the records taken, and why they are refused.
+    var refused: [(taken: Int, refusal: RecordRefusal)] = []
     /// The watermark that was read with the blobs.
     var mark: OnlineMark?
 }

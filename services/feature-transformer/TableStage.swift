@@ -25,8 +25,11 @@ protocol LogRecord {
     var id: ID { get }
     var fact: Fact { get }
 
-    /// The time by which its row is deleted; nil for one that goes by other rules.
-    var historyMillis: Int64? { get }
+    /// The time by which its row is deleted.
+    var historyMillis: Int64 { get }
+
+    /// Whether a record that comes when such rows are deleted is dropped as a repeat; else it is refused, for its sender to hear of.
+    static var dropsOld: Bool { get }
 
     /// A hash of the id, the same for a record and for its row.
     var idHash: UInt64 { get }
@@ -46,7 +49,7 @@ final class TableStage<Record: LogRecord>: Stage {
     private let copyRows = PostgresCopyBuffer()
     var horizon = HistoryHorizon()
     private var deduper = Deduper()
-    private var records: [(record: Record, position: Int64)] = []
+    private var records: [(record: Record, position: Int64, isOld: Bool)] = []
 
     init(_ partition: KafkaPartition) { self.partition = partition }
 
@@ -73,27 +76,26 @@ final class TableStage<Record: LogRecord>: Stage {
         records.removeAll(keepingCapacity: true)
     }
 
-    func accept(_ index: Int, of batch: KafkaBatch, at position: Int64) -> String? {
-        guard batch.hasValue(at: index) else { return "the record has no value" }
+    func accept(_ index: Int, of batch: KafkaBatch, at position: Int64) -> RecordRefusal? {
+        guard batch.hasValue(at: index) else { return .noValue }
         let key = batch.key(at: index)
         do throws(RecordError) {
             let record = try batch.withValue(at: index) { (bytes) throws(RecordError) in
                 try Record(key: key, value: bytes)
             }
-            if let reason = record.historyMillis.flatMap({ horizon.refusal(ofMillis: $0, field: "event_timestamp") }) {
-                return reason
-            }
-            take(record, position)
+            return take(record, position)
         } catch {
-            return error.reason
+            return RecordRefusal(.malformed, error.reason)
         }
-        return nil
     }
 
-    /// Takes a record that was read.
-    func take(_ record: Record, _ position: Int64) {
-        deduper.take(record.idHash, at: records.count)
-        records.append((record, position))
+    /// Takes a record that was read; says why when it is refused for its age.
+    @discardableResult func take(_ record: Record, _ position: Int64) -> RecordRefusal? {
+        let reason = horizon.refusal(ofMillis: record.historyMillis, field: "event_timestamp")
+        if let reason, !Record.dropsOld { return RecordRefusal(.beforeHistory, reason) }
+        if reason == nil { deduper.take(record.idHash, at: records.count) }
+        records.append((record, position, reason != nil))
+        return nil
     }
 
     func prepare(_ claim: PartitionClaim, stores: Stores) throws -> Prepared {
@@ -107,12 +109,17 @@ final class TableStage<Record: LogRecord>: Stage {
         var known = stored
         let suspected = Set(deduper.suspects.map { records[$0].record.id })
         copyRows.removeAll()
-        for (place, (record, position)) in records.enumerated() {
+        for (place, (record, position, isOld)) in records.enumerated() {
+            if isOld {
+                prepared.duplicates += 1
+                continue
+            }
             if let fact = known[record.id] {
                 if fact == record.fact {
                     prepared.duplicates += 1
                 } else {
-                    prepared.refused.append((place, Record.contradiction(of: record.fact, to: fact)))
+                    prepared.refused.append(
+                        (place, RecordRefusal(.contradiction, Record.contradiction(of: record.fact, to: fact))))
                 }
                 continue
             }
@@ -138,6 +145,6 @@ final class TableStage<Record: LogRecord>: Stage {
             offset: position
         ) { row in isSame = Record.idHash(of: row) == record.idHash }
         // Deleted by age: nothing says any more that it was another one.
-        return isSame ?? (record.historyMillis.map { $0 < horizon.removedBefore } ?? false)
+        return isSame ?? (record.historyMillis < horizon.removedBefore)
     }
 }

@@ -10,7 +10,8 @@ struct TaskBatch {
 
     /// Places in `records` of those the stage took.
     var taken: [Int] = []
-    var letters: [DeadLetterRecord] = []
+    private(set) var letters: [DeadLetterRecord] = []
+    private(set) var letterKinds: [RecordRefusal.Kind] = []
     /// Of the attempt: how many records, and what the commit will say of them.
     var attempted = 0
     var rows = 0
@@ -21,6 +22,17 @@ struct TaskBatch {
         var places: [Int] = []
         for run in runs { places.append(contentsOf: run) }
         self.places = places[...]
+    }
+
+    /// Adds a dead letter.
+    mutating func add(_ letter: DeadLetterRecord, _ kind: RecordRefusal.Kind) {
+        letters.append(letter)
+        letterKinds.append(kind)
+    }
+
+    mutating func removeLetters() {
+        letters.removeAll(keepingCapacity: true)
+        letterKinds.removeAll(keepingCapacity: true)
     }
 
     mutating func end() {

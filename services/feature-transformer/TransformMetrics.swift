@@ -7,7 +7,7 @@ struct TransformMetrics: Sendable {
     private let records: Counter
     private let rows: Counter
     private let duplicates: Counter
-    private let deadLetters: Counter
+    private let deadLetters: [RecordRefusal.Kind: Counter]
     private let newest: Gauge
     private let delays: Histogram
     let assignments: Counter
@@ -25,8 +25,15 @@ struct TransformMetrics: Sendable {
         rows = registry.counter("needletail_transform_rows_total", help: "Records stored as rows.", labels: labels)
         duplicates = registry.counter(
             "needletail_transform_duplicates_total", help: "Repeats that were dropped.", labels: labels)
-        deadLetters = registry.counter(
-            "needletail_transform_dead_letters_total", help: "Records that were refused.", labels: labels)
+        deadLetters = Dictionary(
+            uniqueKeysWithValues: RecordRefusal.Kind.allCases.map { kind in
+                (
+                    kind,
+                    registry.counter(
+                        "needletail_transform_dead_letters_total", help: "Records that were refused, by what is wrong.",
+                        labels: ["stage": stage.name, "reason": kind.rawValue])
+                )
+            })
         newest = registry.gauge(
             "needletail_transform_freshness_seconds",
             help: "From producing the newest record of the last batch to its features.", labels: labels)
@@ -57,11 +64,11 @@ struct TransformMetrics: Sendable {
             labels: ["topic": partition.topic, "partition": "\(partition.partition)"])
     }
 
-    func count(records: Int, rows: Int, duplicates: Int, deadLetters: Int) {
+    func count(records: Int, rows: Int, duplicates: Int, deadLetters: [RecordRefusal.Kind]) {
         self.records.add(records)
         self.rows.add(rows)
         if duplicates > 0 { self.duplicates.add(duplicates) }
-        if deadLetters > 0 { self.deadLetters.add(deadLetters) }
+        for kind in deadLetters { self.deadLetters[kind]?.add() }
     }
 
     /// Notes the delay of every record of a batch, in the order of the log.

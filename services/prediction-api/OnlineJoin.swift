@@ -5,7 +5,7 @@ import RedisClient
 
 /// Why an answer is degraded: what of the online state was not there, or not to be believed. Empty when all was there.
 struct Degradation: OptionSet, Hashable {
-    let rawValue: UInt8
+    let rawValue: UInt16
 
     /// The store could not be asked, or not in time; or nobody knows the topic's partitions yet.
     static let offline = Degradation(rawValue: 1)
@@ -23,12 +23,14 @@ struct Degradation: OptionSet, Hashable {
     static let stale = Degradation(rawValue: 64)
     /// An entity has no blob, and is known or cannot be shown to be new.
     static let lost = Degradation(rawValue: 128)
+    /// The request is older than the history that is kept: events of its windows may have been deleted by age.
+    static let beforeHistory = Degradation(rawValue: 256)
 
     /// Every reason, with the name it has in metrics.
     static let names: [(reason: Degradation, name: String)] = [
         (.offline, "offline"), (.noWatermark, "no_watermark"), (.unreadable, "unreadable"),
         (.tooManyEvents, "too_many_events"), (.late, "late"), (.rebuilding, "rebuilding"), (.stale, "stale"),
-        (.lost, "lost"),
+        (.lost, "lost"), (.beforeHistory, "before_history"),
     ]
 }
 
@@ -66,6 +68,7 @@ struct JoinedRow {
 ///     newest record and heartbeat too old  the state stands still: the views as they are, degraded
 ///     no blob                              a new entity, if the partition's filter of known entities says so
 ///     blob that does not decode            that view is missing, degraded
+///     a window that begins before history  the view as it is, degraded: a state built anew would lack what was deleted
 ///
 /// What is evaluated for one row is bounded: a view whose entity has more retained events than `eventsMax` is missing, and is
 /// not read again, since its bytes alone would keep everybody else waiting; now and then its header is, which says whether it
@@ -86,6 +89,8 @@ struct OnlineJoin {
     private var feeds: [Feed]
     /// Which of the feeds each view has.
     private let feedOfView: [Int]
+    /// The first event time at which nothing that each view looks back at was deleted.
+    private var wholeFromMillis: [Int64]
     /// Blobs with too many events, and until when their headers are not looked at.
     private var tooMany: [ByteString: Int64] = [:]
     /// What each view decoded last; its memory serves the next row.
@@ -118,6 +123,7 @@ struct OnlineJoin {
         self.hash8 = hash8
         views = service.views
         states = service.views.map { EntityState($0) }
+        wholeFromMillis = service.views.map { _ in .min }
         let names = views.map(\.name)
         feeds = ViewFeed.feeds(of: views).map { feed in
             Feed(feed: feed, views: feed.views.compactMap { names.firstIndex(of: $0.name) })
@@ -144,6 +150,13 @@ struct OnlineJoin {
                     watermark: Array(watermark.utf8), alive: Array(OnlineKeys.alive(watermarkKey: watermark).utf8),
                     known: Array(OnlineKeys.known(watermarkKey: watermark).utf8))
             }
+        }
+    }
+
+    /// How far back the history of a topic reaches.
+    mutating func use(_ horizon: HistoryHorizon, of topic: String) {
+        for index in views.indices where views[index].source.topic == topic {
+            wholeFromMillis[index] = horizon.firstWholeMillis(lookBackMillis: views[index].retentionMillis)
         }
     }
 
@@ -233,6 +246,7 @@ struct OnlineJoin {
                 for index in feeds[feed].views {
                     switch view(index, values, read.slots[index], standing.watermark, deadlineMicros) {
                     case .known(let isProven):
+                        if row.eventTimeMillis < wholeFromMillis[index] { degradation.insert(.beforeHistory) }
                         states[index].evaluate(atMillis: row.eventTimeMillis, current: row, into: &vectors[index])
                         positions[index] = ViewPosition(
                             generation: states[index].generation, offset: states[index].offset,

@@ -5,6 +5,7 @@ import FeatureStore
 import HTTPServer
 import JSON
 import Observability
+import Pipeline
 import RedisClient
 import Text
 import TransactionData
@@ -69,6 +70,7 @@ final class PredictionApp {
     private var record: [UInt8] = []
     private var keys = OnlineKeyList()
     private var partitionCounts: [String: Int] = [:]
+    private var horizons: [String: HistoryHorizon] = [:]
 
     /// An app without a model. Without a loop to yield to, batches go on at once.
     init(
@@ -203,6 +205,7 @@ final class PredictionApp {
     func use(_ served: ServedModel) {
         let active = ActiveModel(served, limits: limits, micros: clocks.micros)
         for (topic, count) in partitionCounts { active.join.use(partitionCount: count, of: topic) }
+        for (topic, horizon) in horizons { active.join.use(horizon, of: topic) }
         model = active
         metrics.modelLoads.add()
     }
@@ -217,6 +220,12 @@ final class PredictionApp {
     func use(partitionCount count: Int, of topic: String) {
         partitionCounts[topic] = count
         model?.join.use(partitionCount: count, of: topic)
+    }
+
+    /// How far back the history of a topic reaches. Until it is known all of it is taken to be there.
+    func use(_ horizon: HistoryHorizon, of topic: String) {
+        horizons[topic] = horizon
+        model?.join.use(horizon, of: topic)
     }
 
     /// Whether it can do its work, with the model that does and the one that the registry would have.

@@ -6,6 +6,7 @@ import Glibc
 import HTTPServer
 import KafkaClient
 import Observability
+import Pipeline
 import PipelineRuntime
 import RedisClient
 import RedisOnlineStore
@@ -22,6 +23,8 @@ struct PredictionConfiguration: Sendable {
     var kafkaBootstrapServers = "127.0.0.1:19092"
     var logsPredictions = true
     var partitionCount: Int?
+    /// Where it is asked how far back history reaches; without it all of it is taken to be there.
+    var databaseURL: String?
     var gate = RequestGate()
     /// The feature service whose model is awaited; any where none is named.
     var service: String?
@@ -37,7 +40,7 @@ struct PredictionConfiguration: Sendable {
 }
 
 /// The prediction API: one loop per core on one port, a thread that watches the model registry, one that talks to Kafka, one
-/// that watches the online store.
+/// that watches the online store, and one that asks how far back history reaches.
 ///
 /// It starts from what it knew last (see `ServingMemory`), so neither the registry nor Kafka must be there, and opens its port
 /// when it has a model, so a balancer's first request is answered; without one after a while it opens all the same.
@@ -161,6 +164,10 @@ final class PredictionService: Service {
             state.withLock { $0.partitions[topic] = count }
             for loop in loops { loop.prepare { $0.use(partitionCount: count, of: topic) } }
         }
+        for topic in repository.sources.map(\.topic) {
+            guard let horizon = memory.horizon(of: topic) else { continue }
+            for loop in loops { loop.prepare { $0.use(horizon, of: topic) } }
+        }
         state.withLock { state in
             for outcome in [state.model, state.champion].compactMap(\.self) {
                 for loop in loops { loop.prepare { Self.tell($0, outcome) } }
@@ -180,7 +187,8 @@ final class PredictionService: Service {
     func run(_ runtime: ServiceRuntime) async throws {
         let kafka = Task { try await runtime.onThread("kafka") { [self] in watchKafka() } }
         let online = Task { try await runtime.onThread("online") { [self] in watchOnlineStore() } }
-        state.withLock { $0.threads += [kafka, online] }
+        let history = Task { try await runtime.onThread("history") { [self] in watchHistory() } }
+        state.withLock { $0.threads += [kafka, online, history] }
         await runtime.untilStopped()
     }
 
@@ -242,6 +250,19 @@ final class PredictionService: Service {
             if case .load(let served) = model { hash8 = served.hash8 }
             monitor.look(partitions, hash8: hash8, nowMillis: EventLoop.wallClockMillis())
             for _ in 0..<10 where !isStopping.load(ordering: .relaxed) { usleep(100_000) }
+        }
+    }
+
+    private func watchHistory() {
+        guard let url = configuration.databaseURL else { return }
+        let watch = HistoryWatch(databaseURL: url, topics: repository.sources.map(\.topic))
+        defer { watch.close() }
+        while !isStopping.load(ordering: .relaxed) {
+            for (topic, horizon) in watch.look() {
+                memory.keep(horizon, of: topic)
+                submit { $0.use(horizon, of: topic) }
+            }
+            for _ in 0..<20 where !isStopping.load(ordering: .relaxed) { usleep(100_000) }
         }
     }
 

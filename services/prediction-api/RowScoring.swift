@@ -10,6 +10,8 @@ final class RowScoring {
     static let rowsPerRead = 64
     /// How long a slice may keep the loop, µs; it ends after the row that it is at.
     static let sliceMicros: Int64 = 3_000
+    /// How long a store that did not answer is left alone, µs: at first, and after failures in a row, twice as long each time.
+    static let pauseMicros: (first: Int64, most: Int64) = (20_000, 640_000)
 
     private let app: PredictionApp
     private let model: ActiveModel
@@ -21,14 +23,14 @@ final class RowScoring {
     private var next = 0
     private var heldFrom = 0
     private var width = RowScoring.rowsPerRead
-    /// The store failed once: the rows that are left are not worth a deadline each.
-    private var isOffline = false
+    /// Not before this moment is the store asked again: a row is not worth a deadline, but a stream may outlast an outage.
+    private var askAgainMicros = Int64.min
+    private var pauseMicros = RowScoring.pauseMicros.first
 
     init(_ app: PredictionApp, _ model: ActiveModel) {
         self.app = app
         self.model = model
-        isOffline = !model.join.isReady
-        if isOffline { app.metrics.onlineFailures.add() }
+        if !model.join.isReady { app.metrics.onlineFailures.add() }
     }
 
     /// Scores rows: calls `each` with the place of a row that was scored just now, in their order, then `done`.
@@ -46,19 +48,16 @@ final class RowScoring {
             (each, self.done) = ({ _ in }, {})
             return done()
         }
-        guard model.join.keysPerRow > 0, !isOffline else { return scoreWithoutStore() }
-        keys.removeAll()
         let now = app.clocks.micros()
+        guard model.join.keysPerRow > 0, model.join.isReady, now >= askAgainMicros else { return scoreWithoutStore() }
+        keys.removeAll()
         let count = min(rows.count - next, width)
         while reads.count < count { reads.append(OnlineRead()) }
         for place in 0..<count {
             model.join.appendKeys(rows[next + place], to: &keys, isShared: true, nowMicros: now, into: &reads[place])
         }
         app.reader.read(keys) { [self] values in
-            if values.failure != nil {
-                app.metrics.onlineFailures.add()
-                isOffline = true
-            }
+            noteRead(values.failure)
             let moment = Moment(wallMillis: app.clocks.wallMillis(), micros: now)
             let end = app.clocks.micros() + Self.sliceMicros
             var scored = 0
@@ -88,6 +87,13 @@ final class RowScoring {
             next += scored
             if let lookups { lookups.start() } else { app.turns.pass { [self] in scoreNext() } }
         }
+    }
+
+    private func noteRead(_ failure: RedisReadFailure?) {
+        guard failure != nil else { return pauseMicros = Self.pauseMicros.first }
+        app.metrics.onlineFailures.add()
+        askAgainMicros = app.clocks.micros() + pauseMicros
+        pauseMicros = min(pauseMicros * 2, Self.pauseMicros.most)
     }
 
     /// Scores the rows that waited for an answer.

@@ -101,6 +101,7 @@ public struct ServeCommand: Command {
         configuration.kafkaBootstrapServers = pipeline.kafkaBootstrapServers
         configuration.logsPredictions = !settings[Self.noLog]
         configuration.partitionCount = settings[Self.partitions]
+        configuration.databaseURL = pipeline.databaseURL
         do {
             configuration.gate = RequestGate(
                 apiKeys: APIKeys(settings[Self.keys]), origins: try AllowedOrigins(settings[Self.origins]))

@@ -1,9 +1,10 @@
 import Foundation
 import JSON
+import Pipeline
 import Synchronization
 
-/// What `serve` knew last, in a small file beside the models: which champion it served of each service, and how many
-/// partitions each topic has. With it a start needs neither the registry nor Kafka to answer.
+/// What `serve` knew last, in a small file beside the models: which champion it served of each service, how many partitions
+/// each topic has, and how far back its history reaches. With it a start needs neither Postgres nor Kafka to answer.
 ///
 /// The file is a hint and nothing more: what does not read is as good as absent, and what cannot be written is left.
 final class ServingMemory: Sendable {
@@ -11,6 +12,7 @@ final class ServingMemory: Sendable {
     struct Content: Equatable, Sendable {
         var champions: [String: ModelLocation] = [:]
         var partitions: [String: Int] = [:]
+        var horizons: [String: HistoryHorizon] = [:]
     }
 
     private let path: String?
@@ -35,11 +37,17 @@ final class ServingMemory: Sendable {
     /// How many partitions a topic had.
     func partitions(of topic: String) -> Int? { content.withLock { $0.partitions[topic] } }
 
+    /// How far back the history of a topic reached.
+    func horizon(of topic: String) -> HistoryHorizon? { content.withLock { $0.horizons[topic] } }
+
     /// Keeps a champion that is served.
     func keep(champion: ModelLocation, of service: String?) { keep { $0.champions[service ?? ""] = champion } }
 
     /// Keeps a topic's number of partitions.
     func keep(partitions: Int, of topic: String) { keep { $0.partitions[topic] = partitions } }
+
+    /// Keeps how far back a topic's history reaches.
+    func keep(_ horizon: HistoryHorizon, of topic: String) { keep { $0.horizons[topic] = horizon } }
 
     private func keep(_ change: (inout Content) -> Void) {
         content.withLock { content in
@@ -59,6 +67,15 @@ final class ServingMemory: Sendable {
                 }),
             "partitions": .object(
                 content.partitions.sorted { $0.key < $1.key }.map { .init($0.key, .number($0.value)) }),
+            "history": .object(
+                content.horizons.sorted { $0.key < $1.key }.map { topic, horizon in
+                    .init(
+                        topic,
+                        [
+                            "removed_before": .number(Int(horizon.removedBefore)),
+                            "complete_from": .number(Int(horizon.completeFrom)),
+                        ])
+                }),
         ]
         let new = path + ".\(getpid())"
         guard (try? Data(tree.bytes()).write(to: URL(fileURLWithPath: new))) != nil else { return }
@@ -80,6 +97,11 @@ final class ServingMemory: Sendable {
         for member in tree["partitions"]?.object ?? [] {
             guard let count = member.value.int, count > 0, count <= 100_000 else { continue }
             content.partitions[member.key] = count
+        }
+        for member in tree["history"]?.object ?? [] {
+            guard let removed = member.value["removed_before"]?.int, let complete = member.value["complete_from"]?.int
+            else { continue }
+            content.horizons[member.key] = HistoryHorizon(removedBefore: Int64(removed), completeFrom: Int64(complete))
         }
         return content
     }

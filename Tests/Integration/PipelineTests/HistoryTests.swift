@@ -101,6 +101,44 @@ struct HistoryTests {
         #expect(try harness.transformToEnd().exitCode == 0)
     }
 
+    @Test func `an answer that was deleted and comes again is counted as a repeat, and stays deleted`() throws {
+        let harness = try PipelineHarness("history-answers", ownBroker: true)
+        let now = Int64(Date().timeIntervalSince1970 * 1_000)
+        func send(_ ids: [String], ageDays: Int64) throws {
+            try harness.send(
+                ids.map { id in
+                    let text = """
+                        {"prediction_id": "\(id)", "transaction_id": "t", "created_at": \(now - ageDays * Self.day),
+                        "event_timestamp": 2, "service": "s", "model_version": "3", "definition_hash": "h", "probability": 0.25,
+                        "threshold": 0.5, "is_fraud": false, "degraded": false, "latency_micros": 7, "request": {},
+                        "features_as_of": {}, "vector": []}
+                        """
+                    return (Array("4000".utf8), Array(text.utf8), nil)
+                }, topic: PipelineTopics.predictions)
+        }
+        func counts() throws -> [Int64?] {
+            let result = try harness.store().connection.execute(
+                """
+                SELECT (SELECT count(*) FROM predictions), sum(removed)::bigint, sum(duplicates)::bigint,
+                (SELECT count(*) FROM dead_letters), sum(next_offset)::bigint FROM partition_state
+                """)
+            return (0..<5).map { result.integer(0, $0) }
+        }
+        try send(["new"], ageDays: 1)
+        try send(["old-1", "old-2"], ageDays: 20)
+        #expect(try harness.transformToEnd().exitCode == 0)
+        let pruned = try harness.run(["prune", "--prediction-retention-days", "10"])
+        #expect(pruned.exitCode == 0, "\(pruned.output)")
+        #expect(try counts() == [1, 2, 0, 0, 3])
+        // The last record that was stored is not there any more: the log is the same one all the same.
+        try send(["old-1", "old-2", "old-1"], ageDays: 20)
+        try send(["new", "newer"], ageDays: 1)
+        let run = try harness.transformToEnd()
+        #expect(run.exitCode == 0, "\(run.output)")
+        #expect(try counts() == [2, 2, 4, 0, 8])
+        #expect(try harness.transformToEnd().exitCode == 0, "the sum is right")
+    }
+
     @Test func `a file of features leaves out events whose windows are not whole`() throws {
         let harness = try PipelineHarness("history-file")
         let card = try Card(harness)

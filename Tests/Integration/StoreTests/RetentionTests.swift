@@ -75,6 +75,9 @@ import Testing
         let ledger = PartitionLedger(topic: "predictions", partition: 1)
         #expect(try ledger.removed(on: store.connection) == 19)
         #expect(try ledger.claim("other", on: store.connection).removed == 19)
+        // Whoever would store one of them again is told.
+        #expect(
+            try store.horizon(ofTopic: "predictions") == HistoryHorizon(removedBefore: moment, completeFrom: moment))
         #expect(try store.prune(.predictions, olderThanMillis: moment, limit: 12) == 0)
     }
 

@@ -67,7 +67,7 @@ import TransactionData
         throw TestServerError("the records do not come")
     }
 
-    private func accept(_ batch: KafkaBatch, from: Int = 0, at position: Int64 = 0) throws -> [String?] {
+    private func accept(_ batch: KafkaBatch, from: Int = 0, at position: Int64 = 0) throws -> [RecordRefusal?] {
         stage.begin(isCareful: false)
         return try (from..<batch.count).map { try stage.accept($0, of: batch, at: position + Int64($0 - from)) }
     }
@@ -86,12 +86,15 @@ import TransactionData
                 event("c", card: own, seconds: 86_400 + 600), event("d", card: own),
             ]))
         #expect(reasons[0] == nil && reasons[6] == nil)
-        #expect(reasons[1] == "the record has no value")
-        #expect(reasons[2]?.isEmpty == false)
+        #expect(
+            reasons.map { $0?.kind }
+                == [nil, .malformed, .malformed, .foreignPartition, .malformed, .future, nil])
+        #expect(reasons[1]?.reason == "the record has no value")
+        #expect(reasons[2]?.reason.isEmpty == false)
         let home = "the record lies in partition 1, but its key belongs to partition 0 by murmur2"
-        #expect(reasons[3]?.hasPrefix(home) == true)
-        #expect(reasons[4]?.contains("trans_num") == true)
-        #expect(reasons[5] == "trans_date_trans_time: is later than the moment the event was produced")
+        #expect(reasons[3]?.reason.hasPrefix(home) == true)
+        #expect(reasons[4]?.reason.contains("trans_num") == true)
+        #expect(reasons[5]?.reason == "trans_date_trans_time: is later than the moment the event was produced")
         #expect(stage.taken == 2)
     }
 

@@ -22,7 +22,9 @@ import Testing
         let prepared = stage(labels).sort(knowing: [:])
         #expect(prepared.rows == 2 && prepared.duplicates == 1)
         #expect(prepared.refused.map(\.taken) == [2])
-        #expect(prepared.refused.first?.reason == "label: 1 contradicts the 0 that arrived before")
+        #expect(
+            prepared.refused.first?.refusal
+                == RecordRefusal(.contradiction, "label: 1 contradicts the 0 that arrived before"))
     }
 
     @Test func `a verdict counts once by its own id, and two of one moment are two`() {
@@ -40,6 +42,23 @@ import Testing
         let known = [label("a", 1).id: true]
         #expect(stage([label("a", 1), label("b", 0)], isCareful: true).sort(knowing: known).duplicates == 1)
         #expect(stage([label("a", 0)], isCareful: true).sort(knowing: known).refused.count == 1)
+    }
+
+    @Test func `what is older than the history kept is refused, or dropped as a repeat where nobody waits for it`() {
+        let labels = TableStage<LabelRecord>(KafkaPartition("labels", 0))
+        labels.horizon = HistoryHorizon(removedBefore: 5, completeFrom: 5)
+        labels.begin(isCareful: false)
+        #expect(labels.take(label("a", 1), 0)?.kind == .beforeHistory)
+        let answers = TableStage<PredictionRecord>(KafkaPartition("predictions", 0))
+        answers.horizon = labels.horizon
+        answers.begin(isCareful: true)
+        for (position, (id, created)) in [("a", Int64(4)), ("b", 5), ("a", 4), ("b", 5), ("c", .min)].enumerated() {
+            var record = PredictionRecord()
+            (record.predictionID, record.createdMillis) = (ByteString(id), created)
+            #expect(answers.take(record, Int64(position)) == nil)
+        }
+        let prepared = answers.sort(knowing: [:])
+        #expect(prepared.rows == 1 && prepared.duplicates == 4 && prepared.refused.isEmpty)
     }
 
     @Test func `two spellings of one letter are two ids`() {

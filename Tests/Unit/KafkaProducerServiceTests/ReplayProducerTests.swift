@@ -5,6 +5,7 @@ import JSON
 import KafkaClient
 import KafkaProducerService
 import ServiceRuntime
+import TestSupport
 import Testing
 
 /// librdkafka's mock cluster with the two topics, and a small file to replay into it.
@@ -95,8 +96,7 @@ final class ReplayFixture {
         for partition in 0..<Int32(4) { try consumer.assign(KafkaPartition(topic, partition), offset: 0) }
         var result: [Received] = []
         var ends = 0
-        let deadline = ContinuousClock.now + .seconds(20)
-        while ends < 4, ContinuousClock.now < deadline {
+        let isWhole = try TestEnvironment.waits(seconds: 20) {
             let batch = try consumer.nextBatch(max: 1_000, timeoutMillis: 100)
             for run in batch.runs {
                 for index in run.records {
@@ -109,8 +109,9 @@ final class ReplayFixture {
                 }
             }
             for case .endOfPartition in batch.events { ends += 1 }
+            return ends == 4
         }
-        #expect(ends == 4)
+        #expect(isWhole)
         return result
     }
 
@@ -406,8 +407,7 @@ final class ReplayFixture {
             clock.onSleep = { _ in }
             cluster.goAway()
             Thread {
-                let deadline = Date(timeIntervalSinceNow: 10)
-                while producer.connectionProblem == nil, Date() < deadline { usleep(5_000) }
+                _ = TestEnvironment.waits(seconds: 10) { producer.connectionProblem != nil }
                 cluster.comeBack()
             }.start()
         }

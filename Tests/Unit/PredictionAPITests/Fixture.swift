@@ -147,6 +147,8 @@ final class TestTime {
 final class MemoryReader: OnlineReader {
     var values: [String: [UInt8]] = [:]
     var failure: RedisReadFailure?
+    /// How many reads fail so.
+    var failures = Int.max
     var isHeld = false
     /// Whether questions about known entities get no answer in time.
     var isForgetful = false
@@ -159,7 +161,9 @@ final class MemoryReader: OnlineReader {
         let names = (0..<keys.count).map { String(decoding: keys[$0], as: UTF8.self) }
         reads.append(names)
         let answer = { [self] in
-            if let failure { body(RedisValues(failure)) } else { body(RedisValues(names.map { values[$0] })) }
+            guard let failure, failures > 0 else { return body(RedisValues(names.map { values[$0] })) }
+            failures -= 1
+            body(RedisValues(failure))
         }
         if isHeld { held.append(answer) } else { answer() }
     }

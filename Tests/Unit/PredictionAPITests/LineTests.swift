@@ -97,8 +97,45 @@ import TestSupport
         let lines = try Self.lines(fixture.ask(body, Self.path, headers: Self.type))
         #expect(lines.map { $0["transaction_id"]?.string } == (0..<100).map { "p\($0)" })
         #expect(lines.allSatisfy { $0["degraded"] == true })
-        // The store is not asked again by what knows that it is away.
-        #expect(fixture.store.reads.count == 1)
+        // In these seconds a store that is away is asked at ever longer pauses.
+        let waited = fixture.time.micros - 1_000_000
+        #expect(fixture.store.reads.count <= 6 + Int(waited / RowScoring.pauseMicros.most))
+    }
+
+    @Test func `one missed deadline costs a stream the rows of a moment, and not those that are left`() throws {
+        let fixture = try Fixture()
+        for partition in 0..<4 { fixture.setWatermark(partition: partition, next: 10) }
+        (fixture.store.failure, fixture.store.failures) = (.deadline, 1)
+        fixture.time.stepMicros = 100
+        let body = (0..<2_000).map { Self.row("p\($0)", card: "c\($0)") }.joined(separator: "\n")
+        let lines = try Self.lines(fixture.ask(body, Self.path, headers: Self.type))
+        #expect(lines.map { $0["transaction_id"]?.string } == (0..<2_000).map { "p\($0)" })
+        let degraded = lines.map { $0["degraded"] == true }
+        // What was read together, and what was scored within the first pause.
+        let most = RowScoring.rowsPerRead + Int(RowScoring.pauseMicros.first / fixture.time.stepMicros)
+        #expect(degraded.prefix(16).allSatisfy { $0 })
+        #expect(degraded.count { $0 } <= most)
+        #expect(!degraded.suffix(1_000).contains(true))
+    }
+
+    @Test func `a stream that began before the partitions were known goes on with them`() throws {
+        var ready: [() -> Void] = []
+        let store = MemoryReader()
+        let app = PredictionApp(reader: store, log: nil, metrics: MetricsRegistry(), clocks: TestTime().clocks) {
+            ready.append($0)
+        }
+        app.use(try ServedModel(Fixture.model(), Fixture.repository))
+        let body = (0..<200).map { Self.row("p\($0)", card: "c\($0)") }.joined(separator: "\n")
+        let request = Request(.post, Self.path, headers: Self.type, body: Array(body.utf8))
+        _ = app.respond(to: request)
+        var turns = 0
+        while !ready.isEmpty {
+            ready.removeFirst()()
+            turns += 1
+            if turns == 2 { app.use(partitionCount: 4, of: "payments") }
+        }
+        #expect(request.response?.body.split(separator: 0x0A).count == 200)
+        #expect(!store.reads.isEmpty)
     }
 
     @Test func `megabytes of empty lines, and a line of megabytes, keep the loop for a slice only`() throws {

@@ -1,6 +1,7 @@
 import Foundation
 import FraudModel
 import Observability
+import Pipeline
 import ServingSupport
 import Synchronization
 import TestSupport
@@ -187,19 +188,23 @@ import Testing
         memory.keep(champion: .init(version: "7", directory: "/a \"b\"/7"), of: nil)
         memory.keep(champion: .init(version: "8", directory: "/a/8"), of: "shop_v1")
         memory.keep(partitions: 4, of: "payments")
+        let horizon = HistoryHorizon(removedBefore: 1_700_000_000_000, completeFrom: 1_702_592_000_000)
+        memory.keep(horizon, of: "payments")
         let again = ServingMemory(modelsFolder: folder)
         #expect(again.champion(of: nil) == .init(version: "7", directory: "/a \"b\"/7"))
         #expect(again.champion(of: "shop_v1") == .init(version: "8", directory: "/a/8"))
         #expect(again.partitions(of: "payments") == 4)
+        #expect(again.horizon(of: "payments") == horizon && again.horizon(of: "other") == nil)
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["serve-last-known.json"])
         let path = folder + "/serve-last-known.json"
         for damage in [
             "", "{", "[]", "null", #"{"champions":7,"partitions":{"payments":-4}}"#,
-            #"{"partitions":{"payments":1e9}}"#,
+            #"{"partitions":{"payments":1e9}}"#, #"{"history":{"payments":{"removed_before":1}}}"#,
         ] {
             try damage.write(toFile: path, atomically: true, encoding: .utf8)
             #expect(ServingMemory(modelsFolder: folder).partitions(of: "payments") == nil)
             #expect(ServingMemory(modelsFolder: folder).champion(of: nil) == nil)
+            #expect(ServingMemory(modelsFolder: folder).horizon(of: "payments") == nil)
         }
         ServingMemory(modelsFolder: folder + "/nothing/here").keep(partitions: 1, of: "a")
     }

@@ -1,9 +1,11 @@
+import FeatureEngine
 import FeatureStore
 import Foundation
 import FraudModel
 import HTTPServer
 import JSON
 import Observability
+import Pipeline
 import RedisClient
 import ServingSupport
 import Testing
@@ -128,6 +130,35 @@ import Testing
         #expect(values.allSatisfy { $0["value"] == .null })
         #expect(fixture.registry.renderPrometheus().contains("needletail_serve_degraded_total 1\n"))
         #expect(fixture.records.records.first?.value["degraded"]?.bool == true)
+    }
+
+    @Test func `a request of a time whose history was deleted is answered as it is, and degraded`() throws {
+        let fixture = try Fixture()
+        try fixture.store(events: [("2024-03-01 11:30:00", "20.00", "Bakery")], partition: 3)
+        let whole = fixture.ask(Fixture.payment).json
+        let view = try #require(Fixture.repository.view(named: "card_activity"))
+        let time = fixture.time.wallMillis - 60_000  // of the request
+        // The first moment whose windows are whole is its own: nothing that it looks back at is gone.
+        var horizon = HistoryHorizon(removedBefore: time - view.retentionMillis, completeFrom: time)
+        fixture.app.use(horizon, of: "payments")
+        #expect(fixture.ask(Fixture.payment).json["degraded"] == false)
+        horizon.removedBefore += 1
+        for model in [nil, try ServedModel(Fixture.model(), Fixture.repository)] {
+            if let model { fixture.app.use(model) } else { fixture.app.use(horizon, of: "payments") }
+            for path in ["/predict", "/api/v1/predict/batch"] {
+                let body = path == "/predict" ? Fixture.payment : "[\(Fixture.payment)]"
+                let json = fixture.ask(body, path).json
+                let answer = path == "/predict" ? json : json["predictions"]?[0] ?? .null
+                #expect(answer["degraded"] == true)
+                #expect(answer["probability"] == whole["probability"])
+                #expect(answer["features_as_of"] == whole["features_as_of"])
+            }
+        }
+        let reason = "needletail_serve_degraded_reasons_total{reason=\"before_history\"} 4\n"
+        #expect(fixture.registry.renderPrometheus().contains(reason))
+        fixture.app.use(horizon, of: "another")
+        fixture.app.use(HistoryHorizon(), of: "payments")
+        #expect(fixture.ask(Fixture.payment).json["degraded"] == false)
     }
 
     @Test func `what is scored, answered and logged is one value`() throws {

@@ -68,7 +68,10 @@ enum APISchemas {
         .always(
             "features_as_of",
             .map(.named("FeaturesAsOf")).described("for each view the log position that its state was read at")),
-        .always("degraded", .boolean.described("some online features were missing, or older than allowed")),
+        .always(
+            "degraded",
+            .boolean.described(
+                "some online features were missing, older than allowed, or of a time whose history was deleted")),
     ]
 
     private static let share = APISchema.number.with("minimum", 0).with("maximum", 1)

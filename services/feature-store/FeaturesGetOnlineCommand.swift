@@ -98,36 +98,19 @@ public struct FeaturesGetOnlineCommand: Command {
         _ entity: String, _ feed: ViewFeed, _ repository: FeatureRepository, _ millis: Int64, partitions: Int,
         redisURL: String
     ) throws -> [OnlineAnswer] {
-        let partition = Int(EntityPlacement.partition(of: entity, among: partitions, by: feed.source.partitioner))
-        let watermarkKey = OnlineKeys.watermark(hash8: repository.hash8, topic: feed.topic, partition: partition)
-        let keys = feed.views.map {
-            OnlineKeys.blob(project: repository.project, view: $0.name, hash8: repository.hash8, entity: entity)
-        }
-        let store = try RedisOnlineStore(url: redisURL)
-        let (watermark, blobs) = try store.read(watermarkKey: watermarkKey, blobKeys: keys)
-        guard let watermark else {
+        let found = try RedisOnlineStore(url: redisURL).states(of: entity, in: feed, repository, partitions: partitions)
+        guard let watermark = found.watermark else {
             throw CommandError(
                 .unavailable,
-                "the online store knows nothing of partition \(partition) of \(feed.topic) under these definitions (\(watermarkKey) is absent, or no watermark): is `needletail transform` running?"
+                "the online store knows nothing of partition \(found.partition) of \(feed.topic) under these definitions (\(found.watermarkKey) is absent, or no watermark): is `needletail transform` running?"
             )
         }
-        return try zip(feed.views, blobs).map { view, blob in
-            func answer(_ known: KnownEntities.Answer?) -> OnlineView.Answer {
-                guard let blob else { return OnlineView.answer(view, blob: nil, under: watermark, known: known) }
-                return OnlineView.answer(view, blob: blob.span, under: watermark, known: known)
-            }
-            var result = answer(nil)
-            if case .ask = result {
-                let key = OnlineKeys.known(watermarkKey: watermarkKey)
-                result = answer(try store.known(Array(entity.utf8).span, key: key))
-            }
-            var state: EntityState?
-            if case .state(let read) = result { state = read }
+        return zip(feed.views, found.states).map { view, state in
             var vector = FeatureVector(count: view.features.count)
             state?.evaluate(atMillis: millis, into: &vector)
             return OnlineAnswer(
                 view: view, vector: vector, generation: state?.generation, offset: state?.offset, events: state?.count,
-                topic: feed.topic, partition: partition, nextOffset: watermark.nextOffset)
+                topic: feed.topic, partition: found.partition, nextOffset: watermark.nextOffset)
         }
     }
 }

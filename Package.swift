@@ -253,8 +253,8 @@ let package = Package(
         integrationTests(
             "TerminalTests",
             [
-                "Dashboard", "Pipeline", "PostgresOfflineStore", "PostgresClient", "KafkaClient", "FeatureStore",
-                "FeatureEngine",
+                "Dashboard", "TerminalUI", "Pipeline", "PostgresOfflineStore", "PostgresClient", "KafkaClient",
+                "FeatureStore", "FeatureEngine",
             ]),
         integrationTests("ProgramTests", ["needletail"]),
         integrationTests("BrokerTests", ["KafkaClient", "KafkaBroker", "KafkaProtocol", "CDiskJournal"]),
@@ -267,7 +267,7 @@ let package = Package(
         integrationTests(
             "PipelineTests",
             [
-                "FeatureTransformer", "StreamRecovery", "ServiceRuntime", "Observability",
+                "FeatureTransformer", "StreamRecovery", "Dashboard", "ServiceRuntime", "Observability",
                 "KafkaClient", "RedisClient", "PostgresClient", "RedisOnlineStore", "PostgresOfflineStore", "Pipeline",
                 "FeatureStore", "FeatureEngine", "TransactionData", "Compression", "JSON",
             ]),

@@ -19,6 +19,8 @@ public struct DefinitionKey: Sendable {
         case expression
         /// A whole number.
         case integer
+        /// `true` or `false`.
+        case truth
         /// A list of one or more.
         case list(Shape)
         /// A mapping of these keys.
@@ -106,6 +108,10 @@ public struct DefinitionKind: Sendable {
                 "fields: {trans_num: string, time: string, cc_num: string, merchant: string, amt: decimal(2), lat: double, long: double, dob: string?}"
             ),
             DefinitionKey(
+                "amount", .text,
+                "The field that says how much money an event moves, a number: what the dashboard weighs cases by.",
+                "amount: amt"),
+            DefinitionKey(
                 "unknown_fields", .choice(SourceDefinition.unknownFields.map(\.0)),
                 "Whether a field that is not declared is ignored, the default, or makes the event refused.",
                 "unknown_fields: refuse"),
@@ -188,6 +194,10 @@ public struct DefinitionKind: Sendable {
         DefinitionKey(
             "format", .text, "How a time is written in it, of a string: iso8601 or a pattern.",
             #"dob: {type: string?, format: "yyyy-MM-dd"}"#),
+        DefinitionKey(
+            "sensitive", .truth,
+            "Whether the dashboard shows people only its first six and last four characters, or less of a short one.",
+            "cc_num: {type: string, sensitive: true}"),
     ]
 
     static let length = [

@@ -26,7 +26,7 @@ public struct DefinitionOutline: Sendable {
     /// Of the definitions as a whole.
     public init(_ repository: FeatureRepository) {
         add("project", repository.project)
-        for source in repository.sources { add(source) }
+        for source in repository.sources { add(source, repository.display(of: source)) }
         for view in repository.views { add(view) }
         for view in repository.onDemandViews {
             add("view \(view.name)", "on demand, of source \(view.source.name)")
@@ -40,7 +40,7 @@ public struct DefinitionOutline: Sendable {
 
     private mutating func add(_ what: String, _ value: String) { lines.append((what, value)) }
 
-    private mutating func add(_ source: SourceSchema) {
+    private mutating func add(_ source: SourceSchema, _ display: SourceDisplay) {
         let name = "source \(source.name)"
         add("\(name): topic", source.topic)
         add("\(name): event id", source.fields[source.eventIDIndex].name)
@@ -50,8 +50,10 @@ public struct DefinitionOutline: Sendable {
         add("\(name): unknown fields", source.refusesUnknownFields ? "refuse" : "ignore")
         for field in source.fields {
             let rule = field.rule.map { ", \($0.description)" } ?? ""
-            add("\(name): field \(field.name)", field.declaration + rule)
+            let sensitive = display.isSensitive(field.name) ? ", sensitive" : ""
+            add("\(name): field \(field.name)", field.declaration + rule + sensitive)
         }
+        if let amount = display.amountField { add("\(name): amount", amount) }
         if let label = source.label {
             add("\(name): label", "\(label.field) on topic \(label.topic) after \(label.delayMillis / 1_000) s")
         }

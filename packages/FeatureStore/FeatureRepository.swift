@@ -22,6 +22,8 @@ public struct FeatureRepository: Sendable {
     public let onDemandViews: [OnDemandView]
     /// The services, by file and place.
     public let services: [FeatureService]
+    /// What people see of each source's events, by its name.
+    let displays: [String: SourceDisplay]
     /// 16 hex digits over sources and stream views: what decides a blob and a stored row.
     public let streamHash: String
 
@@ -36,6 +38,8 @@ public struct FeatureRepository: Sendable {
     public func onDemandView(named name: String) -> OnDemandView? { onDemandViews.first { $0.name == name } }
     /// The service of a name.
     public func service(named name: String) -> FeatureService? { services.first { $0.name == name } }
+    /// What people see of a source's events.
+    public func display(of source: SourceSchema) -> SourceDisplay { displays[source.name] ?? .plain }
     /// The stream views fed by a source.
     public func views(of source: SourceSchema) -> [StreamView] { views.filter { $0.source === source } }
 
@@ -139,8 +143,9 @@ struct RepositoryLoader {
         guard reader.problems.isEmpty, let settings else { throw DefinitionError(reader.problems) }
         return FeatureRepository(
             project: settings.project, onlineStoreURL: settings.online, offlineStoreURL: settings.offline,
-            sources: schemas,
-            views: streamViews, onDemandViews: computed, services: built, streamHash: streamHash)
+            sources: schemas, views: streamViews, onDemandViews: computed, services: built,
+            displays: Dictionary(sourceDefinitions.map { ($0.name, $0.display) }) { first, _ in first },
+            streamHash: streamHash)
     }
 
     private mutating func sort(_ node: YAMLNode, _ file: String) {

@@ -15,6 +15,7 @@ struct SourceDefinition {
     let label: LabelDefinition?
     let refusesUnknownFields: Bool
     let partitioner: Partitioner
+    let display: SourceDisplay
 
     /// Names of tables that exist whatever a feature_repo says, and words with a meaning of their own.
     static let reservedNames: Set<String> = [
@@ -57,6 +58,7 @@ struct SourceDefinition {
                 definition.choice($0, "`unknown_fields` of \(definition.title)", Self.unknownFields)
             } ?? false
         partitioner = definition.node["partitioner"].flatMap { Self.partitioner(definition, $0) } ?? .murmur2
+        display = Self.display(definition, fields)
         if let node = definition.node["key"], let key = definition.text(node, "the key") {
             declaredKey = (key, node)
         } else {

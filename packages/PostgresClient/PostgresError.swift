@@ -30,10 +30,11 @@ public enum PostgresError: Error, Hashable, Sendable, CustomStringConvertible {
         return Self.serverClasses.contains { sqlState.hasPrefix($0) }
     }
 
-    /// Whether a new session may cure it: the connection is gone, or was told to go, or stands at a server that became read-only.
+    /// Whether a new session may cure it: the connection is gone, or was told to go, or stands at a server that became read-only. A
+    /// statement that was cancelled (57014), as by `statement_timeout`, leaves its session as good as it was.
     public var needsNewSession: Bool {
         guard let sqlState else { return true }
-        return ["08", "25", "28", "57", "58", "XX"].contains { sqlState.hasPrefix($0) }
+        return ["08", "25", "28", "57P", "58", "XX"].contains { sqlState.hasPrefix($0) }
     }
 
     private static let serverClasses = ["08", "25", "28", "3D", "3F", "40", "42", "53", "55", "57", "58", "XX"]

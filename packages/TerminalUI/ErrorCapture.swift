@@ -42,11 +42,11 @@ enum ErrorCapture {
         if count > 0 { _ = unsafe Glibc.write(STDERR_FILENO, buffer, count) }
     }
 
-    /// The end of what was written. Begins anew when there is very much of it.
-    static var tail: String {
-        guard unsafe file >= 0 else { return "" }
+    /// The end of what was written, and where it begins. Begins anew when there is very much of it.
+    static var tail: (bytes: [UInt8], offset: Int64) {
+        guard unsafe file >= 0 else { return ([], 0) }
         let size = unsafe lseek(file, 0, SEEK_CUR)
-        guard size > 0 else { return "" }
+        guard size > 0 else { return ([], 0) }
         var bytes = [UInt8](repeating: 0, count: 16_384)
         let start = max(0, size - off_t(bytes.count))
         let count = unsafe pread(file, &bytes, bytes.count, start)
@@ -54,6 +54,6 @@ enum ErrorCapture {
             _ = unsafe ftruncate(file, 0)
             _ = unsafe lseek(file, 0, SEEK_SET)
         }
-        return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
+        return (Array(bytes.prefix(max(0, count))), Int64(start))
     }
 }

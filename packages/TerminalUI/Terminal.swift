@@ -70,7 +70,7 @@ public final class Terminal {
             throw Unavailable(description: "this is not a terminal; --once prints one frame as text")
         }
         let kind = Self.variable("TERM") ?? ""
-        guard !kind.isEmpty, kind != "dumb" else {
+        guard !Self.isDumb else {
             throw Unavailable(
                 description: "the terminal (TERM=\(kind)) cannot move its cursor; --once prints one frame as text")
         }
@@ -137,8 +137,9 @@ public final class Terminal {
         TerminalState.write(Array("\u{1B}]52;c;\(Base64.text(Array(text.utf8)))\u{07}".utf8))
     }
 
-    /// The end of what was written to standard error meanwhile: it is shown when the terminal is given back.
-    public static var errorTail: String { ErrorCapture.tail }
+    /// The end of what was written to standard error meanwhile, and where in all of it that begins: it is shown when the terminal is
+    /// given back.
+    public static var errorTail: (bytes: [UInt8], offset: Int64) { ErrorCapture.tail }
 
     /// Waits for keys, a signal or the time.
     public func wait(timeoutMillis: Int) -> Event {

@@ -78,11 +78,24 @@ enum TerminalState {
 
     static func restore() {
         guard isRaw.exchange(false, ordering: .sequentiallyConsistent) else { return }
-        _ = unsafe Glibc.write(output, leave, leaveCount)
+        writeLeave()
         // Not TCSADRAIN, which waits forever where nobody reads the terminal any more.
         _ = unsafe tcsetattr(STDIN_FILENO, TCSANOW, &original)
         unsafe guardian.watch(false)
         ErrorCapture.end()
+    }
+
+    /// Waits a moment for a terminal that has not taken a frame yet: what it never gets, nobody can take back. `write` and `poll` are
+    /// what a handler may call.
+    private static func writeLeave() {
+        var done = 0
+        for _ in 0..<10 {
+            let count = unsafe Glibc.write(output, leave + done, leaveCount - done)
+            if count > 0 { done += count }
+            guard unsafe done < leaveCount, count > 0 || errno == EAGAIN || errno == EINTR else { return }
+            var descriptor = pollfd(fd: unsafe output, events: Int16(POLLOUT), revents: 0)
+            _ = unsafe poll(&descriptor, 1, 50)
+        }
     }
 
     private static func reenter() {

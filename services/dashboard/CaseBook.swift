@@ -90,8 +90,8 @@ package struct CaseBook {
             SELECT status, owner, to_char(until, 'HH24:MI') FROM cases WHERE prediction_id = $1
             """, [.text(order.predictionID)])
         guard rows.count == 1 else { return "the case is not in the tables" }
-        let until2 = rows.text(0, 2).map { " until \($0)" } ?? ""
-        return "\(rows.text(0, 0) ?? "taken") by \(rows.text(0, 1) ?? "somebody")\(until2)"
+        let end = rows.text(0, 2).map { " until \($0)" } ?? ""
+        return "\(rows.text(0, 0) ?? "taken") by \(rows.text(0, 1) ?? "somebody")\(end)"
     }
 
     private func claim(_ order: Order) throws -> Outcome {

@@ -85,16 +85,22 @@ enum CaseQueries {
             file: file, vector: (try? JSONTree.parse(rows.text(0, 14) ?? "")) ?? .null, service: rows.text(0, 15) ?? "")
     }
 
-    /// The newest answers about an entity, newest first.
-    static func history(_ connection: PostgresConnection, _ entity: String, _ columns: PredictionColumns) throws
-        -> [CaseRow]
-    {
+    /// That a time is not after the one of a parameter in ms UTC, where that is not null.
+    static func isUntil(_ column: String, _ parameter: String) -> String {
+        "\(column) <= coalesce(to_timestamp(\(parameter)::bigint / 1000.0), 'infinity')"
+    }
+
+    /// The newest answers about an entity, newest first; up to an event time, ms UTC, where one is given.
+    static func history(
+        _ connection: PostgresConnection, _ entity: String, _ columns: PredictionColumns, until millis: Int64? = nil
+    ) throws -> [CaseRow] {
         let rows = try connection.query(
             """
             SELECT \(selection) FROM
-                (SELECT * FROM predictions WHERE entity = $1 ORDER BY event_timestamp DESC LIMIT \(historyRows)) p
+                (SELECT * FROM predictions WHERE entity = $1 AND \(isUntil("event_timestamp", "$2"))
+                ORDER BY event_timestamp DESC LIMIT \(historyRows)) p
             LEFT JOIN cases c USING (prediction_id) ORDER BY p.event_timestamp DESC
-            """, [.text(entity)])
+            """, [.text(entity), millis.map { .integer($0) } ?? .null])
         return (0..<rows.count).compactMap { row(rows, $0, columns) }
     }
 

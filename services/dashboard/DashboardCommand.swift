@@ -27,7 +27,8 @@ public struct DashboardCommand: Command {
     public static var settings: [any SettingProtocol] {
         [
             Setting.kafkaBootstrapServers, Setting.databaseURL, Setting.redisURL, Setting.featureRepo,
-            Setting<String>.modelDirectory, apiURL, transformURL, produceURL, logs, screen, once, json, plain, svg,
+            Setting<String>.modelDirectory, apiURL, transformURL, produceURL, scheduleURL, logs, screen, once, json,
+            plain, svg,
             record, reveal, readOnly, reviewer, auditShare, color, glyphs, theme, columns, rows, refreshMillis,
         ]
     }
@@ -46,6 +47,9 @@ public struct DashboardCommand: Command {
     static let produceURL = Setting<String>(
         "produce-url", default: "http://127.0.0.1:9102", help: "Where `produce` answers /metrics."
     ).following(.produce)
+    static let scheduleURL = Setting<String>(
+        "schedule-url", default: "http://127.0.0.1:9103", help: "Where `schedule` answers /metrics."
+    ).following(.schedule)
     static let logs = Setting<String>(
         "logs", default: "var/log", help: "The folder of the services' logs.", environment: "LOG_DIRECTORY",
         placeholder: "DIR")

@@ -28,12 +28,17 @@ package final class DashboardSampler: @unchecked Sendable {  // See above: never
     package let project: String
     private let sources: any DashboardSources
     private let services: [(name: String, url: String)]
+    private let schedule: String?
 
-    /// `services` are the addresses of `transform`, `api` and `produce`, in the order to show them.
-    package init(project: String, sources: any DashboardSources, services: [(name: String, url: String)]) {
+    /// `services` are the addresses of `transform`, `api` and `produce`, in the order to show them; `schedule` is the one of the
+    /// schedule, which not every system has.
+    package init(
+        project: String, sources: any DashboardSources, services: [(name: String, url: String)], schedule: String? = nil
+    ) {
         self.project = project
         self.sources = sources
         self.services = services
+        self.schedule = schedule
     }
 
     /// One round at a moment. Whatever does not answer within about two seconds is down; the rest is shown nevertheless.
@@ -61,7 +66,9 @@ package final class DashboardSampler: @unchecked Sendable {  // See above: never
 
     private func observeServices(_ observation: inout Observation) {
         let watched = services.filter { $0.name != "produce" }
-        let urls = services.map { $0.url + "/metrics" } + watched.map { $0.url + "/health/ready" }
+        let urls =
+            services.map { $0.url + "/metrics" } + watched.map { $0.url + "/health/ready" }
+            + [schedule].compactMap { $0.map { $0 + "/metrics" } }
         let answers = sources.pages(urls)
         for (index, service) in services.enumerated() {
             guard let page = answers[index], page.status == 200 else {
@@ -75,6 +82,9 @@ package final class DashboardSampler: @unchecked Sendable {  // See above: never
         for (index, service) in watched.enumerated() {
             guard let page = answers[services.count + index] else { continue }
             observation.readReadiness(service.name, status: page.status, page.body)
+        }
+        if schedule != nil, let page = answers[services.count + watched.count], page.status == 200 {
+            observation.readSchedule(PrometheusText(String(decoding: page.body, as: UTF8.self)))
         }
         // An API that does not name its model among its metrics may still say it here, unless it wants a key.
         if case .unknown = observation.served, observation.state(of: "api") == .up,

@@ -29,7 +29,7 @@ struct DashboardSession: Sendable {
             services: [
                 ("transform", settings[DashboardCommand.transformURL]), ("api", settings[DashboardCommand.apiURL]),
                 ("produce", settings[DashboardCommand.produceURL]),
-            ])
+            ], schedule: settings[DashboardCommand.scheduleURL])
         worker = DetailWorker.Settings(
             repository: pipeline.repository, columns: columns, database: pipeline.databaseURL,
             redis: pipeline.redisURL, kafka: pipeline.kafkaBootstrapServers, models: settings[.modelDirectory],
@@ -64,36 +64,47 @@ struct DashboardSession: Sendable {
                 timeMillis: WallClock.nowMillis(), clockMillis: Int64(WallClock.monotonicNanos() / 1_000_000)))
     }
 
-    /// One frame after two rounds a second apart, because a rate needs two.
+    /// Rounds of asking every part until `body` has enough, from beginning to beginning so many ms apart.
+    private func rounds(
+        _ runtime: ServiceRuntime, everyMillis: Int, _ body: (DashboardEvent, Int) throws -> Bool
+    ) async throws {
+        for round in 0... {
+            let started = WallClock.monotonicNanos()
+            let observed = try await runtime.onThread("sampler") { observe() }
+            guard try body(observed, round) else { return }
+            let spentMillis = Int((WallClock.monotonicNanos() - started) / 1_000_000)
+            guard await runtime.sleep(millis: max(50, everyMillis - spentMillis)) else { return }
+        }
+    }
+
+    /// What is printed once needs two rounds, because a rate does; an impatient user may have them closer together.
+    private var onceMillis: Int { min(1_000, refreshMillis) }
+
+    /// One frame. The screen's question is asked once, at its end.
     func frame(_ runtime: ServiceRuntime) async throws -> Screen {
         var model = model
-        for round in 0..<2 {
-            let (observed, answered) = try await runtime.onThread("sampler") { [model] in
-                let question = model.question
-                return (observe(), question.map { ($0, DetailWorker(worker).answer($0)) })
-            }
+        try await rounds(runtime, everyMillis: onceMillis) { observed, round in
             update(&model, observed)
-            if let (question, answer) = answered {
-                update(&model, .answered(question, answer, timeMillis: WallClock.nowMillis()))
-            }
-            if round == 0 { _ = await runtime.sleep(millis: 1_000) }
+            return round == 0
+        }
+        if let question = model.question {
+            let answer = try await runtime.onThread("worker") { DetailWorker(worker).answer(question) }
+            update(&model, .answered(question, answer, timeMillis: WallClock.nowMillis()))
         }
         return view(model, size)
     }
 
-    /// Prints what `text` makes of each round, until it is stopped; with `isOnce` of the second round only.
+    /// Prints what `text` makes of each round but the first, until it is stopped; with `isOnce` of the second round only.
     func print(
         _ runtime: ServiceRuntime, isOnce: Bool, _ text: (DashboardModel, DashboardModel?) -> [String]
     ) async throws {
         var (model, before) = (model, nil as DashboardModel?)
-        for round in 0... {
-            update(&model, try await runtime.onThread("sampler") { observe() })
-            if round > 0 {
-                for line in text(model, before) { try runtime.print(line) }
-                if isOnce { return }
-                before = model
-            }
-            guard await runtime.sleep(millis: refreshMillis) else { return }
+        try await rounds(runtime, everyMillis: isOnce ? onceMillis : refreshMillis) { observed, round in
+            update(&model, observed)
+            guard round > 0 else { return true }
+            for line in text(model, before) { try runtime.print(line) }
+            before = model
+            return !isOnce
         }
     }
 }

@@ -11,6 +11,7 @@ package func update(_ model: inout DashboardModel, _ event: DashboardEvent) {
         guard outcome.isDone, order.action == .fraud || order.action == .legitimate else { return }
         model.lastJudged = order.predictionID
         openNext(after: order, &model)
+        model.forgetCase(order.predictionID)
     case .allowed(let rights): model.rights = rights
     }
 }
@@ -40,6 +41,15 @@ private func openNext(after order: Order, _ model: inout DashboardModel) {
         model.forgetFile()
     } else {
         back(&model)
+    }
+}
+
+extension DashboardModel {
+    /// A case that was judged is none of the list any more, also before the list is asked for again.
+    fileprivate mutating func forgetCase(_ id: String) {
+        guard let known = answers[.cases], case .cases(let rows) = known.answer else { return }
+        let left = rows.filter { !$0.prediction.predictionID.utf8.elementsEqual(id.utf8) }
+        answers[.cases] = (.cases(left), known.question, known.timeMillis)
     }
 }
 

@@ -64,6 +64,7 @@ private func drawFooter(_ model: DashboardModel, _ screen: inout Screen) {
             switch prompt.purpose {
             case .filter: "/"
             case .go: model.place == .screen(.entity) ? "key: " : "transaction: "
+            case .moment: "as of (2026-01-31 23:59:59, ms since 1970, or nothing for now): "
             case .note: "note: "
             }
         let text = cleaned(prompt.text)
@@ -85,9 +86,8 @@ private func drawFooter(_ model: DashboardModel, _ screen: inout Screen) {
             screen.draw("\(name.digit) \(name.rawValue)", x: x, y: y, style: isHere ? Style(reversed: true) : label) + 1
     }
     if case .file = model.place {
-        let keys =
-            model.rights.refusal == nil ? "F fraud  L legitimate  c note  a claim  z snooze  u undo" : "read only"
-        screen.draw("  \(keys)", x: x, y: y, style: label)
+        let keys = model.rights.refusal ?? "F fraud  L legitimate  c note  a claim  z snooze  u undo"
+        screen.draw("  \(cleaned(keys))", x: x, y: y, style: label)
     } else if screen.size.width - x >= 60 {
         screen.draw("  / filter  s sort  Enter open  p pause  w plots  ? help  q", x: x, y: y, style: label)
     } else {

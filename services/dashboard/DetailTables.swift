@@ -57,35 +57,32 @@ extension DashboardModel {
         var file: EntityFile?
         if let known = answers[.entity], case .entity(let entity) = known.answer { file = entity }
         let empty = entityKey.isEmpty ? "type : and a key, or e in a case" : remark(.entity, "no view is kept")
-        let differing = (file?.features ?? []).filter(Self.differs).count
+        let differing = (file?.features ?? []).filter(\.isDifferent).count
         let stored = file?.storedMillis.map { clock($0) } ?? "no stored row"
         var title = "features of \(file?.key ?? "…")"
-        if file != nil { title += differing == 0 ? ", online = offline" : ", \(differing) differ" }
+        if let file {
+            let isSame = file.canCompare ? ", online = offline" : ", the row is older than what is kept online"
+            title += differing > 0 ? ", \(differing) differ" : file.storedMillis == nil ? "" : isSame
+        }
         let features = Table(
             .features, title,
             [
-                TableColumn("feature", 16, grows: true), TableColumn("now", 14, right: true),
+                TableColumn("feature", 16, grows: true),
+                TableColumn(file?.isPast == true ? "then" : "now", 14, right: true),
                 TableColumn("online", 14, right: true), TableColumn("offline", 14, right: true),
                 TableColumn("", 1),
             ],
             (file?.features ?? []).map { pair in
-                let isDifferent = Self.differs(pair)
-                return TableRow(
+                TableRow(
                     ByteString("\(pair.view).\(pair.name)"),
                     [
                         pair.name, pair.now ?? "missing", pair.online ?? "missing", pair.offline ?? "missing",
-                        isDifferent ? "≠" : "",
-                    ], style: isDifferent ? Style(.yellow, bold: true) : .plain)
+                        pair.isDifferent ? "≠" : "",
+                    ], style: pair.isDifferent ? Style(.yellow, bold: true) : .plain)
             }, remark: empty, isStale: isStale(.entity))
         let history = historyTable(
             .entityHistory, "answers; offline row of \(stored)", file?.history ?? [], of: nil, .entity)
         return [features, history]
-    }
-
-    /// Only what both sides say can differ.
-    package static func differs(_ pair: FeaturePair) -> Bool {
-        guard pair.offline != nil || pair.online != nil else { return false }
-        return pair.online != pair.offline
     }
 
     var helpTable: Table {

@@ -20,37 +20,19 @@ final class DetailWorker {
     private let settings: Settings
     private let reasons: Reasons
     private let entities: EntityReader
-    private var connection: PostgresConnection?
-    private var retry = Retry()
+    private let session: PostgresSession
+    private let noteFeedback: (String) -> Void
+    /// What the user may, once that is something.
     private var rights: Rights?
 
-    init(_ settings: Settings) {
+    /// `noteFeedback` is told the id of every verdict before it is written.
+    init(_ settings: Settings, noteFeedback: @escaping (String) -> Void = { _ in }) {
         self.settings = settings
+        self.noteFeedback = noteFeedback
+        session = PostgresSession(url: settings.database)
         reasons = Reasons(settings.repository, modelsFolder: settings.models)
         entities = EntityReader(settings.repository, OnlineSource(url: settings.redis), settings.columns)
     }
-
-    private func withConnection<Value>(_ body: (PostgresConnection) throws -> Value) throws -> Value {
-        do {
-            return try retry.run(nowNanos: WallClock.monotonicNanos) {
-                let connection = try connection ?? TableSource.connect(settings.database)
-                self.connection = connection
-                do {
-                    return try body(connection)
-                } catch let error as PostgresError where !error.needsNewSession {
-                    throw Refused(error: error)  // The server answers: the next question may be asked at once.
-                }
-            }
-        } catch let refused as Refused {
-            retry = Retry()
-            throw refused.error
-        } catch {
-            connection = nil
-            throw error
-        }
-    }
-
-    private struct Refused: Error { let error: PostgresError }
 
     func answer(_ question: Question) -> Answer {
         do {
@@ -58,21 +40,23 @@ final class DetailWorker {
             case .logs: return .logs(LogReader.read(folder: settings.logs))
             case .cases(let limit):
                 return .cases(
-                    try withConnection {
+                    try session.run {
                         try CaseQueries.cases($0, settings.columns, limit: limit, auditShare: settings.auditShare)
                     })
             case .file(let key):
                 return .file(
-                    try withConnection { connection in
+                    try session.run { connection in
                         try CaseQueries.file(connection, key, settings.columns).map {
                             reasons.explain($0, connection, settings.columns)
                         }
                     })
             case .entity(let key, let millis):
                 return .entity(
-                    try withConnection { try entities.read(key, atMillis: millis ?? WallClock.nowMillis(), $0) })
-            case .model: return .model(try withConnection(SystemQueries.model))
-            case .pipeline: return .pipeline(try withConnection(SystemQueries.pipeline))
+                    try session.run {
+                        try entities.read(key, atMillis: millis, nowMillis: WallClock.nowMillis(), $0)
+                    })
+            case .model: return .model(try session.run(SystemQueries.model))
+            case .pipeline: return .pipeline(try session.run(SystemQueries.pipeline))
             }
         } catch let error as PostgresError where error.sqlState == "42P01" {
             return .failed("the tables are not made yet: needletail features apply makes them")
@@ -83,13 +67,14 @@ final class DetailWorker {
         }
     }
 
-    /// What the user may do: nothing with `--read-only`, and what the database's role may otherwise.
+    /// What the user may do: nothing with `--read-only`, and what the database's role may otherwise. A refusal is asked again, because a
+    /// role may be granted meanwhile.
     func askRights() -> Rights {
         if let rights { return rights }
         if settings.isReadOnly { return Rights(refusal: "read only: --read-only was given") }
         do {
-            let found = try withConnection { try Self.rights($0, given: settings.reviewer) }
-            rights = found
+            let found = try session.run { try Self.rights($0, given: settings.reviewer) }
+            if found.refusal == nil { rights = found }
             return found
         } catch let error as PostgresError where error.sqlState == "42P01" {
             return Rights(refusal: "the tables of cases are not made yet")
@@ -118,19 +103,22 @@ final class DetailWorker {
         let rights = askRights()
         if let refusal = rights.refusal { return Outcome(isDone: false, refusal) }
         do {
-            return try withConnection { connection in
-                try CaseBook(
-                    connection, reviewer: rights.reviewer, repository: settings.repository, newID: Self.newID
-                ).carryOut(order)
+            return try session.run { connection in
+                try CaseBook(connection, reviewer: rights.reviewer, repository: settings.repository) {
+                    let id = Self.newID()
+                    self.noteFeedback(id)
+                    return id
+                }.carryOut(order)
             }
         } catch {
-            return Outcome(isDone: false, "not done: \(Masking.digits(in: String("\(error)".prefix(200))))")
+            let reason = Masking.digits(in: String("\(error)".unicodeScalars.prefix(200)))
+            return Outcome(isDone: false, "not done: \(reason)")
         }
     }
 
     /// Notes that keys are shown whole. Throws when that cannot be noted.
     func noteReveal() throws {
-        try withConnection { connection in
+        try session.run { connection in
             _ = try connection.query(
                 "INSERT INTO case_journal (action, reviewer) VALUES ('reveal', coalesce(nullif($1, ''), session_user))",
                 [.text(settings.reviewer)])

@@ -126,12 +126,19 @@ package struct CaseFile: Hashable, Sendable {
 /// One feature of an entity, online and offline; nil is missing.
 package struct FeaturePair: Hashable, Sendable {
     package let view: String, name: String
-    /// Now, or at the moment asked for; and at the time of the newest stored row, online and as it was stored.
+    /// Now, or at the moment asked for; and at the time of the newest row stored up to then, online and as it was stored.
     package let now: String?, online: String?, offline: String?
+    /// Whether the two sides say different things, as far as both can know.
+    package let isDifferent: Bool
 
-    package init(view: String, name: String, now: String?, online: String?, offline: String?) {
-        (self.view, self.name, self.now) = (view, name, now)
-        (self.online, self.offline) = (online, offline)
+    /// `canCompare` is false where the online state does not reach back to the row's time.
+    package init(
+        view: String, name: String, now: String?, online: String?, offline: String?, canCompare: Bool = true,
+        shown: (String) -> String = { $0 }
+    ) {
+        (self.view, self.name, self.now) = (view, name, now.map(shown))
+        isDifferent = canCompare && online != offline
+        (self.online, self.offline) = (online.map(shown), offline.map(shown))
     }
 }
 
@@ -139,24 +146,30 @@ package struct FeaturePair: Hashable, Sendable {
 package struct EntityFile: Hashable, Sendable {
     /// As it may be shown.
     package var key: String
-    /// When `now` is, ms UTC.
-    package var atMillis: Int64
+    /// When `now` is, ms UTC, and whether that moment was asked for.
+    package var atMillis: Int64, isPast: Bool
     package var features: [FeaturePair] = []
-    /// The event time of the newest stored row, ms UTC; nil when none of its events was scored and stored.
+    /// The event time of the newest row stored up to that moment, ms UTC; nil when none of its events was scored and stored.
     package var storedMillis: Int64?
+    /// Whether the online state reaches back to that row, so that the two can be compared.
+    package var canCompare = true
     /// How the online state stands, in a few words.
     package var position = ""
     package var history: [CaseRow] = []
 
-    package init(key: String, atMillis: Int64) { (self.key, self.atMillis) = (key, atMillis) }
+    package init(key: String, atMillis: Int64, isPast: Bool = false) {
+        (self.key, self.atMillis, self.isPast) = (key, atMillis, isPast)
+    }
 }
 
 /// One version of the registry.
 package struct ModelVersion: Hashable, Sendable {
-    package let version: String, service: String, alias: String, registeredMillis: Int64, metrics: [Figure]
+    package let version: String, service: String, registeredMillis: Int64, metrics: [Figure]
+    /// champion, challenger or nothing.
+    package let aliases: [String]
 
-    package init(version: String, service: String, alias: String, registeredMillis: Int64, metrics: [Figure]) {
-        (self.version, self.service, self.alias) = (version, service, alias)
+    package init(version: String, service: String, aliases: [String], registeredMillis: Int64, metrics: [Figure]) {
+        (self.version, self.service, self.aliases) = (version, service, aliases)
         (self.registeredMillis, self.metrics) = (registeredMillis, metrics)
     }
 }
@@ -181,7 +194,7 @@ package struct PromotionLine: Hashable, Sendable {
 }
 
 /// What the registry, the newest drift report and the verdicts say.
-package struct ModelFile: Hashable, Sendable {
+package struct ModelFile: Sendable {
     package var versions: [ModelVersion] = []
     package var drift: [DriftLine] = []
     package var driftMillis: Int64?
@@ -190,13 +203,6 @@ package struct ModelFile: Hashable, Sendable {
     package var verdicts: [Int: (frauds: Int, legitimates: Int)] = [:]
 
     package init() {}
-
-    package static func == (left: Self, right: Self) -> Bool {
-        left.versions == right.versions && left.drift == right.drift && left.promotions == right.promotions
-            && left.verdicts.mapValues { [$0, $1] } == right.verdicts.mapValues { [$0, $1] }
-    }
-
-    package func hash(into hasher: inout Hasher) { hasher.combine(versions) }
 }
 
 /// One partition as its owner left it in the tables.

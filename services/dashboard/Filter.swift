@@ -64,23 +64,33 @@ package struct Filter: Sendable {
         return .contains(lowered(bytes[...]))
     }
 
-    /// Whether a row is left; its cells and numbers by column.
-    package func matches(names: [String], cells: [String], numbers: [Double]) -> Bool {
-        words.allSatisfy { Self.holds($0.test, names, cells, numbers) != $0.isNegated }
+    /// Whether a row is left, by its cells and numbers.
+    package typealias Matcher = (_ cells: [String], _ numbers: [Double]) -> Bool
+
+    /// Tells of rows with these columns whether they are left. What is the same for all rows (where a name stands, an expression made
+    /// ready) is done here.
+    package func matcher(_ names: [String]) -> Matcher {
+        let names = names.map { Self.lowered(Array($0.utf8)[...]) }
+        let tests = words.map { (isNegated: $0.isNegated, holds: Self.matcher($0.test, names)) }
+        return { cells, numbers in tests.allSatisfy { $0.holds(cells, numbers) != $0.isNegated } }
     }
 
-    private static func holds(_ test: Test, _ names: [String], _ cells: [String], _ numbers: [Double]) -> Bool {
-        func columns(_ name: [UInt8]) -> [Int] {
-            names.indices.filter { lowered(Array(names[$0].utf8)[...]).starts(with: name) }
-        }
+    private static func matcher(_ test: Test, _ names: [[UInt8]]) -> Matcher {
+        func columns(_ name: [UInt8]) -> [Int] { names.indices.filter { names[$0].starts(with: name) } }
         switch test {
-        case .contains(let text): return cells.contains { contains($0, text) }
-        case .field(let name, let text): return columns(name).contains { contains(cells[$0], text) }
-        case .above(let name, let limit): return columns(name).contains { number(cells, numbers, $0) > limit }
-        case .below(let name, let limit): return columns(name).contains { number(cells, numbers, $0) < limit }
+        case .contains(let text): return { cells, _ in cells.contains { contains($0, text) } }
+        case .field(let name, let text):
+            let columns = columns(name)
+            return { cells, _ in columns.contains { contains(cells[$0], text) } }
+        case .above(let name, let limit):
+            let columns = columns(name)
+            return { cells, numbers in columns.contains { number(cells, numbers, $0) > limit } }
+        case .below(let name, let limit):
+            let columns = columns(name)
+            return { cells, numbers in columns.contains { number(cells, numbers, $0) < limit } }
         case .expression(let pattern):
-            guard let expression = try? Regex(pattern) else { return false }
-            return cells.contains { $0.firstMatch(of: expression) != nil }
+            guard let expression = try? Regex(pattern) else { return { _, _ in false } }
+            return { cells, _ in cells.contains { $0.firstMatch(of: expression) != nil } }
         }
     }
 

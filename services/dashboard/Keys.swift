@@ -22,6 +22,7 @@ struct HelpLine {
             HelpLine("n N", "the next row, the row before", .character("n")),
             HelpLine("s S", "sort by the next column; the other way round", .character("s")),
             HelpLine(":", "go to a transaction by its id; on entity: to a key", .character(":")),
+            HelpLine("@", "on entity: as of a moment instead of now", .character("@")),
             HelpLine("p, Space", "freeze the stream; what comes waits and is counted", .character("p")),
             HelpLine("w", "plots over 5 min, 1 h, 24 h", .character("w")),
             HelpLine("F L", "in a case: it is a fraud; it is legitimate"),
@@ -65,6 +66,7 @@ func press(_ key: Key, _ model: inout DashboardModel) {
     case .enter: enter(&model)
     case .character("/"): model.prompt = Prompt(.filter, model.state(model.focused.id).filter?.text ?? "")
     case .character(":"): model.prompt = Prompt(.go)
+    case .character("@"): if model.place == .screen(.entity) { model.prompt = Prompt(.moment) }
     case .character("s"): sort(&model)
     case .character("S"): model.change { $0.isDescending.toggle() }
     case .character("p"), .character(" "): togglePause(&model)
@@ -90,20 +92,22 @@ private func pressInHelp(_ key: Key, _ model: inout DashboardModel) {
 
 /// Whether the key chooses a row.
 private func moves(_ key: Key, _ model: inout DashboardModel) -> Bool {
+    let step: Int
+    switch key {
+    case .up, .character("k"), .character("N"): step = -1
+    case .down, .character("j"), .character("n"): step = 1
+    case .pageUp: step = -10
+    case .pageDown: step = 10
+    case .home, .character("g"): step = .min
+    case .end, .character("G"): step = .max
+    default: return false
+    }
+    // The rows are made for a key that needs them only.
     let table = model.focused
     var state = model.state(table.id)
     let rows = table.shown(state)
     let place = state.place(in: rows)
-    let wanted: Int
-    switch key {
-    case .up, .character("k"), .character("N"): wanted = place - 1
-    case .down, .character("j"), .character("n"): wanted = place + 1
-    case .pageUp: wanted = place - 10
-    case .pageDown: wanted = place + 10
-    case .home, .character("g"): wanted = 0
-    case .end, .character("G"): wanted = rows.count - 1
-    default: return false
-    }
+    let wanted = step == .min ? 0 : step == .max ? rows.count - 1 : place + step
     if table.id == .cases, wanted >= rows.count - 1, model.caseLimit < 1_000, rows.count >= model.caseLimit / 2 {
         model.caseLimit += 200  // The next page of cases, oldest last.
     }
@@ -239,8 +243,21 @@ private func submit(_ prompt: Prompt, _ model: inout DashboardModel) {
         } else {
             open(.file(.transaction(text)), &model)
         }
+    case .moment: look(at: text, &model)
     case .note: if !text.isEmpty { model.order(.note(text)) }
     }
+}
+
+/// Looks at the entity as of a moment, or of now again. What was known is of another moment.
+private func look(at text: String, _ model: inout DashboardModel) {
+    let bytes = Array(text.utf8)
+    let millis = [EventTimeFormat.iso8601, .unixMillis].lazy.compactMap { $0.millis(bytes.span) }.first
+    guard millis != nil || text.isEmpty else {
+        model.remark = "that is no moment: write 2026-01-31 23:59:59, or milliseconds since 1970"
+        return
+    }
+    model.entityMillis = millis
+    model.answers[.entity] = nil
 }
 
 /// Whether the key is one of a case.

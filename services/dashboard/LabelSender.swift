@@ -2,7 +2,7 @@ package import FeatureEngine
 import FeatureStore
 import KafkaClient
 import Observability
-package import PostgresClient
+import PostgresClient
 
 /// Sends verdicts whose time has come, its own and those of a dashboard that is gone. Confined to one thread.
 ///
@@ -12,50 +12,44 @@ package final class LabelSender {
     private static let batch = 50
     private static let deliverMillis: Int32 = 3_000
 
-    private let connect: () throws -> PostgresConnection
     private let bootstrapServers: String
-    private var connection: PostgresConnection?
+    private let session: PostgresSession
     private var producer: KafkaProducer?
     private var partitions: [String: Int] = [:]
     /// Where a source's labels are not by Java's hash. A verdict lies with the other labels of its key, or the later would not win.
     private let partitioners: [String: Partitioner]
 
     package init(
-        bootstrapServers: String, sources: [SourceSchema] = [], connect: @escaping () throws -> PostgresConnection
+        bootstrapServers: String, _ session: PostgresSession, sources: [SourceSchema] = []
     ) {
         self.bootstrapServers = bootstrapServers
         partitioners = Dictionary(
             sources.compactMap { source in source.label.map { ($0.topic, source.partitioner) } },
             uniquingKeysWith: { first, _ in first })
-        self.connect = connect
+        self.session = session
     }
 
     deinit { _ = producer?.close(timeoutMillis: 0) }
 
-    /// Sends what is due, or with `isLast` what waits at all; returns how many records the broker has acknowledged.
-    package func send(isLast: Bool = false) throws -> Int {
-        let connection = try connection ?? connect()
-        self.connection = connection
-        do {
-            return try connection.transaction { try send(connection, isLast: isLast) }
-        } catch {
-            self.connection = nil
-            throw error
-        }
+    /// Sends what is due, or of these verdicts what waits at all; returns how many records the broker has acknowledged. Another's
+    /// verdict is never sent before its time: who judged may still take it back.
+    package func send(atOnce verdicts: [String]? = nil) throws -> Int {
+        try session.run { connection in try connection.transaction { try send(connection, atOnce: verdicts) } }
     }
 
-    private func send(_ connection: PostgresConnection, isLast: Bool) throws -> Int {
+    private func send(_ connection: PostgresConnection, atOnce verdicts: [String]?) throws -> Int {
         let rows = try connection.query(
             """
             SELECT feedback_id, topic, encode(key, 'hex'), encode(value, 'hex') FROM label_outbox
-            WHERE sent_at IS NULL AND cancelled_at IS NULL\(isLast ? "" : " AND due_at <= now()")
+            WHERE sent_at IS NULL AND cancelled_at IS NULL
+                AND \(verdicts == nil ? "due_at <= now()" : "feedback_id = ANY($1)")
             ORDER BY due_at, number LIMIT \(Self.batch) FOR UPDATE SKIP LOCKED
-            """)
+            """, verdicts.map { [.array($0)] } ?? [])
         guard rows.count > 0 else { return 0 }
         let producer = try makeProducer()
         for row in 0..<rows.count {
-            guard let topic = rows.text(row, 1), let key = Self.bytes(rows.text(row, 2)),
-                let value = Self.bytes(rows.text(row, 3)), let count = try partitionCount(of: topic)
+            guard let topic = rows.text(row, 1), let key = Hexadecimal.bytes(rows.text(row, 2)),
+                let value = Hexadecimal.bytes(rows.text(row, 3)), let count = try partitionCount(of: topic)
             else { continue }
             let home = EntityPlacement.partition(of: key, among: count, by: partitioners[topic] ?? .murmur2)
             _ = try producer.send(
@@ -94,13 +88,5 @@ package final class LabelSender {
             .partitionCount(topic: topic)
         partitions[topic] = count
         return count
-    }
-
-    /// The bytes of hexadecimal digits.
-    private static func bytes(_ text: String?) -> [UInt8]? {
-        guard let digits = text.map({ Array($0.utf8) }), digits.count % 2 == 0 else { return nil }
-        return stride(from: 0, to: digits.count, by: 2).map {
-            UInt8(String(decoding: digits[$0..<($0 + 2)], as: UTF8.self), radix: 16) ?? 0
-        }
     }
 }

@@ -7,6 +7,9 @@ import TerminalUI
 /// The dashboard on a terminal: one thread draws and takes keys, one asks every part in rounds, one answers the screen's questions and
 /// carries out orders, one sends verdicts. Only values pass between them.
 struct LiveSession: Sendable {
+    /// How long one who leaves waits for what was ordered.
+    private static let lastOrdersMillis = 3_000
+
     private let session: DashboardSession
     private let recording: String?
     private let mailbox = Mailbox()
@@ -31,7 +34,7 @@ struct LiveSession: Sendable {
             terminal.onOutput = { made.add($0, nanos: WallClock.monotonicNanos()) }
             recorder = made
         }
-        // None of these is waited for at the end: each may be in the middle of asking a server that does not answer.
+        // At the end only orders are waited for: each of these may be in the middle of asking a server that does not answer.
         begin("sampler") { [session, mailbox] in
             while !runtime.isStopping {
                 let started = WallClock.monotonicNanos()
@@ -46,7 +49,7 @@ struct LiveSession: Sendable {
         try await runtime.onThread("terminal") { [self] in draw(box.value) }
         recorder?.close()
         terminal.restore()
-        try await runtime.onThread("last verdicts") { [self] in sendLastVerdicts() }
+        try await runtime.onThread("last orders") { [self] in leave(runtime) }
     }
 
     private func begin(_ name: String, _ body: @escaping @Sendable () -> Void) {
@@ -58,15 +61,16 @@ struct LiveSession: Sendable {
 
     /// Orders at once, the question when it changes and every few seconds.
     private func work(_ runtime: ServiceRuntime) {
-        let worker = DetailWorker(session.worker)
+        let worker = DetailWorker(session.worker) { [desk] in desk.noteVerdict($0) }
         var (answered, nextNanos) = (-1, UInt64(0))
-        while !runtime.isStopping {
+        while !desk.isClosed {
             let (question, version, orders) = desk.take()
             for order in orders {
                 mailbox.put(.done(order, worker.carryOut(order)))
+                desk.finish()
                 nextNanos = 0
             }
-            if let question, version != answered || WallClock.monotonicNanos() >= nextNanos {
+            if !runtime.isStopping, let question, version != answered || WallClock.monotonicNanos() >= nextNanos {
                 mailbox.put(.answered(question, worker.answer(question), timeMillis: WallClock.nowMillis()))
                 mailbox.put(.allowed(worker.askRights()))
                 answered = version
@@ -77,10 +81,9 @@ struct LiveSession: Sendable {
     }
 
     private func makeSender() -> LabelSender {
-        let (worker, database) = (session.worker, session.worker.database)
-        return LabelSender(bootstrapServers: worker.kafka, sources: worker.repository.sources) {
-            try TableSource.connect(database)
-        }
+        let worker = session.worker
+        return LabelSender(
+            bootstrapServers: worker.kafka, PostgresSession(url: worker.database), sources: worker.repository.sources)
     }
 
     private func sendVerdicts(_ runtime: ServiceRuntime) {
@@ -93,11 +96,17 @@ struct LiveSession: Sendable {
         }
     }
 
-    /// A clean end does not let a verdict wait for its time.
-    private func sendLastVerdicts() {
-        guard !session.worker.isReadOnly, desk.hasJudged else { return }
+    /// A key that was pressed counts, also when the next one leaves. And a clean end does not let a verdict wait for its time.
+    private func leave(_ runtime: ServiceRuntime) {
+        let left = desk.close(waitingMillis: Self.lastOrdersMillis)
+        for case .done(_, let outcome) in mailbox.take() where !outcome.isDone {
+            runtime.log.warning("an order was not carried out", ["reason": outcome.text])
+        }
+        if left > 0 { runtime.log.warning("no answer came to the last orders", ["orders": left]) }
+        let verdicts = desk.verdicts
+        guard !verdicts.isEmpty else { return }
         let sender = makeSender()
-        for _ in 0..<20 where (try? sender.send(isLast: true)) ?? 0 > 0 {}
+        for _ in 0..<20 where (try? sender.send(atOnce: verdicts)) ?? 0 > 0 {}
     }
 
     private func draw(_ terminal: Terminal) {

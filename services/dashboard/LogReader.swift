@@ -15,9 +15,11 @@ package enum LogReader {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
         var lines: [LogLine] = []
         for name in names.filter({ $0.hasSuffix(".log") }).sorted().prefix(mostFiles) {
-            lines += parse(tail(of: "\(folder)/\(name)"), file: String(name.dropLast(4)))
+            let end = tail(of: "\(folder)/\(name)", bytes: tailBytes)
+            lines += parse(end.bytes, file: String(name.dropLast(4)), at: end.offset)
         }
-        lines += parse(Terminal.errorTail, file: "dashboard")
+        let errors = Terminal.errorTail
+        lines += parse(errors.bytes, file: "dashboard", at: errors.offset)
         return newest(lines)
     }
 
@@ -31,11 +33,13 @@ package enum LogReader {
         return order.prefix(mostLines).map { lines[$0] }
     }
 
-    /// The lines of a text: JSON as our services write it, or anything else as its message. `file` is the service where the line does
-    /// not say.
-    package static func parse(_ text: String, file: String) -> [LogLine] {
-        text.utf8.split(separator: 0x0A).enumerated().compactMap { number, bytes in
-            let id = "\(file)#\(number)#\(bytes.count)"
+    /// The lines of a piece of a file: JSON as our services write it, or anything else as its message. `file` is the service where the
+    /// line does not say; `offset` is where the piece begins, so that a line stays the same one while others come behind it. The first
+    /// line of a piece from the middle has lost its beginning and is left out.
+    package static func parse(_ piece: [UInt8], file: String, at offset: Int64 = 0) -> [LogLine] {
+        let whole = offset == 0 ? piece[...] : piece.drop { $0 != 0x0A }
+        return whole.split(separator: 0x0A).map { bytes in
+            let id = "\(file)@\(offset + Int64(bytes.startIndex))"
             let line = String(decoding: bytes.prefix(4_096), as: UTF8.self)
             guard bytes.first == UInt8(ascii: "{"), bytes.count <= 65_536,
                 let tree = try? JSONTree.parse(Array(bytes)), let message = tree["message"]?.string
@@ -53,17 +57,15 @@ package enum LogReader {
         }
     }
 
-    private static func tail(of path: String) -> String {
+    /// The last `bytes` of a file and where they begin; nothing of one that cannot be read.
+    package static func tail(of path: String, bytes limit: Int64) -> (bytes: [UInt8], offset: Int64) {
         let file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard file >= 0 else { return "" }
+        guard file >= 0 else { return ([], 0) }
         defer { close(file) }
         let size = Int64(lseek(file, 0, SEEK_END))
-        let start = max(0, size - tailBytes)
-        var bytes = [UInt8](repeating: 0, count: Int(min(max(0, size), tailBytes)))
+        let start = max(0, size - limit)
+        var bytes = [UInt8](repeating: 0, count: Int(min(max(0, size), limit)))
         let count = pread(file, &bytes, bytes.count, off_t(start))
-        let read = bytes.prefix(max(0, count))
-        // The first line of a tail has lost its beginning.
-        let whole = start == 0 ? read[...] : read.drop { $0 != 0x0A }[...]
-        return String(decoding: whole, as: UTF8.self)
+        return (Array(bytes.prefix(max(0, count))), start)
     }
 }

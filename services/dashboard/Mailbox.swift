@@ -1,3 +1,4 @@
+import Glibc
 import Synchronization
 
 /// Events on their way from the working threads to the terminal's. Keeps a few: a stopped terminal takes none.
@@ -21,32 +22,57 @@ final class Mailbox: Sendable {
 }
 
 /// What the terminal's thread wants of the worker: the newest question, and every order once, in their order.
-final class Desk: Sendable {
+package final class Desk: Sendable {
     private struct Wishes: Sendable {
         var question: Question?
         var orders: [Order] = []
         var version = 0
-        var hasJudged = false
+        /// Orders that were put and are not carried out.
+        var unfinished = 0
+        var verdicts: [String] = []
+        var isClosed = false
     }
     private let wishes = Mutex(Wishes())
 
-    func put(_ question: Question?, _ orders: [Order]) {
+    package init() {}
+
+    package func put(_ question: Question?, _ orders: [Order]) {
         wishes.withLock { wishes in
             if wishes.question != question { wishes.version += 1 }
             wishes.question = question
             wishes.orders += orders
-            if !orders.isEmpty { wishes.hasJudged = true }
+            wishes.unfinished += orders.count
         }
     }
 
-    /// Whether anything was ever ordered.
-    var hasJudged: Bool { wishes.withLock(\.hasJudged) }
-
     /// The question with a number that changes with it, and the orders, which are the caller's from now on.
-    func take() -> (question: Question?, version: Int, orders: [Order]) {
+    package func take() -> (question: Question?, version: Int, orders: [Order]) {
         wishes.withLock { wishes in
             defer { wishes.orders = [] }
             return (wishes.question, wishes.version, wishes.orders)
         }
     }
+
+    /// An order was carried out or refused.
+    package func finish() { wishes.withLock { $0.unfinished -= 1 } }
+
+    /// Waits for the orders that are not carried out, closes the desk and returns how many are left.
+    package func close(waitingMillis: Int) -> Int {
+        for _ in 0..<(waitingMillis / 10) {
+            if wishes.withLock({ $0.unfinished }) == 0 { break }
+            usleep(10_000)
+        }
+        return wishes.withLock { wishes in
+            wishes.isClosed = true
+            return wishes.unfinished
+        }
+    }
+
+    /// Whether nobody waits for anything any more.
+    var isClosed: Bool { wishes.withLock(\.isClosed) }
+
+    func noteVerdict(_ id: String) { wishes.withLock { $0.verdicts.append(id) } }
+
+    /// The ids of the verdicts that were given here, whatever became of them.
+    var verdicts: [String] { wishes.withLock(\.verdicts) }
 }

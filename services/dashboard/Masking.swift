@@ -13,6 +13,11 @@ package enum Masking {
         return count < shortestKey ? text : text.prefix(2) + "…" + text.suffix(2)
     }
 
+    /// A value of a field that the definitions call sensitive: as a key, but of a short one nothing is left.
+    package static func sensitive(_ text: String) -> String {
+        text.isEmpty || text.count >= shortestKey ? key(text) : "…"
+    }
+
     /// Any other text: each run of twelve or more digits, in groups or not, becomes its first six and last four.
     package static func digits(in text: String) -> String {
         guard text.utf8.count >= fewestDigits else { return text }

@@ -1,3 +1,4 @@
+import FeatureEngine
 import JSON
 
 extension Observation {
@@ -24,6 +25,38 @@ extension Observation {
             }
         }
     }
+
+    /// Takes over what the schedule's `/metrics` page says of its jobs.
+    package mutating func readSchedule(_ page: PrometheusText) {
+        let prefix = "needletail_schedule_"
+        let names = Set(page.samples.filter { $0.isNamed(prefix + "runs_total") }.compactMap { $0.labels["job"] })
+        let jobs = names.sorted { ByteString($0) < ByteString($1) }.prefix(Self.mostJobs).map { name -> ScheduledJob in
+            func figure(_ metric: String, _ result: String? = nil) -> Double? {
+                Self.measure(
+                    page.sum(prefix + metric) { labels in
+                        ByteString(labels["job"] ?? "") == ByteString(name) && labels["result"] == result
+                    })
+            }
+            // A time of 0 is never; one beyond any calendar is none.
+            func millis(_ metric: String) -> Int64? {
+                figure(metric).flatMap { $0 > 0 && $0 < 253_402_300_800 ? Int64($0 * 1_000) : nil }
+            }
+            var job = ScheduledJob(name)
+            job.isRunning = figure("running") == 1
+            job.succeeded = figure("runs_total", "success")
+            job.failed = figure("runs_total", "failure")
+            job.skipped = figure("runs_total", "skipped")
+            job.seconds = figure("run_seconds")
+            job.successMillis = millis("last_success_timestamp_seconds")
+            job.failureMillis = millis("last_failure_timestamp_seconds")
+            job.nextMillis = millis("next_timestamp_seconds")
+            return job
+        }
+        self.jobs = jobs.isEmpty ? .none : .value(jobs)
+    }
+
+    /// A crontab with more jobs is none of ours.
+    private static let mostJobs = 200
 
     /// Takes over what the API's `/api/v1/model` says: 503 is a server without a model, anything else but 200 says nothing.
     package mutating func readModel(status: Int, _ body: [UInt8]) {

@@ -49,6 +49,11 @@ extension DashboardModel {
         if case .pipeline(let file)? = answers[.pipeline]?.answer, file.waitingVerdicts > 0 {
             notes.append("\(count(Double(file.waitingVerdicts))) verdicts wait for Kafka")
         }
+        if case .value(let jobs) = newest.jobs {
+            for job in jobs where job.hasFailed {
+                notes.append("the scheduled job \(job.name) failed at \(clock(job.failureMillis)): see the logs")
+            }
+        }
         if newest.skippedPredictions > 0 {
             notes.append(
                 "\(count(Double(newest.skippedPredictions))) predictions passed over: more come than are read here")

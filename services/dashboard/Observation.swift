@@ -114,6 +114,23 @@ package struct ServedModel: Hashable, Sendable {
     }
 }
 
+/// One job of the schedule; a figure that it does not tell is nil.
+package struct ScheduledJob: Hashable, Sendable {
+    package var name: String
+    package var isRunning = false
+    /// Runs since the schedule began that succeeded, failed and were left out because the one before took too long.
+    package var succeeded: Double?, failed: Double?, skipped: Double?
+    /// How long the last run took.
+    package var seconds: Double?
+    /// When a run last succeeded and last failed, and when it is due next, ms UTC; nil for never.
+    package var successMillis: Int64?, failureMillis: Int64?, nextMillis: Int64?
+
+    package init(_ name: String) { self.name = name }
+
+    /// Whether its last run failed.
+    package var hasFailed: Bool { failureMillis.map { $0 >= successMillis ?? .min } ?? false }
+}
+
 /// What one round of asking every part brought.
 package struct Observation: Sendable {
     /// When it was made, ms UTC: to be shown.
@@ -136,6 +153,8 @@ package struct Observation: Sendable {
     package var lags: Known<[PartitionLag]> = .unknown
     package var champion: Known<Champion> = .unknown
     package var served: Known<ServedModel> = .unknown
+    /// The schedule's jobs by name; unknown when it does not answer, as where cron follows the crontab.
+    package var jobs: Known<[ScheduledJob]> = .unknown
     /// Predictions since the round before, oldest first.
     package var predictions: [Prediction] = []
     /// Predictions that were passed over because more came than can be read beside everything else.

@@ -15,18 +15,6 @@ package struct Order: Hashable, Sendable {
     package enum Action: Hashable, Sendable {
         case fraud, legitimate, claim, snooze, undo
         case note(String)
-
-        /// As the journal calls it.
-        package var name: String {
-            switch self {
-            case .fraud: "fraud"
-            case .legitimate: "legitimate"
-            case .claim: "claim"
-            case .snooze: "snooze"
-            case .undo: "undo"
-            case .note: "note"
-            }
-        }
     }
     package let action: Action
     /// The answer it is about, by its id.

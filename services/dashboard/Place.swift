@@ -26,7 +26,7 @@ package enum Place: Hashable, Sendable {
 /// A line of text that is being typed.
 package struct Prompt: Sendable {
     /// What becomes of it.
-    package enum Purpose: Hashable, Sendable { case filter, go, note }
+    package enum Purpose: Hashable, Sendable { case filter, go, moment, note }
     /// A paste longer than this is cut, scalars.
     static let longest = 500
 

@@ -25,6 +25,15 @@ package enum PlotSeries: Hashable, CaseIterable, Sendable {
         case .lag: "lag"
         }
     }
+
+    /// Who tells it, by the name of the part.
+    var part: String {
+        switch self {
+        case .transformed: "transform"
+        case .predictions, .fraudShare, .latency: "api"
+        case .lag: "postgres"
+        }
+    }
 }
 
 /// Means of each series over whole buckets of time, so that a plot moves by a whole cell when a bucket closes and not otherwise.

@@ -16,7 +16,7 @@ func drawPlots(_ model: DashboardModel, _ screen: inout Screen, _ panel: Panel) 
         let wide = values.flatMap { Array(repeating: $0, count: cells) }
         screen.drawPlot(
             wide, x: x + 2, y: panel.y + 1, columns: room, rows: panel.height - 2,
-            style: model.isDown(series == .lag ? "postgres" : "api") ? label : Style(.cyan))
+            style: model.isDown(series.part) ? label : Style(.cyan))
         let largest = values.filter(\.isFinite).max() ?? 0
         if largest > 0 { screen.draw(short(largest), x: x + 2, y: panel.y + 1, style: label) }
     }

@@ -54,9 +54,10 @@ package struct Prediction: Hashable, Sendable {
 
 /// Which fields of a source a prediction shows, by the names that the definitions give them.
 ///
-/// Nothing about a data set is compiled in. The key's caption is its entity's name. The amount is the first number that the
-/// service's views aggregate: whoever keeps windows of a column cares for it. Without one it is the first decimal, else the
-/// first integer that is neither key, id nor time. Beside it stand the first two texts that are none of those.
+/// Nothing about a data set is compiled in. The key's caption is its entity's name. The amount is the field that the source names.
+/// Where it names none it is the first number that the service's views aggregate: whoever keeps windows of a column cares for it.
+/// Without one it is the first decimal, else the first integer that is neither key, id nor time. Beside it stand the first two texts
+/// that are none of those and not sensitive.
 package struct PredictionColumns: Sendable {
     /// Longest text of one cell that is kept, in scalars: a row never shows more.
     private static let longestText = 300
@@ -65,6 +66,7 @@ package struct PredictionColumns: Sendable {
     package let texts: [String]
     package let amount: String?
     private let key: String
+    private let display: SourceDisplay?
     /// Whether keys are shown whole.
     package let reveals: Bool
 
@@ -72,22 +74,25 @@ package struct PredictionColumns: Sendable {
         self.reveals = reveals
         let service = repository.services.first
         guard let schema = service?.source ?? repository.sources.first else {
-            (key, keyCaption, texts, amount) = ("", "key", [], nil)
+            (key, keyCaption, texts, amount, display) = ("", "key", [], nil, nil)
             return
         }
         let views = service?.views ?? repository.views(of: schema)
         let key = schema.fields[schema.keyIndex].name
         self.key = key
+        let display = repository.display(of: schema)
+        self.display = display
         keyCaption = views.first { $0.source === schema && $0.joinKeyIndex == schema.keyIndex }?.entityName ?? key
         let taken = [schema.keyIndex, schema.eventIDIndex, schema.eventTimeIndex]
         let others = schema.fields.indices.filter { !taken.contains($0) }
-        texts = Array(others.filter { schema.fields[$0].type == .string }.prefix(2)).map { schema.fields[$0].name }
+        let shown = others.filter { schema.fields[$0].type == .string && !display.isSensitive(schema.fields[$0].name) }
+        texts = shown.prefix(2).map { schema.fields[$0].name }
         let aggregated = views.filter { $0.source === schema }.flatMap(\.features).compactMap(\.field)
         let chosen =
             aggregated.first { schema.fields[$0].type.isMoneyLike && !taken.contains($0) }
             ?? others.first { schema.fields[$0].type.isDecimal }
             ?? others.first { schema.fields[$0].type == .integer }
-        amount = chosen.map { schema.fields[$0].name }
+        amount = display.amountField ?? chosen.map { schema.fields[$0].name }
     }
 
     /// The prediction of a record of the topic; nil for one whose request cannot be read.
@@ -108,21 +113,64 @@ package struct PredictionColumns: Sendable {
         Prediction(
             predictionID: Self.cut(predictionID), transactionID: masked(Self.cut(transactionID)),
             entity: shownKey(Self.cut(entity)), eventTimeMillis: eventTimeMillis,
-            texts: texts.map { masked(Self.text(request[$0])) }, amount: amount.map { Self.text(request[$0]) } ?? "",
+            texts: texts.map { masked(Self.text(request[$0])) },
+            amount: amount.map { shown(Self.text(request[$0]), of: $0) } ?? "",
             probability: Self.share(probability), threshold: Self.share(threshold),
             modelVersion: Self.cut(modelVersion), isFraud: isFraud,
             isDegraded: isDegraded)
     }
 
     /// A key as it may be shown.
-    func shownKey(_ key: String) -> String { reveals ? key : Masking.key(key) }
+    func shownKey(_ key: String) -> String {
+        guard !reveals else { return key }
+        return display?.isSensitive(self.key) == true ? Masking.sensitive(key) : Masking.key(key)
+    }
 
     /// Every field of a request by name, in its order, as it may be shown.
     func fields(of request: JSONTree) -> [(name: String, text: String)] {
         (request.object ?? []).map { member in
-            let text = Self.text(member.value)
-            let isKey = ByteString(member.key) == ByteString(key)
-            return (Self.cut(member.key), isKey ? shownKey(text) : masked(text))
+            (Self.cut(member.key), shown(Self.text(member.value), of: member.key))
+        }
+    }
+
+    /// A value of a field as it may be shown.
+    func shown(_ text: String, of field: String) -> String {
+        if ByteString(field) == ByteString(key) { return shownKey(Self.cut(text)) }
+        guard !reveals, display?.isSensitive(field) == true else { return shown(text) }
+        return Masking.sensitive(Self.cut(text))
+    }
+
+    /// A record as it came, which may be damaged or cut off, as it may be shown: behind the name of a sensitive field only a part of
+    /// its value.
+    package func shownRecord(_ text: String) -> String {
+        guard !reveals, let display else { return shown(text) }
+        var bytes = Array(text.utf8)
+        for field in display.sensitiveFields { Self.mask(field, in: &bytes) }
+        return shown(String(decoding: bytes, as: UTF8.self))
+    }
+
+    /// Masks every value of a field in JSON: behind `"field":` a text up to its quote, or anything up to a comma or brace.
+    private static func mask(_ field: ByteString, in bytes: inout [UInt8]) {
+        let name = [UInt8(ascii: "\"")] + field.bytes + [UInt8(ascii: "\"")]
+        let (quote, escape, ends) = (UInt8(ascii: "\""), UInt8(ascii: "\\"), Array(",}\n".utf8))
+        var index = 0
+        while index + name.count < bytes.count {
+            guard bytes[index...].starts(with: name) else {
+                index += 1
+                continue
+            }
+            index += name.count
+            while index < bytes.count, [0x20, 0x09, UInt8(ascii: ":")].contains(bytes[index]) { index += 1 }
+            let isText = index < bytes.count && bytes[index] == quote
+            if isText { index += 1 }
+            var end = index
+            while end < bytes.count, isText ? bytes[end] != quote : !ends.contains(bytes[end]) {
+                end += isText && bytes[end] == escape ? 2 : 1
+            }
+            end = min(end, bytes.count)
+            let masked = Array(Masking.sensitive(String(decoding: bytes[index..<end], as: UTF8.self)).utf8)
+            bytes.replaceSubrange(index..<end, with: masked)
+            index += masked.count
         }
     }
 

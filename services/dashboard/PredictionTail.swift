@@ -81,6 +81,7 @@ package final class PredictionTail {
     }
 
     private func assignNewPartitions() throws {
+        if nextOffsets.isEmpty { try consumer.waitUntilReachable(timeoutMillis: 1_000) }
         // The topic may come later than the dashboard, and more partitions later still.
         var partition = Int32(nextOffsets.count)
         while let ends = try? consumer.watermarks(of: KafkaPartition(Self.topic, partition), timeoutMillis: 1_000) {
@@ -90,6 +91,5 @@ package final class PredictionTail {
             nextOffsets[new] = max(0, start)
             partition += 1
         }
-        if nextOffsets.isEmpty { try consumer.waitUntilReachable(timeoutMillis: 1_000) }
     }
 }

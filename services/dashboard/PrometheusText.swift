@@ -9,7 +9,7 @@ package struct PrometheusText: Sendable {
         /// Its value.
         package let value: Double
 
-        fileprivate func isNamed(_ name: String) -> Bool { self.name.utf8.elementsEqual(name.utf8) }
+        func isNamed(_ name: String) -> Bool { self.name.utf8.elementsEqual(name.utf8) }
     }
 
     /// Every sample, in the page's order.

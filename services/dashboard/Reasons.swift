@@ -46,7 +46,8 @@ final class Reasons {
             _ = scorer.contributions(of: vector, into: &effects)
             file.contributions = values.indices.map { index in
                 Contribution(
-                    feature: service.featureNames[index], value: columns.shown(Self.text(values[index])),
+                    feature: service.featureNames[index],
+                    value: columns.shown(Self.text(values[index]), of: Self.column(service.featureNames[index])),
                     effect: effects[index])
             }.sorted { $0.effect.magnitude > $1.effect.magnitude }
         } catch {
@@ -62,6 +63,11 @@ final class Reasons {
         let model = try ScoringModel.load(directory: folder ?? "\(modelsFolder)/\(version)", version: version)
         kept = (version, model)
         return model
+    }
+
+    /// The field that a feature may be the value of: its name behind that of its view.
+    private static func column(_ feature: String) -> String {
+        feature.firstRange(of: "__").map { String(feature[$0.upperBound...]) } ?? feature
     }
 
     private static func text(_ value: JSONTree) -> String {

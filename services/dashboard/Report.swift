@@ -29,6 +29,16 @@ package enum Report {
             case .down(let reason): .init(part.name, .string("down: \(reason)"))
             }
         }
+        var jobs: JSONTree = .null
+        if case .value(let known)? = newest?.jobs {
+            jobs = .array(
+                known.map {
+                    [
+                        "job": .string($0.name), "running": .bool($0.isRunning), "failed": .bool($0.hasFailed),
+                        "next": $0.nextMillis.map { .number(Int($0)) } ?? .null,
+                    ]
+                })
+        }
         let tree: JSONTree = [
             "time": newest.map { .number(Int($0.timeMillis)) } ?? .null, "project": .string(model.project),
             "produced_per_second": number(model.rates[.produced]?.last),
@@ -39,6 +49,7 @@ package enum Report {
             "latency_p99_seconds": number(quantile(0.99, of: latency)),
             "freshness_seconds": number(newest?.freshnessSeconds), "lags": lags, "champion": champion,
             "served_model": served, "alerts": .array(model.alerts.prefix(50).map(alert)), "servers": .object(parts),
+            "jobs": jobs,
             "notices": .array(model.notices.map { .string($0.text) }),
         ]
         return tree.text()

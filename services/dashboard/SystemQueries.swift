@@ -14,12 +14,14 @@ enum SystemQueries {
             guard let version = aliases.integer(row, 2) else { continue }
             names[version, default: []].append(aliases.text(row, 1) ?? "")
         }
-        let models = try registry.models().sorted { $0.version > $1.version }.prefix(50)
+        // Who has a role stands first, however many came after it.
+        let all = try registry.models()
+        let models = (all.filter { names[$0.version] != nil } + all.filter { names[$0.version] == nil }).prefix(50)
         file.versions = try models.map { model in
             let metrics = ModelMetrics(try JSONTree.parse(model.metrics))
             return ModelVersion(
                 version: model.name, service: model.service,
-                alias: (names[model.version] ?? []).joined(separator: ", "), registeredMillis: model.registeredMillis,
+                aliases: (names[model.version] ?? []).sorted(), registeredMillis: model.registeredMillis,
                 metrics: DashboardQueries.figures(metrics))
         }
         for service in Set(models.map(\.service)).sorted() {
@@ -74,13 +76,14 @@ enum SystemQueries {
         let letters = try connection.query(
             """
             SELECT _topic, _partition, _offset, (extract(epoch FROM created) * 1000)::bigint, reason,
-            encode(substr(value, 1, 200), 'escape') FROM dead_letters ORDER BY created DESC LIMIT 100
+            encode(substr(value, 1, 200), 'hex') FROM dead_letters ORDER BY created DESC LIMIT 100
             """)
         file.letters = (0..<letters.count).map { row in
             LetterLine(
                 topic: letters.text(row, 0) ?? "", partition: Int(letters.integer(row, 1) ?? 0),
                 offset: letters.integer(row, 2) ?? 0, createdMillis: letters.integer(row, 3) ?? 0,
-                reason: letters.text(row, 4) ?? "", value: letters.text(row, 5) ?? "")
+                reason: letters.text(row, 4) ?? "",
+                value: String(decoding: Hexadecimal.bytes(letters.text(row, 5)) ?? [], as: UTF8.self))
         }
         let waiting = try? connection.query(
             """

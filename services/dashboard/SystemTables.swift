@@ -11,16 +11,17 @@ extension DashboardModel {
         let versions = Table(
             .models, "models",
             [TableColumn("version", 7), TableColumn("role", 10), TableColumn("service", 10, grows: true, rank: 1)]
-                + names.map { TableColumn($0, 5, right: true) } + [TableColumn.time("registered", rank: 2)],
-            file.versions.map { version in
-                let metrics = names.map { name in version.metrics.first { $0.name == name }?.value ?? .nan }
-                return TableRow(
-                    ByteString(version.version),
-                    [version.version, role(version), version.service] + metrics.map { decimal($0, 3) }
-                        + [clock(version.registeredMillis)],
-                    numbers: [0: Double(version.version) ?? .nan, 3: metrics[0], 4: metrics[1]],
-                    style: version.alias.isEmpty ? .plain : Style(bold: true))
-            }, remark: remark(.model, "none is registered"), isStale: stale)
+                + names.map { TableColumn($0, 6, right: true) } + [TableColumn.time("registered", rank: 2)],
+            differenceRow(file, names)
+                + file.versions.map { version in
+                    let metrics = names.map { name in version.metrics.first { $0.name == name }?.value ?? .nan }
+                    return TableRow(
+                        ByteString(version.version),
+                        [version.version, role(version), version.service] + metrics.map { decimal($0, 3) }
+                            + [clock(version.registeredMillis)],
+                        numbers: [0: Double(version.version) ?? .nan, 3: metrics[0], 4: metrics[1]],
+                        style: version.aliases.isEmpty ? .plain : Style(bold: true))
+                }, remark: remark(.model, "none is registered"), isStale: stale)
         let drift = Table(
             .drift, "drift\(file.driftMillis.map { " of \(clock($0, characters: 16))" } ?? "")",
             [
@@ -51,11 +52,33 @@ extension DashboardModel {
         return [versions, drift, scoresTable(file), promotions]
     }
 
+    /// How much the challenger's metrics are above the champion's, each on its own holdout: for every service that has both.
+    private func differenceRow(_ file: ModelFile, _ names: [String]) -> [TableRow] {
+        let services = Set(file.versions.map(\.service)).sorted { ByteString($0) < ByteString($1) }
+        return services.compactMap { service in
+            func model(_ alias: String) -> ModelVersion? {
+                file.versions.first { $0.service == service && $0.aliases.contains(alias) }
+            }
+            guard let champion = model("champion"), let challenger = model("challenger") else { return nil }
+            let differences = names.map { name -> Double in
+                func value(_ version: ModelVersion) -> Double {
+                    version.metrics.first { $0.name == name }?.value ?? .nan
+                }
+                return value(challenger) - value(champion)
+            }
+            return TableRow(
+                ByteString("difference of \(service)"),
+                ["\(challenger.version)-\(champion.version)", "difference", service]
+                    + differences.map { ($0 > 0 ? "+" : "") + decimal($0, 3) } + [""],
+                numbers: [3: differences[0], 4: differences[1]], style: Style(.cyan))
+        }
+    }
+
     private func role(_ version: ModelVersion) -> String {
         if case .value(let served)? = newest?.served, served.version == version.version {
-            return version.alias.isEmpty ? "answers" : "\(version.alias) *"
+            return version.aliases.isEmpty ? "answers" : "\(version.aliases.joined(separator: ", ")) *"
         }
-        return version.alias
+        return version.aliases.joined(separator: ", ")
     }
 
     private func scoresTable(_ file: ModelFile) -> Table {
@@ -128,7 +151,7 @@ extension DashboardModel {
                 let place = "\(line.topic)/\(line.partition)@\(line.offset)"
                 return TableRow(
                     ByteString(place),
-                    [clock(line.createdMillis), place, columns.shown(line.reason), columns.shown(line.value)],
+                    [clock(line.createdMillis), place, columns.shown(line.reason), columns.shownRecord(line.value)],
                     numbers: [0: Double(line.createdMillis)])
             }, remark: remark(.pipeline, "none"), isStale: stale)
         return [partitions, letters, partsTable(file)]
@@ -146,9 +169,37 @@ extension DashboardModel {
             return TableRow(ByteString(part.name), [part.name, last, state], style: style)
         }
         return Table(
-            .parts, "servers\(file.waitingVerdicts > 0 ? ", \(file.waitingVerdicts) verdicts wait" : "")",
-            [TableColumn("part", 12), TableColumn.time("answered"), TableColumn("state", 10, grows: true)], parts,
-            remark: "asking every part …")
+            .parts, "servers and schedule\(file.waitingVerdicts > 0 ? ", \(file.waitingVerdicts) verdicts wait" : "")",
+            [
+                TableColumn("part", 12), TableColumn.time("last answer"), TableColumn("state", 10, grows: true),
+            ], parts + jobRows, remark: "asking every part …")
+    }
+
+    /// The schedule's jobs: when the last run was, and how they stand.
+    private var jobRows: [TableRow] {
+        let now = newest?.timeMillis ?? 0
+        switch newest?.jobs ?? .unknown {
+        case .unknown:
+            guard newest != nil else { return [] }
+            return [TableRow("schedule", ["schedule", "", "does not answer; cron may run its jobs"], style: label)]
+        case .none: return [TableRow("schedule", ["schedule", "", "its crontab has no job"], style: label)]
+        case .value(let jobs):
+            return jobs.map { job in
+                let last = [job.successMillis, job.failureMillis].compactMap { $0 }.max()
+                var words = [job.isRunning ? "runs" : last == nil ? "waits" : job.hasFailed ? "failed" : "done"]
+                if let seconds = job.seconds, last != nil { words.append("took \(duration(seconds))") }
+                if let next = job.nextMillis {
+                    words.append("next in \(duration((Double(max(0, next &- now)) / 1_000).rounded()))")
+                }
+                for (name, figure) in [("done", job.succeeded), ("failed", job.failed), ("skipped", job.skipped)] {
+                    if let figure, figure > 0 { words.append("\(count(figure)) \(name)") }
+                }
+                return TableRow(
+                    ByteString("job \(job.name)"),
+                    [job.name, last.map { clock($0) } ?? "never", words.joined(separator: ", ")],
+                    style: job.isRunning ? Style(.cyan) : job.hasFailed ? Style(.red) : .plain)
+            }
+        }
     }
 
     package var logTable: Table {

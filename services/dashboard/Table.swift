@@ -46,7 +46,7 @@ package struct TableRow: Hashable, Sendable {
 /// Which table a state belongs to.
 package enum TableID: Hashable, Sendable {
     case newest, stream, cases, transaction, reasons, history, journal, features, entityHistory, models, drift, scores
-    case promotions, partitions, letters, parts, logs, errors, help
+    case promotions, partitions, letters, parts, logs, help
 }
 
 /// Rows with captions. What is shown of it, and in what order, is its `TableState`'s to say.
@@ -72,24 +72,29 @@ package struct Table: Sendable {
     package func shown(_ state: TableState) -> [TableRow] {
         var rows = rows
         if let filter = state.filter {
-            let names = columns.map(\.name)
-            rows = rows.filter { filter.matches(names: names, cells: $0.cells, numbers: $0.numbers) }
+            let matches = filter.matcher(columns.map(\.name))
+            rows = rows.filter { matches($0.cells, $0.numbers) }
         }
         guard let column = state.sort, columns.indices.contains(column) else { return rows }
+        let keys = rows.map { SortKey(number: $0.numbers[column], text: ByteString($0.cells[column])) }
         let order = rows.indices.sorted { left, right in
-            let comparison = Self.compare(rows[left], rows[right], column)
+            let comparison = SortKey.compare(keys[left], keys[right])
             guard comparison != 0 else { return left < right }
             return (comparison < 0) != state.isDescending
         }
         return order.map { rows[$0] }
     }
 
-    private static func compare(_ left: TableRow, _ right: TableRow, _ column: Int) -> Int {
-        let (a, b) = (left.numbers[column], right.numbers[column])
-        if !a.isNaN, !b.isNaN { return a < b ? -1 : a > b ? 1 : 0 }
-        if a.isNaN != b.isNaN { return a.isNaN ? -1 : 1 }
-        let (x, y) = (ByteString(left.cells[column]), ByteString(right.cells[column]))
-        return x < y ? -1 : y < x ? 1 : 0
+    /// What a row is sorted by: its number, else its text.
+    private struct SortKey {
+        let number: Double, text: ByteString
+
+        static func compare(_ left: SortKey, _ right: SortKey) -> Int {
+            let (a, b) = (left.number, right.number)
+            if !a.isNaN, !b.isNaN { return a < b ? -1 : a > b ? 1 : 0 }
+            if a.isNaN != b.isNaN { return a.isNaN ? -1 : 1 }
+            return left.text < right.text ? -1 : right.text < left.text ? 1 : 0
+        }
     }
 }
 

@@ -6,31 +6,15 @@ final class TableSource {
     /// The registry changes a few times a day, and a drift report is long: it is not read each second.
     private static let registryNanos: UInt64 = 5_000_000_000
 
-    private let url: String
-    private var connection: PostgresConnection?
-    private var retry = Retry()
+    private let session: PostgresSession
     private var registry: (service: String?, champion: Champion?, nanos: UInt64)?
 
-    init(url: String) { self.url = url }
-
-    /// A connection for reading to a screen: better no answer than a late one, and no statement that would be felt by others.
-    static func connect(_ url: String) throws -> PostgresConnection {
-        var limits = PostgresLimits()
-        (limits.connectSeconds, limits.silenceMillis) = (2, 2_000)
-        let connection = try PostgresConnection(url: url, applicationName: "needletail-dashboard", limits: limits)
-        try connection.execute("SET statement_timeout = '500ms'; SET lock_timeout = '400ms'")
-        return connection
-    }
+    init(url: String) { session = PostgresSession(url: url) }
 
     func stored(service: String?) throws -> (positions: [StoredPosition], champion: Champion?) {
         do {
-            return try retry.run(nowNanos: WallClock.monotonicNanos) {
-                let connection = try connection ?? Self.connect(url)
-                self.connection = connection
-                return try read(connection, service)
-            }
+            return try session.run { try read($0, service) }
         } catch {
-            connection = nil
             registry = nil
             throw error
         }

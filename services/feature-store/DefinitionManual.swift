@@ -46,7 +46,7 @@ enum DefinitionManual {
         case .keys(let keys): keys
         case .list(let item), .names(let item): inner(item)
         case .either(let left, let right): inner(left) + inner(right)
-        case .text, .identifier, .choice, .duration, .fieldType, .expression, .integer: []
+        case .text, .identifier, .choice, .duration, .fieldType, .expression, .integer, .truth: []
         }
     }
 

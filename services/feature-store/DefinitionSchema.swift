@@ -67,6 +67,7 @@ enum DefinitionSchema {
         case .duration: pattern(durations, &json)
         case .fieldType: pattern(types, &json)
         case .integer: member("type", "integer", &json)
+        case .truth: member("type", "boolean", &json)
         case .choice(let words):
             json.key("enum")
             json.beginArray()

@@ -41,6 +41,9 @@ public struct FeaturesGetOnlineCommand: Command {
     static let partitions = Setting<Int?>(
         "partitions", in: 1...10_000, help: "Partitions of the topic; Kafka is asked unless given.", flagOnly: true)
 
+    /// Entities of one read: with their views, what one MGET may ask for.
+    private static let batch = 500
+
     public init() {}
 
     /// Reads and prints.
@@ -67,13 +70,14 @@ public struct FeaturesGetOnlineCommand: Command {
         }
         let (isJSON, partitions) = (settings[FeatureCommandSettings.json], counts)
         try await runtime.onThread("get-online") {
-            let reader = OnlineEntityReader(repository, try RedisOnlineStore(url: url))
-            for start in stride(from: 0, to: keys.count, by: OnlineEntityReader.batch) {
+            let store = try RedisOnlineStore(url: url)
+            for start in stride(from: 0, to: keys.count, by: Self.batch) {
                 guard !runtime.isStopping else { throw runtime.stopped("\(start) of \(keys.count) entities were read") }
-                let some = Array(keys[start..<min(keys.count, start + OnlineEntityReader.batch)])
+                let some = Array(keys[start..<min(keys.count, start + Self.batch)])
                 var answers: [[OnlineAnswer]] = some.map { _ in [] }
                 for (feed, count) in zip(feeds, partitions) {
-                    let more = try reader.read(some, feed, atMillis: millis, partitions: count)
+                    let more = try Self.read(
+                        some, feed, repository, from: store, atMillis: millis, partitions: count)
                     for index in some.indices { answers[index] += more[index] }
                 }
                 for (index, key) in some.enumerated() {
@@ -135,6 +139,29 @@ public struct FeaturesGetOnlineCommand: Command {
             throw CommandError(.unavailable, "Kafka has no topic \(topic): run `needletail features apply`.")
         }
         return count
+    }
+
+    /// The answers of a feed's views about each entity, in their order.
+    private static func read(
+        _ entities: [String], _ feed: ViewFeed, _ repository: FeatureRepository, from store: RedisOnlineStore,
+        atMillis: Int64, partitions: Int
+    ) throws -> [[OnlineAnswer]] {
+        try store.states(of: entities, in: feed, repository, partitions: partitions).map { found in
+            guard let watermark = found.watermark else {
+                throw CommandError(
+                    .unavailable,
+                    "the online store knows nothing of partition \(found.partition) of \(feed.topic) under these definitions (\(found.watermarkKey) is absent, or no watermark): is `needletail transform` running?"
+                )
+            }
+            return zip(feed.views, found.states).map { view, state in
+                var vector = FeatureVector(count: view.features.count)
+                state?.evaluate(atMillis: atMillis, into: &vector)
+                return OnlineAnswer(
+                    view: view, vector: vector, generation: state?.generation, offset: state?.offset,
+                    events: state?.count, topic: feed.topic, partition: found.partition,
+                    nextOffset: watermark.nextOffset)
+            }
+        }
     }
 }
 

@@ -29,6 +29,7 @@ package struct ScheduleService: Service {
         let results = Results(job: job.name, metrics: runtime.metrics)
         var from = Self.nowSeconds()
         while let due = job.time.next(after: from) {
+            results.next.set(Double(due))
             guard await wait(until: due, runtime) else { return }
             await runOnce(job, runtime, results)
             from = due
@@ -41,6 +42,7 @@ package struct ScheduleService: Service {
                 if let next = job.time.next(after: missed), next <= now { from = now }
             }
         }
+        results.next.set(0)
         runtime.log.warning("job is never due", ["job": job.name, "line": job.line])
     }
 
@@ -52,6 +54,8 @@ package struct ScheduleService: Service {
         let figures = JobFigures()
         let variables = environment.merging([JobFigures.variable: figures.path]) { $1 }
             .merging(job.variables) { _, theirs in theirs }
+        results.running.set(1)
+        defer { results.running.set(0) }
         let onLine = Self.lineWriter(job.name, runtime.log)
         let ending = await withTaskGroup(of: JobProcess.Ending?.self) { group in
             group.addTask {
@@ -79,6 +83,7 @@ package struct ScheduleService: Service {
             runtime.log.info("job finished", ["job": job.name, "seconds": seconds])
         } else {
             results.failed.add()
+            results.lastFailure.set(Double(Self.nowSeconds()))
             runtime.log.error("job failed", ["job": job.name, "seconds": seconds, "reason": ending.text])
         }
     }
@@ -115,6 +120,11 @@ package struct Results: Sendable {
     let skipped: Counter
     let seconds: Gauge
     let lastSuccess: Gauge
+    let lastFailure: Gauge
+    /// 1 while it runs.
+    let running: Gauge
+    /// When it is due next, Unix time; 0 for never.
+    let next: Gauge
 
     package init(job: String, metrics: MetricsRegistry) {
         func runs(_ result: String) -> Counter {
@@ -129,6 +139,14 @@ package struct Results: Sendable {
             "needletail_schedule_run_seconds", help: "How long the last run took.", labels: ["job": job])
         lastSuccess = metrics.gauge(
             "needletail_schedule_last_success_timestamp_seconds", help: "When a run last succeeded, Unix time.",
+            labels: ["job": job])
+        lastFailure = metrics.gauge(
+            "needletail_schedule_last_failure_timestamp_seconds", help: "When a run last failed, Unix time.",
+            labels: ["job": job])
+        running = metrics.gauge(
+            "needletail_schedule_running", help: "1 while the job runs.", labels: ["job": job])
+        next = metrics.gauge(
+            "needletail_schedule_next_timestamp_seconds", help: "When the job is due next, Unix time; 0 for never.",
             labels: ["job": job])
     }
 }

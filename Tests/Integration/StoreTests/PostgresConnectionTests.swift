@@ -209,4 +209,12 @@ import Testing
         #expect(PostgresError.connect(reason: "").isServerInNeed)
         #expect(PostgresError.unexpectedResult("").isServerInNeed)
     }
+
+    @Test(arguments: [
+        ("57P01", true), ("57P03", true), ("25006", true), ("08006", true), ("XX000", true), ("28P01", true),
+        ("57014", false), ("55P03", false), ("42P01", false), ("23505", false), ("40001", false), ("53300", false),
+    ])
+    func `a state says whether a new session may cure it`(state: String, isCured: Bool) {
+        #expect(PostgresError.server(sqlState: state, message: "").needsNewSession == isCured)
+    }
 }

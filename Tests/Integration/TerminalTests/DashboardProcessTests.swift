@@ -111,6 +111,18 @@ struct DashboardProcessTests {
         #expect(terminal.isCooked)
     }
 
+    @Test(arguments: [SIGABRT, SIGTERM])
+    func `a terminal that is behind when the end comes is put back, too`(signal: Int32) throws {
+        let terminal = try Self.start(columns: 500, rows: 200, waits: false)
+        #expect(TestEnvironment.waits(seconds: 5) { !terminal.isCooked })
+        usleep(200_000)  // Its frame does not fit into the terminal's buffer.
+        terminal.signal(signal)
+        usleep(100_000)
+        #expect(terminal.waits { !terminal.isRunning })
+        terminal.drain()
+        #expect(terminal.isCooked && terminal.text.contains(Self.leave))
+    }
+
     @Test(arguments: ["q", "\u{3}"])
     func `a key leaves`(key: String) throws {
         let terminal = try Self.start()

@@ -62,21 +62,39 @@ struct TmuxTests {
 private final class Tmux {
     static let path: String? = ["/usr/bin/tmux", "/usr/local/bin/tmux", "/bin/tmux"]
         .first { FileManager.default.isExecutableFile(atPath: $0) }
-    private let socket = "needletail-test-\(UUID().uuidString.prefix(8))"
+    private let socket: String
+    private let server: pid_t
 
     init() throws {
+        // A folder of our own: a server that ends leaves its socket behind.
+        socket = try TestEnvironment.temporaryFolder("tmux") + "/socket"
         let shell =
             "env -i PATH=\(ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin") PS1='$ ' LC_ALL=C.UTF-8"
-        run(
-            "-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "40", "-c", TestEnvironment.packageRoot,
+        Self.run(
+            socket, "-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "40", "-c", TestEnvironment.packageRoot,
             shell + " TERM=tmux-256color sh -i")
+        let answer = Self.run(socket, "display", "-p", "#{pid}").trimmingCharacters(in: .whitespacesAndNewlines)
+        guard let server = pid_t(answer) else { throw TestServerError("tmux does not start: \(answer)") }
+        self.server = server
         guard waits(until: { !self.text.isEmpty }) else { throw TestServerError("tmux shows no prompt") }
     }
 
-    deinit { run("kill-server") }
+    deinit {
+        run("kill-server")
+        let server = server
+        let hasEnded = TestEnvironment.waits(seconds: 5) { !TestProcess.isRunning(server) }
+        #expect(hasEnded, "a tmux server is left")
+        if !hasEnded { kill(server, SIGKILL) }
+    }
 
-    @discardableResult func run(_ arguments: String...) -> String {
-        let command = ["/usr/bin/env", "LC_ALL=C.UTF-8", Self.path ?? "tmux", "-L", socket] + arguments
+    @discardableResult func run(_ arguments: String...) -> String { Self.run(socket, arguments) }
+
+    @discardableResult private static func run(_ socket: String, _ arguments: String...) -> String {
+        run(socket, arguments)
+    }
+
+    private static func run(_ socket: String, _ arguments: [String]) -> String {
+        let command = ["/usr/bin/env", "LC_ALL=C.UTF-8", path ?? "tmux", "-S", socket] + arguments
         return (try? TestCommand.run(command))?.output ?? ""
     }
 

@@ -57,6 +57,15 @@ struct VerdictTests {
         return (0..<rows.count).map { rows.text($0, 0) ?? "" }
     }
 
+    /// The verdicts that were not sent.
+    private func waiting() throws -> [String] {
+        try texts("SELECT feedback_id FROM label_outbox WHERE sent_at IS NULL")
+    }
+
+    private func sender(_ broker: KafkaServer) -> LabelSender {
+        LabelSender(bootstrapServers: broker.bootstrapServers, PostgresSession { try PostgresConnection(url: url) })
+    }
+
     /// Every label on the topic, in the order of its partition.
     private func sent(_ broker: KafkaServer) throws -> [LabelRecord] {
         let consumer = try KafkaConsumer(
@@ -98,7 +107,7 @@ struct VerdictTests {
         defer { broker.stop() }
         #expect(try book("ana").carryOut(order(.fraud)).isDone)
         #expect(try book("ana").carryOut(order(.legitimate, "p4")).isDone)
-        let makeSender = { LabelSender(bootstrapServers: broker.bootstrapServers) { try PostgresConnection(url: url) } }
+        let makeSender = { self.sender(broker) }
         #expect(try makeSender().send() == 0, "not yet: it may be taken back")
         try connection.execute("UPDATE label_outbox SET due_at = now()")
         // One that dies between the broker's answer and its note: the row is as it was.
@@ -118,14 +127,14 @@ struct VerdictTests {
     @Test func `what is taken back in time is never sent, and later it is retracted`() throws {
         let broker = try makeBroker()
         defer { broker.stop() }
-        let sender = LabelSender(bootstrapServers: broker.bootstrapServers) { try PostgresConnection(url: url) }
+        let sender = self.sender(broker)
         #expect(try book("ana").carryOut(order(.fraud)).isDone)
         #expect(try !book("ben").carryOut(order(.undo)).isDone, "another's verdict")
         #expect(try book("ana").carryOut(order(.undo)).isDone)
-        #expect(try sender.send(isLast: true) == 0)
+        #expect(try sender.send(atOnce: waiting()) == 0)
         #expect(try !book("ana").carryOut(order(.undo)).isDone, "there is nothing left to take back")
         #expect(try book("ana").carryOut(order(.legitimate)).isDone)
-        #expect(try sender.send(isLast: true) == 1)
+        #expect(try sender.send(atOnce: waiting()) == 1)
         #expect(try book("ana").carryOut(order(.undo)).isDone)
         #expect(try sender.send() == 1)
         let labels = try sent(broker)
@@ -134,6 +143,38 @@ struct VerdictTests {
         #expect(
             try texts("SELECT action FROM case_journal ORDER BY id") == ["fraud", "undo", "legitimate", "retract"])
         #expect(try texts("SELECT status FROM cases") == ["open"])
+    }
+
+    @Test func `who leaves sends what is his own at once, and nobody else's`() throws {
+        let broker = try makeBroker()
+        defer { broker.stop() }
+        let sender = self.sender(broker)
+        #expect(try book("ana").carryOut(order(.fraud)).isDone)
+        #expect(try book("ben").carryOut(order(.fraud, "p1")).isDone)
+        let own = try texts("SELECT feedback_id FROM label_outbox WHERE feedback_id LIKE 'ana-%'")
+        #expect(try sender.send(atOnce: []) == 0)
+        #expect(try sender.send(atOnce: own) == 1)
+        #expect(try sender.send(atOnce: own) == 0)
+        #expect(try texts("SELECT count(*) FROM label_outbox WHERE sent_at IS NULL") == ["1"], "ben may take it back")
+    }
+
+    @Test func `a session ends with what a new one cures, and with nothing else`() throws {
+        struct Other: Error {}
+        let session = PostgresSession { try PostgresConnection(url: url) }
+        func backend() throws -> Int64? {
+            try session.run { try $0.execute("SELECT pg_backend_pid()").integer(0, 0) }
+        }
+        let first = try backend()
+        #expect(throws: Other.self) { try session.run { _ in throw Other() } }
+        #expect(throws: PostgresError.self) { try session.run { _ = try $0.execute("SELECT * FROM nowhere") } }
+        #expect(throws: PostgresError.self) {
+            try session.run { _ = try $0.execute("SET statement_timeout = '20ms'; SELECT pg_sleep(5)") }
+        }
+        #expect(try backend() == first)
+        try connection.execute("SELECT pg_terminate_backend(\(first ?? 0))")
+        #expect(throws: PostgresError.self) { try backend() }
+        // Nothing rests: the server is there.
+        #expect(try backend() != first)
     }
 
     @Test func `of two analysts at one case one wins, and the other is told`() async throws {

@@ -121,6 +121,40 @@ private final class RecordedSources: DashboardSources {
         }
     }
 
+    @Test func `the schedule tells its jobs, and where there is none nothing is said`() throws {
+        let sources = Self.sources()
+        sources.answers["s/metrics"] = PageAnswer(
+            status: 200,
+            body: Array(
+                """
+                needletail_schedule_runs_total{job="retrain",result="success"} 3
+                needletail_schedule_runs_total{job="retrain",result="failure"} 2
+                needletail_schedule_runs_total{job="drift \u{301}",result="success"} 0
+                needletail_schedule_running{job="retrain"} 1
+                needletail_schedule_run_seconds{job="retrain"} 61.5
+                needletail_schedule_last_success_timestamp_seconds{job="retrain"} 1700000000
+                needletail_schedule_last_failure_timestamp_seconds{job="retrain"} 1700000600
+                needletail_schedule_next_timestamp_seconds{job="retrain"} 1e300
+                needletail_schedule_next_timestamp_seconds{job="drift \u{301}"} 0
+                """.utf8))
+        func jobs(_ schedule: String?) -> [ScheduledJob]? {
+            let seen = DashboardSampler(
+                project: "fraud", sources: sources, services: [("transform", "t"), ("api", "a"), ("produce", "p")],
+                schedule: schedule
+            ).observe(timeMillis: 5, clockMillis: 6)
+            #expect(seen.parts.count == 6)
+            if case .value(let jobs) = seen.jobs { return jobs }
+            return nil
+        }
+        let known = try #require(jobs("s"))
+        #expect(known.map(\.name) == ["drift \u{301}", "retrain"])
+        let retrain = known[1]
+        #expect(retrain.isRunning && retrain.succeeded == 3 && retrain.failed == 2 && retrain.skipped == nil)
+        #expect(retrain.hasFailed && retrain.seconds == 61.5 && retrain.successMillis == 1_700_000_000_000)
+        #expect(retrain.nextMillis == nil && known[0].nextMillis == nil && !known[0].hasFailed)
+        #expect(jobs("nowhere") == nil && jobs(nil) == nil)
+    }
+
     @Test func `what does not answer is down, and unknown is not none`() {
         let sources = Self.sources()
         sources.isRedisUp = false

@@ -1,6 +1,8 @@
 import Dashboard
+import Foundation
 import JSON
 import TerminalUI
+import TestSupport
 import Testing
 
 @Suite struct NavigationTests {
@@ -37,6 +39,32 @@ import Testing
         #expect(model.place == .screen(.alerts) && model.state(.cases).filter != nil)
         for _ in 0..<5 { press("\u{1B}", &model) }
         #expect(model.state(.cases).filter == nil && !model.isDone)
+    }
+
+    @Test func `an entity is looked at as of a moment, and of now again`() throws {
+        var model = try model()
+        press("4:4992346398065154184\n@2020-01-02 03:04:05\n", &model)
+        #expect(model.question == .entity("4992346398065154184", atMillis: 1_577_934_245_000))
+        #expect(model.focused.remark == "asking …", "what was known is of another moment")
+        press("@yesterday\n", &model)
+        #expect(model.remark.hasPrefix("that is no moment") && model.entityMillis == 1_577_934_245_000)
+        press("@1577934245001\n", &model)
+        #expect(model.entityMillis == 1_577_934_245_001)
+        press("@\n", &model)
+        #expect(model.question == .entity("4992346398065154184", atMillis: nil))
+        press("1@", &model)
+        #expect(model.prompt == nil)
+    }
+
+    @Test func `only what both sides can know differs`() {
+        func pair(_ online: String?, _ offline: String?, _ canCompare: Bool = true) -> FeaturePair {
+            FeaturePair(view: "v", name: "f", now: nil, online: online, offline: offline, canCompare: canCompare) {
+                String($0.prefix(1))
+            }
+        }
+        #expect(pair("12", "13").isDifferent, "what is shown may be the same")
+        #expect(!pair("1", "1").isDifferent && !pair(nil, nil).isDifferent && pair("1", nil).isDifferent)
+        #expect(!pair("12", "13", false).isDifferent && pair("12", "13").online == "1")
     }
 
     @Test func `a prompt takes keys as text, a paste too, and Esc drops it`() throws {
@@ -76,6 +104,19 @@ import Testing
         #expect(model.orders.map(\.action) == [.undo] && model.orders.map(\.predictionID) == ["p0"])
     }
 
+    @Test func `cases that are judged one after the other open once each, then the list`() throws {
+        var model = try model()
+        press("3gjjj\n", &model)
+        var judged: [String] = []
+        while case .file(.prediction(let id)) = model.place, judged.count < 20 {
+            judged.append(id)
+            let order = Order(.fraud, predictionID: id, newestEventMillis: nil)
+            update(&model, .done(order, Outcome(isDone: true, "fraud")))
+        }
+        #expect(judged.count == 9 && Set(judged).count == 9, "\(judged)")
+        #expect(model.place == .screen(.alerts) && model.focused.rows.isEmpty)
+    }
+
     @Test func `who may not judge is told why`() throws {
         var model = try model()
         update(&model, .allowed(Rights(refusal: "read only")))
@@ -83,6 +124,10 @@ import Testing
         #expect(model.orders.isEmpty && model.remark == "read only")
         press("c", &model)
         #expect(model.prompt == nil)
+        update(&model, .allowed(Rights(refusal: "Postgres does not answer")))
+        press("g", &model)
+        let footer = try #require(view(model, Size(120, 40)).lines.last)
+        #expect(footer.contains("Postgres does not answer") && !footer.contains("read only"))
     }
 
     @Test func `a source that fails dims what it said before and says why`() throws {
@@ -171,12 +216,29 @@ import Testing
         "{", "{}", "[]", "{\"message\":1}", "{\"message\":\"\\ud800\"}", "\u{0}", "{\"message\":\"a\",\"ts\":7}",
     ])
     func `a line that is none of ours is shown as it is`(text: String) {
-        let lines = LogReader.parse(text, file: "x")
+        let lines = LogReader.parse(Array(text.utf8), file: "x")
         #expect(lines.count == 1 && lines.allSatisfy { $0.service == "x" })
     }
 
     @Test func `many lines are bounded`() {
         let text = String(repeating: "{\"ts\":\"2025\",\"message\":\"a\"}\n", count: 5_000)
-        #expect(LogReader.newest(LogReader.parse(text, file: "x")).count == LogReader.mostLines)
+        let lines = LogReader.newest(LogReader.parse(Array(text.utf8), file: "x"))
+        #expect(lines.count == LogReader.mostLines && Set(lines.map(\.id)).count == LogReader.mostLines)
+    }
+
+    @Test func `a line stays the same one while others come behind it, whatever bytes stand before it`() throws {
+        let path = try TestEnvironment.temporaryFolder("log") + "/serve.log"
+        var bytes: [UInt8] = Array("old\n".utf8) + [0xFF, 0xFE, 0x0A] + Array("this one\n".utf8)
+        var ids: Set<String> = []
+        for round in 0..<20 {
+            try Data(bytes).write(to: URL(fileURLWithPath: path))
+            let end = LogReader.tail(of: path, bytes: 90)
+            #expect(end.bytes.count <= 90)
+            let lines = LogReader.parse(end.bytes, file: "serve", at: end.offset)
+            ids.formUnion(lines.filter { $0.message == "this one" }.map(\.id))
+            bytes += Array("line \(round)\n".utf8)
+        }
+        #expect(ids.count == 1)
+        #expect(LogReader.tail(of: path + "x", bytes: 90).bytes.isEmpty)
     }
 }

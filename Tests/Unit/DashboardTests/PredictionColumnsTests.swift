@@ -76,6 +76,27 @@ import Testing
         #expect(revealed?.entity == "4992346398065154184" && revealed?.texts.first == "paid with 4111 1111 1111 1111")
     }
 
+    @Test func `what the definitions say of the amount and of what is sensitive holds everywhere`() throws {
+        var files = Self.machines
+        let fields = "cents: integer, fee: integer, branch: {type: string, sensitive: true}, note: string"
+        let source = (files["source"] ?? "").replacing("cents: integer, branch: string", with: fields)
+            .replacing("account: string", with: "account: {type: string, sensitive: true}")
+        files["source"] = source + "\namount: fee"
+        let columns = try Self.columns(files)
+        #expect(columns.amount == "fee" && columns.texts == ["note"])
+        let request = #"{"account":"AC-1","cents":1,"fee":250,"branch":"North \"Sea\" Street 12","note":"n"}"#
+        let shown = try #require(columns.prediction(Self.record(entity: "AC-1", request)))
+        #expect(shown.entity == "…" && shown.amount == "250")
+        #expect(
+            columns.shownRecord(request)
+                == #"{"account":"…","cents":1,"fee":250,"branch":"North …t 12","note":"n"}"#)
+        // Cut off, or damaged.
+        #expect(columns.shownRecord(#"{"branch" : "North Sea Str"#) == #"{"branch" : "North … Str"#)
+        #expect(columns.shownRecord(#"{"branch":12345678,"branch""#) == #"{"branch":12…78,"branch""#)
+        #expect(columns.shownRecord("branch is North Sea Street") == "branch is North Sea Street")
+        #expect(try Self.columns(files, reveals: true).shownRecord(request) == request)
+    }
+
     @Test func `a record with an impossible share is shown without it`() throws {
         for wrong in [1e308, -1, 2] {
             var record = try Self.record()
@@ -116,6 +137,13 @@ import Testing
     ])
     func `a key shows at most its first six and last four`(key: String, shown: String) {
         #expect(Masking.key(key) == shown)
+    }
+
+    @Test(arguments: [
+        ("", ""), ("Ana", "…"), ("1234567", "…"), ("12345678", "12…78"), ("4111111111111111", "411111…1111"),
+    ])
+    func `of a sensitive value that is short nothing is shown`(value: String, shown: String) {
+        #expect(Masking.sensitive(value) == shown)
     }
 
     @Test(arguments: [

@@ -65,10 +65,10 @@ import Testing
         var file = ModelFile()
         file.versions = [
             .init(
-                version: "4", service: "fraud_v1", alias: "", registeredMillis: now - 1_000,
+                version: "4", service: "fraud_v1", aliases: ["challenger"], registeredMillis: now - 1_000,
                 metrics: [.init("AP", 0.91)]),
             .init(
-                version: "3", service: "fraud_v1", alias: "champion", registeredMillis: now - 90_000_000,
+                version: "3", service: "fraud_v1", aliases: ["champion"], registeredMillis: now - 90_000_000,
                 metrics: [.init("AP", 0.98765), .init("ROC", 0.9998)]),
         ]
         file.drift = [
@@ -99,13 +99,24 @@ import Testing
         return file
     }
 
+    static var jobs: [ScheduledJob] {
+        var (drift, prune) = (ScheduledJob("drift"), ScheduledJob("prune"))
+        (drift.isRunning, drift.succeeded, drift.failed, drift.skipped) = (true, 41, 1, 0)
+        (drift.seconds, drift.successMillis, drift.failureMillis) = (2.5, now - 1_800_000, now - 90_000_000)
+        drift.nextMillis = now + 600_000
+        (prune.succeeded, prune.failed, prune.skipped) = (0, 0, 0)
+        prune.nextMillis = now + 20_000_000
+        return [drift, prune]
+    }
+
     static let logLines = LogReader.newest(
         LogReader.parse(
-            """
-            {"ts":"2025-12-25T21:59:58.001Z","level":"info","service":"serve","pid":7,"version":"1","message":"model loaded","version_loaded":"3"}
-            {"ts":"2025-12-25T22:00:00.001Z","level":"error","service":"transform","pid":8,"version":"1","message":"Postgres went away \\u001b[2J","attempt":2}
-            not a JSON line
-            """, file: "transform"))
+            Array(
+                """
+                {"ts":"2025-12-25T21:59:58.001Z","level":"info","service":"serve","pid":7,"version":"1","message":"model loaded","version_loaded":"3"}
+                {"ts":"2025-12-25T22:00:00.001Z","level":"error","service":"transform","pid":8,"version":"1","message":"Postgres went away \\u001b[2J","attempt":2}
+                not a JSON line
+                """.utf8), file: "transform"))
 
     /// A dashboard that has heard of everything.
     static func model() throws -> DashboardModel {
@@ -116,6 +127,7 @@ import Testing
             observation.timeMillis = now
             observation.counters[.predictions] = Double(round * round)
             observation.counters[.transformed] = Double(round) * 11
+            observation.jobs = .value(jobs)
             if round == 39 { observation.predictions = (0..<12).reversed().map(prediction) }
             update(&model, .observed(observation))
         }

@@ -64,6 +64,7 @@ import YAML
         case "object": node.pairs != nil
         case "array": node.items != nil
         case "integer": node.text.flatMap { Int($0) } != nil
+        case "boolean": ["true", "false"].contains(node.text)
         default: node.text != nil
         }
     }

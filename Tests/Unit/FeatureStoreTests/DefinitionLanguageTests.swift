@@ -73,7 +73,7 @@ import Testing
                 case .either(let left, let right):
                     try visit(left)
                     try visit(right)
-                case .text, .identifier, .choice, .duration, .fieldType, .expression, .integer: break
+                case .text, .identifier, .choice, .duration, .fieldType, .expression, .integer, .truth: break
                 }
             }
             try visit(key.shape)

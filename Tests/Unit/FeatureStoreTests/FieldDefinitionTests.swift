@@ -27,6 +27,29 @@ import Testing
         #expect(date?.rule?.format == EventTimeFormat("yyyy-MM-dd"))
     }
 
+    @Test func `a source says what people see of its events, which changes no hash`() throws {
+        func load(_ field: String, _ more: String = "") throws -> FeatureRepository {
+            try Repositories.load(Repositories.good.merging(["source.yaml": Self.source(field, more)]) { $1 })
+        }
+        let plain = try load("note: string?")
+        let named = try load("note: {type: string?, sensitive: true}", "amount: amt")
+        let source = try #require(named.sources.first)
+        #expect(named.display(of: source).amountField == "amt" && named.display(of: source).isSensitive("note"))
+        #expect(!named.display(of: source).isSensitive("amt") && named.streamHash == plain.streamHash)
+        #expect(try !load("note: {type: string?, sensitive: false}").display(of: source).isSensitive("note"))
+        #expect(plain.display(of: source).amountField == nil)
+        let changes = DefinitionOutline(plain).changes(to: DefinitionOutline(named)).map(\.description)
+        #expect(changes.count == 2 && changes.contains { $0.hasSuffix("field note: string?, sensitive, was string?") })
+        for (field, more, message) in [
+            ("note: {type: string, sensitive: yes}", "", "`sensitive` of `note` is `yes`, which is unknown"),
+            ("note: string", "amount: amd", "names `amd`, which is not among its fields. Did you mean `amt`?"),
+            ("note: string", "amount: note", "names `note`, a field of type string"),
+        ] {
+            let error = #expect(throws: DefinitionError.self) { try load(field, more) }
+            #expect("\(String(describing: error))".contains(message), "\(String(describing: error))")
+        }
+    }
+
     @Test(arguments: [
         ("{min: 0}", "7:8: the field `note` lacks `type`. Write `note: {type: double, min: 0}`."),
         ("{type: double, minn: 0}", "7:23: the field `note` has an unknown key `minn`. Did you mean `min`?"),

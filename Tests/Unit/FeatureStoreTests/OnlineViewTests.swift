@@ -51,6 +51,28 @@ import Testing
         }
     }
 
+    @Test func `a store tells an entity's states with the place they are of`() throws {
+        let repository = try FeatureRepository.load(
+            directory: TestEnvironment.packageRoot + "/feature_repo", environment: [:])
+        let feed = try #require(repository.feeds.first)
+        let store = MemoryOnlineStore()
+        let nothing = store.states(of: "4", in: feed, repository, partitions: 4)
+        #expect(nothing.watermark == nil && nothing.states.count == feed.views.count)
+        #expect(nothing.states.allSatisfy { $0 == nil })
+        let mark = Watermark(generation: 3, nextOffset: 25)
+        #expect(store.plant(nothing.watermarkKey, mark) == .accepted)
+        #expect(store.states(of: "4", in: feed, repository, partitions: 4).states.allSatisfy { $0 == nil }, "lost?")
+        let view = try #require(feed.views.first)
+        var blob: [UInt8] = []
+        EntityState(view, generation: 3, offset: 7).encode(into: &blob)
+        let key = OnlineKeys.blob(
+            project: repository.project, view: view.name, hash8: repository.hash8, entity: "4")
+        #expect(store.write([(key, blob)]) == .accepted)
+        let found = store.states(of: "4", in: feed, repository, partitions: 4)
+        #expect(found.partition == nothing.partition && found.watermark == mark)
+        #expect(found.states.first??.offset == 7)
+    }
+
     @Test func `watermark and blob mean one thing to everybody`() throws {
         let blob = Self.blob(try Self.state())
         #expect(Self.fault(blob) == nil)

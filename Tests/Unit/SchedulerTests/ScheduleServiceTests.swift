@@ -61,7 +61,42 @@ import Testing
         let results = try await run(line, runtime)
         #expect(results.failed.value == 1)
         #expect(results.succeeded.value == 0)
-        #expect(runtime.metrics.renderPrometheus().contains("result=\"failure\"} 1"))
+        let page = runtime.metrics.renderPrometheus()
+        #expect(page.contains("result=\"failure\"} 1"))
+        func value(_ metric: String) -> Double? {
+            page.split(separator: "\n").first { $0.hasPrefix("needletail_schedule_\(metric){") }
+                .flatMap { $0.split(separator: " ").last }.flatMap { Double($0) }
+        }
+        #expect(value("last_failure_timestamp_seconds").map { $0 > 1_700_000_000 } == true)
+        #expect(value("last_success_timestamp_seconds") == 0 && value("running") == 0)
+    }
+
+    @Test(.timeLimit(.minutes(1))) func `a job tells while it runs, and when it is due next`() async throws {
+        let runtime = ServiceRuntime()
+        let file = try TestEnvironment.temporaryFolder("schedule") + "/pid"
+        async let results = run("sleep 600 & echo $! >\(file); wait", runtime)
+        _ = try await process(in: file)
+        #expect(runtime.metrics.renderPrometheus().contains("needletail_schedule_running{job=\"sleep\"} 1"))
+        runtime.stop()
+        _ = try await results
+        let other = ServiceRuntime()
+        let crontab = try Crontab("0 0 1 1 * true")
+        async let ended: Void = ScheduleService(crontab: crontab, environment: environment).run(other)
+        var next: Double?
+        for _ in 0..<1_000 where next == nil {
+            try await Task.sleep(for: .milliseconds(10))
+            next = other.metrics.renderPrometheus().split(separator: "\n")
+                .first { $0.hasPrefix("needletail_schedule_next_timestamp_seconds{") }
+                .flatMap { $0.split(separator: " ").last }.flatMap { Double($0) }.flatMap { $0 > 0 ? $0 : nil }
+        }
+        // The next first of January at midnight, UTC.
+        let date = try #require(next.map { Date(timeIntervalSince1970: $0) })
+        var calendar = Calendar(identifier: .gregorian)
+        calendar.timeZone = try #require(TimeZone(identifier: "UTC"))
+        let parts = calendar.dateComponents([.month, .day, .hour, .minute], from: date)
+        #expect([parts.month, parts.day, parts.hour, parts.minute] == [1, 1, 0, 0])
+        other.stop()
+        try await ended
     }
 
     @Test(.timeLimit(.minutes(1))) func `in a JSON log what a job prints are lines of that log`() async throws {

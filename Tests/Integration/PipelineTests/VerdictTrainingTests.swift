@@ -1,0 +1,71 @@
+import Dashboard
+import FeatureEngine
+import FeatureStore
+import Pipeline
+import PostgresClient
+import PostgresOfflineStore
+import TestSupport
+import Testing
+
+/// What an analyst says about a case, all the way to what the next model learns from.
+@Suite(.enabled(if: PipelineHarness.isPossible, "\(PipelineHarness.absence)"), .serialized, .timeLimit(.minutes(2)))
+struct VerdictTrainingTests {
+    /// An answer of the API about an event, as it goes to its topic.
+    private func answer(_ id: String, to row: SourceRow, _ service: FeatureService) -> PipelineHarness.Record {
+        let value = """
+            {"prediction_id":"\(id)","transaction_id":"\(row.eventID)","created_at":1700000000000,
+             "event_timestamp":\(row.eventTimeMillis),"service":"\(service.name)","model_version":"1",
+             "definition_hash":"h","threshold":0.5,"probability":0.9,"is_fraud":true,"degraded":false,"latency_micros":1,
+             "request":{},"vector":[],"features_as_of":{}}
+            """
+        return (Array(row.key.utf8), Array(value.utf8), nil)
+    }
+
+    private func transform(_ pipeline: PipelineHarness) throws {
+        let ended = try pipeline.transformToEnd()
+        #expect(ended.exitCode == 0, "\(ended.output.suffix(2_000))")
+    }
+
+    /// Every label that a training would learn from, by event id.
+    private func learned(_ pipeline: PipelineHarness, _ service: FeatureService) throws -> [String: Int] {
+        var labels: [String: Int] = [:]
+        try pipeline.store().scanTrainingRows(service, streamHash: pipeline.repository.streamHash) {
+            row, _, label, _ in
+            labels[row.eventID] = label
+        }
+        return labels
+    }
+
+    @Test func `a verdict goes through the topic into the tables and is learned, until it is taken back`() throws {
+        // A broker of its own: the topic of answers has the same name for all.
+        let pipeline = try PipelineHarness("verdict", ownBroker: true)
+        let service = try #require(pipeline.repository.services.first)
+        let rows = try pipeline.generatedRows(400, seed: 9, cards: 40)
+        try pipeline.send(rows.prefix(300).map(pipeline.record))
+        try pipeline.send([answer("p1", to: rows[100], service)], topic: PipelineTopics.predictions)
+        try transform(pipeline)
+        let connection = try PostgresConnection(url: pipeline.postgres.url)
+        var verdicts: [String] = []
+        let book = CaseBook(connection, reviewer: "ana", repository: pipeline.repository) {
+            verdicts.append("verdict-\(verdicts.count)")
+            return verdicts[verdicts.count - 1]
+        }
+        let sender = LabelSender(
+            bootstrapServers: pipeline.kafka.bootstrapServers,
+            PostgresSession { try PostgresConnection(url: pipeline.postgres.url) },
+            sources: pipeline.repository.sources)
+        let order = { Order($0, predictionID: "p1", newestEventMillis: nil) }
+        #expect(try book.carryOut(order(.fraud)).isDone)
+        #expect(try sender.send(atOnce: verdicts) == 1)
+        // A label counts from the newest event time that was seen on: newer events come.
+        try pipeline.send(rows.suffix(100).map(pipeline.record))
+        try transform(pipeline)
+        #expect(try learned(pipeline, service) == [rows[100].eventID: 1])
+
+        #expect(try book.carryOut(order(.undo)).isDone)
+        #expect(try sender.send(atOnce: verdicts) == 1)
+        try transform(pipeline)
+        #expect(try learned(pipeline, service).isEmpty)
+        #expect(try connection.execute("SELECT count(*) FROM labels").integer(0, 0) == 2)
+    }
+}

@@ -88,7 +88,7 @@ let package = Package(
         library("RedisOnlineStore", depending: ["FeatureStore", "RedisClient"]),
         .target(
             name: "PostgresOfflineStore",
-            dependencies: ["Pipeline", "FeatureStore", "FeatureEngine", "PostgresClient"],
+            dependencies: ["Pipeline", "FeatureStore", "FeatureEngine", "PostgresClient", "JSON"],
             path: "packages/PostgresOfflineStore", resources: [.embedInCode("Migrations")], swiftSettings: common),
 
         // recovery: a state machine without I/O

@@ -19,10 +19,9 @@ struct SourceDefinition {
 
     /// Names of tables that exist whatever a feature_repo says, and words with a meaning of their own.
     static let reservedNames: Set<String> = [
-        "labels", "predictions", "dead_letters", "partition_state", "models", "model_aliases", "model_history",
-        "model_requests", "drift_reports", "retrain_decisions", "schema_migrations", "definition_sets",
-        "definition_files",
-        "definition_rollouts", "request",
+        "labels", "predictions", "prediction_rows", "prediction_kinds", "dead_letters", "partition_state", "models",
+        "model_aliases", "model_history", "model_requests", "drift_reports", "retrain_decisions", "schema_migrations",
+        "definition_sets", "definition_files", "definition_rollouts", "request",
     ]
 
     /// Columns that every table has beside the declared ones.

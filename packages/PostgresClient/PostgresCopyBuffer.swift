@@ -111,10 +111,21 @@ import Glibc
     public func add(minorUnits: Int64, places: Int) {
         // Postgres counts in groups of four decimal digits, aligned at the point.
         let fractionGroups = (places + 3) / 4
-        var rest = UInt128(minorUnits.magnitude)
-        for _ in 0..<(fractionGroups * 4 - places) { rest *= 10 }
+        var rest = minorUnits.magnitude
         var groups: InlineArray<10, UInt16> = .init(repeating: 0)  // lowest first
         var count = 0
+        if fractionGroups * 4 > places, rest > 0 {
+            // The lowest group has fewer digits of its own; zeros follow them.
+            let (own, zeros): (UInt64, UInt64) =
+                switch places % 4 {
+                case 1: (10, 1_000)
+                case 2: (100, 100)
+                default: (1_000, 10)
+                }
+            groups[0] = UInt16(rest % own * zeros)
+            rest /= own
+            count = 1
+        }
         while rest > 0 {
             groups[count] = UInt16(rest % 10_000)
             rest /= 10_000

@@ -5,7 +5,7 @@ public import PostgresClient
 /// `PostgresOfflineStore.pruneEvents`.
 public enum PrunedTable: String, CaseIterable, Sendable {
     /// What the API answered, by the time of the answer.
-    case predictions
+    case predictions = "prediction_rows"
     /// Refused records, by the time they were stored; only those that are on their topic, too.
     case deadLetters = "dead_letters"
 

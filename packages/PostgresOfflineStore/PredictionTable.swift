@@ -2,39 +2,57 @@ public import FeatureEngine
 public import Pipeline
 public import PostgresClient
 
-/// The table of predictions.
+/// The rows behind the view `predictions`.
 public enum PredictionTable {
     /// The table's name.
-    public static let name = "predictions"
-    /// The columns of `add`, in order.
-    public static let columns = [
-        "prediction_id", "transaction_id", "entity", "created_at", "event_timestamp", "service", "model_version",
-        "definition_hash", "probability", "threshold", "is_alert", "degraded", "latency_micros", "request", "vector",
-        "features_as_of", "_topic", "_partition", "_offset",
+    public static let name = "prediction_rows"
+    private static let fixed = [
+        "prediction_id", "transaction_id", "entity", "created_at", "event_timestamp", "probability", "is_alert",
+        "degraded",
+        "latency_micros", "_topic", "_partition", "_offset",
     ]
+    private static let short = ["kind", "request_values", "features", "positions"]
+    private static let long = [
+        "service", "model_version", "definition_hash", "threshold", "request", "vector", "features_as_of",
+    ]
+    /// The columns of `add`, in order.
+    public static let columns = fixed + short + long
 
-    /// Appends one prediction to a COPY of the table.
-    public static func add(_ prediction: PredictionRecord, at position: LogPosition, to rows: PostgresCopyBuffer) {
+    /// Appends one prediction to a COPY of the table: in the short form where there is one and its kind is known.
+    public static func add(
+        _ prediction: PredictionRecord, _ compact: CompactPrediction?, _ kinds: PredictionKinds,
+        at position: LogPosition,
+        to rows: PostgresCopyBuffer
+    ) {
         rows.beginRow(columns: columns.count)
         rows.add(bytes: prediction.predictionID.bytes)
         rows.add(bytes: prediction.transactionID.bytes)
         rows.add(bytes: prediction.entity.bytes)
         rows.add(millis: prediction.createdMillis)
         rows.add(millis: prediction.eventMillis)
-        rows.add(prediction.service)
-        rows.add(prediction.modelVersion)
-        rows.add(prediction.definitionHash)
         rows.add(prediction.probability)
-        rows.add(prediction.threshold)
         rows.add(prediction.isFraud)
         rows.add(prediction.isDegraded)
         rows.add(prediction.latencyMicros)
-        rows.add(jsonb: prediction.request[...])
-        rows.add(jsonb: prediction.vector[...])
-        rows.add(jsonb: prediction.featuresAsOf[...])
         rows.add(position.topic)
         rows.add(position.partition)
         rows.add(position.offset)
+        if let compact, let kind = kinds.number(of: compact) {
+            rows.add(kind)
+            rows.add(bytes: compact.requestValues)
+            rows.add(bytes: compact.features)
+            rows.add(bytes: compact.positions)
+            for _ in long { rows.addNull() }
+        } else {
+            for _ in short { rows.addNull() }
+            rows.add(prediction.service)
+            rows.add(prediction.modelVersion)
+            rows.add(prediction.definitionHash)
+            rows.add(prediction.threshold)
+            rows.add(jsonb: prediction.request[...])
+            rows.add(jsonb: prediction.vector[...])
+            rows.add(jsonb: prediction.featuresAsOf[...])
+        }
     }
 }
 

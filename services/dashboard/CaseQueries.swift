@@ -68,7 +68,8 @@ enum CaseQueries {
         let (condition, id) =
             switch key {
             case .prediction(let id): ("p.prediction_id = $1", id)
-            case .transaction(let id): ("p.transaction_id = $1", id)
+            // Its index is of the hash.
+            case .transaction(let id): ("hashtext(p.transaction_id) = hashtext($1) AND p.transaction_id = $1", id)
             }
         let rows = try connection.query(
             """

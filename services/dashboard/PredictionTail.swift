@@ -14,6 +14,7 @@ package final class PredictionTail {
 
     private let consumer: KafkaConsumer
     private let columns: PredictionColumns
+    private let reader = RecordReader()
     private var nextOffsets: [KafkaPartition: Int64] = [:]
     private var round = 0
 
@@ -61,7 +62,7 @@ package final class PredictionTail {
         for index in 0..<batch.count {
             let key = batch.key(at: index)
             // What is no prediction is a dead letter of `transform`, and nothing to show.
-            let record = batch.withValue(at: index) { try? PredictionRecord(key: key, value: $0) }
+            let record = batch.withValue(at: index) { try? PredictionRecord(key: key, value: $0, reader) }
             if let new = record.flatMap(columns.prediction) { predictions.append(new) }
         }
     }

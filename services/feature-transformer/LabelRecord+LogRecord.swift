@@ -16,7 +16,9 @@ extension LabelRecord: LogRecord {
     static var columns: [String] { LabelTable.columns }
     static var idColumns: [String] { ["event_id", "available_at", "feedback_id"] }
 
-    init(key: [UInt8], value: Span<UInt8>) throws(RecordError) { try self.init(value) }
+    init(key _: [UInt8], value: Span<UInt8>, _ reader: RecordReader) throws(RecordError) {
+        try self.init(value, reader)
+    }
 
     private var feedbackID: ByteString { feedback?.id ?? "" }
     var id: ID { ID(eventID: eventID, availableMillis: availableMillis, feedbackID: feedbackID) }
@@ -40,7 +42,9 @@ extension LabelRecord: LogRecord {
         "label: \(fact ? 1 : 0) contradicts the \(stored ? 1 : 0) that arrived before"
     }
 
-    func add(at position: LogPosition, to rows: PostgresCopyBuffer) { LabelTable.add(self, at: position, to: rows) }
+    func add(at position: LogPosition, sharing _: NothingShared<LabelRecord>, to rows: PostgresCopyBuffer) {
+        LabelTable.add(self, at: position, to: rows)
+    }
 
     private static func hash(
         _ id: some Sequence<UInt8>, _ availableMillis: Int64, _ feedback: some Sequence<UInt8>

@@ -11,6 +11,8 @@ protocol LogRecord {
     associatedtype ID: Hashable
     /// What two records of the same id must agree on.
     associatedtype Fact: Equatable
+    /// What its rows refer to in other rows.
+    associatedtype Shared: SharedFacts where Shared.Record == Self
 
     /// The table's name.
     static var table: String { get }
@@ -20,7 +22,7 @@ protocol LogRecord {
     static var idColumns: [String] { get }
 
     /// Reads a record; the key is empty when there is none.
-    init(key: [UInt8], value: Span<UInt8>) throws(RecordError)
+    init(key: [UInt8], value: Span<UInt8>, _ reader: RecordReader) throws(RecordError)
 
     var id: ID { get }
     var fact: Fact { get }
@@ -40,27 +42,45 @@ protocol LogRecord {
     /// Why a record cannot follow one of the same id.
     static func contradiction(of fact: Fact, to stored: Fact) -> String
     /// Appends the row.
-    func add(at position: LogPosition, to rows: PostgresCopyBuffer)
+    func add(at position: LogPosition, sharing shared: Shared, to rows: PostgresCopyBuffer)
+}
+
+/// What many rows have in common and refer to: learned before rows are made, forgotten with the ids.
+protocol SharedFacts {
+    associatedtype Record
+    init()
+    /// Makes sure of what this record's row refers to.
+    mutating func learn(_ record: Record, stores: Stores) throws
+}
+
+/// Of records whose rows say everything themselves.
+struct NothingShared<Record>: SharedFacts {
+    func learn(_: Record, stores _: Stores) {}
 }
 
 /// Keeps the records of a topic in a table, each once: labels, predictions, and whatever else is no more than that.
 final class TableStage<Record: LogRecord>: Stage {
     private let partition: KafkaPartition
+    private let reader = RecordReader()
     private let copyRows = PostgresCopyBuffer()
     var horizon = HistoryHorizon()
     private var deduper = Deduper()
+    private var shared = Record.Shared()
     private var records: [(record: Record, position: Int64, isOld: Bool)] = []
 
     init(_ partition: KafkaPartition) { self.partition = partition }
 
-    func forget() { deduper.forget() }
+    func forget() {
+        deduper.forget()
+        shared = Record.Shared()
+    }
 
     func dropState() {}
 
     func release() {}
 
     func loadIDs(_ ledger: PartitionLedger, from store: PostgresOfflineStore) throws -> Int64 {
-        deduper.forget()
+        forget()
         var count: Int64 = 0
         try store.scanPartition(
             table: Record.table, columns: Record.idColumns, topic: ledger.topic, partition: ledger.partition
@@ -81,7 +101,7 @@ final class TableStage<Record: LogRecord>: Stage {
         let key = batch.key(at: index)
         do throws(RecordError) {
             let record = try batch.withValue(at: index) { (bytes) throws(RecordError) in
-                try Record(key: key, value: bytes)
+                try Record(key: key, value: bytes, reader)
             }
             return take(record, position)
         } catch {
@@ -100,6 +120,7 @@ final class TableStage<Record: LogRecord>: Stage {
 
     func prepare(_ claim: PartitionClaim, stores: Stores) throws -> Prepared {
         let suspects = deduper.suspects.map { records[$0].record }
+        for (record, _, isOld) in records where !isOld { try shared.learn(record, stores: stores) }
         return sort(knowing: suspects.isEmpty ? [:] : try Record.stored(suspects, in: stores.postgres()))
     }
 
@@ -126,7 +147,8 @@ final class TableStage<Record: LogRecord>: Stage {
             if suspected.contains(record.id) { known[record.id] = record.fact }
             prepared.rows += 1
             record.add(
-                at: LogPosition(topic: partition.topic, partition: partition.partition, offset: position), to: copyRows)
+                at: LogPosition(topic: partition.topic, partition: partition.partition, offset: position),
+                sharing: shared, to: copyRows)
         }
         return prepared
     }
@@ -138,7 +160,8 @@ final class TableStage<Record: LogRecord>: Stage {
     func isStored(_ index: Int, of batch: KafkaBatch, at position: Int64, in store: PostgresOfflineStore) throws -> Bool
     {
         let key = batch.key(at: index)
-        guard let record = batch.withValue(at: index, { try? Record(key: key, value: $0) }) else { return false }
+        let read = batch.withValue(at: index) { try? Record(key: key, value: $0, reader) }
+        guard let record = read else { return false }
         var isSame: Bool?
         try store.scanPartition(
             table: Record.table, columns: Record.idColumns, topic: partition.topic, partition: partition.partition,

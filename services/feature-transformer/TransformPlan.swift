@@ -44,7 +44,7 @@ struct TransformPlan: Sendable {
     ) throws -> any Stage {
         switch kind {
         case .labels: return TableStage<LabelRecord>(partition)
-        case .predictions: return TableStage<PredictionRecord>(partition)
+        case .predictions: return TableStage<PredictionRow>(partition)
         case .events:
             guard let feed = repository.feeds.first(where: { $0.topic == partition.topic }),
                 let count = partitionCounts[partition.topic]

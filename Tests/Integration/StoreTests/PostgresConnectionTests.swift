@@ -1,3 +1,4 @@
+import FeatureEngine
 import PostgresClient
 import TestSupport
 import Testing
@@ -74,6 +75,27 @@ import Testing
         #expect(texts.text(7, 2) == "-1000000000000000")
         #expect(texts.text(0, 0) == "0.00")
         #expect(try postgres.execute("SELECT count(*) FROM c WHERE j IS NULL").integer(0, 0) == 1)
+    }
+
+    @Test func `a decimal of any places is stored as its text says`() throws {
+        let postgres = try connect()
+        try postgres.execute("CREATE TEMP TABLE decimals (i int, n numeric)")
+        var amounts: [Int64] = [0, 1, -1, 9, 99, 100, 9_999, 10_000, 10_001, .max, .min + 1, 123_400_000_000]
+        var random = SplitMix64(11)
+        for _ in 0..<500 { amounts.append(Int64(bitPattern: random.next()) >> Int64(random.next() % 64)) }
+        let rows = PostgresCopyBuffer()
+        var texts: [String] = []
+        for places in 0...9 {
+            for amount in amounts {
+                rows.beginRow(columns: 2)
+                rows.add(Int32(texts.count))
+                rows.add(minorUnits: amount, places: places)
+                texts.append(Decimals.text(minorUnits: amount, places: places))
+            }
+        }
+        try postgres.copyIn(table: "decimals", columns: ["i", "n"], rows: rows)
+        let stored = try postgres.execute("SELECT n::text FROM decimals ORDER BY i")
+        #expect((0..<stored.count).map { stored.text($0, 0) ?? "" } == texts)
     }
 
     @Test func `a snapshot sees one moment, writes nothing and ends whatever happens in it`() throws {

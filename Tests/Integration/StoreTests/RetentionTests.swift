@@ -28,10 +28,7 @@ import Testing
                     var record = PredictionRecord()
                     record.predictionID = ByteString("p-\(partition)-\(offset)")
                     record.createdMillis = Self.now - (29 - offset) * Self.day
-                    (record.request, record.vector, record.featuresAsOf) = (
-                        Array("{}".utf8), Array("[]".utf8), Array("{}".utf8)
-                    )
-                    PredictionTable.add(record, at: position, to: rows)
+                    PredictionTable.add(record, nil, PredictionKinds(), at: position, to: rows)
                 } else {
                     letters.append(
                         DeadLetterRecord(position: position, reason: "r", key: nil, value: [1], timestampMillis: .max))

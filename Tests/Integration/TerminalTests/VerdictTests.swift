@@ -34,10 +34,8 @@ struct VerdictTests {
             )
             (record.service, record.modelVersion, record.probability) = ("fraud_v1", "3", 0.9)
             record.isFraud = number != 4
-            (record.request, record.vector, record.featuresAsOf) = (
-                Array("{}".utf8), Array("[]".utf8), Array("{}".utf8)
-            )
-            PredictionTable.add(record, at: LogPosition(topic: "predictions", partition: 0, offset: number), to: rows)
+            let position = LogPosition(topic: "predictions", partition: 0, offset: number)
+            PredictionTable.add(record, nil, PredictionKinds(), at: position, to: rows)
         }
         try connection.copyIn(table: PredictionTable.name, columns: PredictionTable.columns, rows: rows)
     }
@@ -209,10 +207,11 @@ struct VerdictTests {
                 return false
             } catch { return (error as? PostgresError)?.sqlState == "42501" }
         }
-        for table in ["case_journal", "cases", "label_outbox", "labels", "predictions"] {
+        for table in ["case_journal", "cases", "label_outbox", "labels", "prediction_rows"] {
             #expect(!refused("needletail_viewer", "SELECT * FROM \(table)"))
             #expect(refused("needletail_analyst", "DELETE FROM \(table)"))
         }
+        #expect(!refused("needletail_viewer", "SELECT request, vector FROM predictions"))
         for role in ["needletail_viewer", "needletail_analyst"] {
             // Definitions may hold the stores' passwords.
             #expect(refused(role, "SELECT text FROM definition_files"))

@@ -14,7 +14,19 @@ public final class TestProxy: Sendable {
         var isClosed = false
         var accepted = 0
         var heldUntil = 0  // connections with a number below pass nothing
+        var traffic = Traffic()
     }
+
+    /// What clients asked of the server, all connections together.
+    public struct Traffic: Sendable {
+        /// Bytes that were sent to the server.
+        public var bytes = 0
+        /// How often a client said something after the server had: round trips.
+        public var questions = 0
+    }
+
+    /// What was passed on since the proxy is there.
+    public var traffic: Traffic { state.withLock { $0.traffic } }
 
     /// Listens, and passes everything on to a port of this machine.
     public init(to target: Int) throws {
@@ -96,6 +108,7 @@ public final class TestProxy: Sendable {
             _ = Foundation.close(server)
         }
         var buffer = [UInt8](repeating: 0, count: 65_536)
+        var isServersTurn = false
         while true {
             let (isClosed, isHeld) = state.withLock { ($0.isClosed, number < $0.heldUntil) }
             if isClosed { return }
@@ -111,6 +124,13 @@ public final class TestProxy: Sendable {
             for (end, other) in [(ends[0], server), (ends[1], client)] where end.revents != 0 {
                 let count = recv(end.fd, &buffer, buffer.count, 0)
                 guard count > 0 else { return }
+                if other == server {
+                    state.withLock {
+                        $0.traffic.bytes += count
+                        $0.traffic.questions += isServersTurn ? 0 : 1
+                    }
+                }
+                isServersTurn = other == server
                 var sent = 0
                 while sent < count {
                     let step = buffer[sent..<count].withUnsafeBytes {

@@ -107,6 +107,25 @@ import TransactionData
         #expect(throws: PipelineStop.self) { try stage.accept(0, of: batch, at: 0) }
     }
 
+    @Test(.countsAllocations) func `an event asks for memory once at most, from its record to its rows and blobs`()
+        throws
+    {
+        let own = cards(1)
+        let records = try batch((0..<800).map { event("e\($0)", card: own[$0 % own.count], seconds: Int64($0)) })
+        try stage.plant(.whole(1, 0), stores: stores)
+        func step(_ first: Int) throws {
+            stage.begin(isCareful: false)
+            for index in first..<first + 400 { _ = try stage.accept(index, of: records, at: Int64(index)) }
+            let prepared = try stage.prepare(claim(next: Int64(first)), stores: stores)
+            #expect(prepared.rows == 400)
+            let (from, to) = (OnlineMark.whole(1, Int64(first)), OnlineMark.whole(1, Int64(first + 400)))
+            try stage.writeOnline(from: from, to: to, newestMillis: 5, stores: stores)
+        }
+        try step(0)
+        let count = try allocations { try step(400) }
+        #expect(count <= 400)
+    }
+
     @Test func `rows are computed only on the state as it was left`() throws {
         let mark = OnlineMark.whole(1, 0)
         try stage.plant(mark, stores: stores)

@@ -46,8 +46,8 @@ import Testing
     @Test func `keeps a prediction's JSON to the digit`() throws {
         let record = try PredictionRecord(key: [], value: Array(Self.prediction.utf8).span)
         #expect(record.predictionID == "p" && record.latencyMicros == 7 && record.isDegraded && !record.isFraud)
-        #expect(String(decoding: record.request, as: UTF8.self) == #"{"amt":12.30,"id":900719925474099312345}"#)
-        #expect(String(decoding: record.vector, as: UTF8.self) == #"[1.5,null,"x"]"#)
+        #expect(String(decoding: record.request, as: UTF8.self) == #"{"amt": 12.30, "id": 900719925474099312345}"#)
+        #expect(String(decoding: record.vector, as: UTF8.self) == #"[1.5, null, "x"]"#)
     }
 
     @Test(arguments: ["prediction_id", "probability", "vector", "is_fraud", "features_as_of"])
@@ -67,6 +67,20 @@ import Testing
                 try PredictionRecord(key: [], value: Array(json.utf8).span)
             }
         }
+    }
+
+    @Test func `refuses a member that is there twice, at any depth and among many`() {
+        let many = (0..<40).map { "\"f\($0)\": 1" }.joined(separator: ",")
+        for request in [#"{"a": 1, "\u0061": 2}"#, #"{"a": [{"b": 1, "b": 2}]}"#, "{\(many), \"f7\": 2}"] {
+            let json = Self.prediction.replacing(#"{"amt": 12.30, "id": 900719925474099312345}"#, with: request)
+            #expect {
+                _ = try PredictionRecord(key: [], value: Array(json.utf8).span)
+            } throws: { error in
+                (error as? RecordError)?.reason.contains("is there twice") == true
+            }
+        }
+        let twice = Self.prediction.replacing("\"threshold\"", with: "\"probability\"")
+        #expect(throws: RecordError.self) { try PredictionRecord(key: [], value: Array(twice.utf8).span) }
     }
 
     @Test func `refuses ids and keys that no index takes`() {

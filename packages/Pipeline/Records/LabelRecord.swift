@@ -90,14 +90,17 @@ public struct LabelRecord: Hashable, Sendable {
     }
 
     /// Reads a record's value.
-    package init(_ value: Span<UInt8>) throws(RecordError) {
-        let fields = try RecordFields(value)
+    package init(_ value: Span<UInt8>, _ reader: RecordReader = RecordReader()) throws(RecordError) {
+        self = try reader.read(value) { (fields) throws(RecordError) in try Self.read(fields) }
+    }
+
+    private static func read(_ fields: JSONValue) throws(RecordError) -> LabelRecord {
         let label = try fields.integer("label")
         guard label == 0 || label == 1 else { throw RecordError("label: is neither 0 nor 1") }
-        self.init(
+        var record = LabelRecord(
             eventID: try fields.id("event_id"), isFraud: label == 1, eventMillis: try fields.millis("event_timestamp"),
             availableMillis: try fields.millis("available_at"))
-        guard fields.has("feedback_id") else { return }
+        guard fields.has("feedback_id") else { return record }
         var feedback = Feedback(id: try fields.id("feedback_id"))
         if fields.has("retracts") { feedback.retracts = try fields.id("retracts") }
         feedback.source = try fields.text("source", mayBeEmpty: true)
@@ -106,6 +109,7 @@ public struct LabelRecord: Hashable, Sendable {
         feedback.modelVersion = try fields.text("model_version", mayBeEmpty: true)
         feedback.score = try fields.double("score")
         feedback.judgedMillis = try fields.millis("judged_at")
-        self.feedback = feedback
+        record.feedback = feedback
+        return record
     }
 }

@@ -32,37 +32,42 @@ public struct PredictionRecord: Sendable {
     public var isDegraded = false
     /// How long the answer took.
     public var latencyMicros: Int64 = 0
-    /// The request's fields, as JSON.
-    public var request: [UInt8] = []
-    /// The features in service order, as JSON.
-    public var vector: [UInt8] = []
-    /// The position of each view's state, as JSON.
-    public var featuresAsOf: [UInt8] = []
+    /// The request's fields: a JSON object.
+    public var request = Array("{}".utf8)
+    /// The features in service order: a JSON array, null for one that is missing.
+    public var vector = Array("[]".utf8)
+    /// The position of each view's state: a JSON object.
+    public var featuresAsOf = Array("{}".utf8)
 
     /// An answer to be filled in.
     public init() {}
 
     /// Reads a record; the key is empty when there is none.
-    package init(key: [UInt8], value: Span<UInt8>) throws(RecordError) {
-        let fields = try RecordFields(value)
-        predictionID = try fields.id("prediction_id")
-        transactionID = try fields.id("transaction_id", mayBeEmpty: true)
-        createdMillis = try fields.millis("created_at")
-        eventMillis = try fields.millis("event_timestamp")
-        service = try fields.text("service")
-        modelVersion = try fields.text("model_version")
-        definitionHash = try fields.text("definition_hash")
-        probability = try fields.double("probability")
-        threshold = try fields.double("threshold")
-        isFraud = try fields.boolean("is_fraud")
-        isDegraded = try fields.boolean("degraded")
-        latencyMicros = try fields.integer("latency_micros")
-        request = try fields.json("request", isArray: false)
-        vector = try fields.json("vector", isArray: true)
-        featuresAsOf = try fields.json("features_as_of", isArray: false)
+    package init(key: [UInt8], value: Span<UInt8>, _ reader: RecordReader = RecordReader()) throws(RecordError) {
+        self = try reader.read(value) { (fields) throws(RecordError) in try Self.read(fields) }
         // The key of a request without one is empty.
         if !key.isEmpty, let problem = KeyRule.problem(key.span) { throw RecordError("the key \(problem)") }
         entity = ByteString(key)
+    }
+
+    private static func read(_ fields: JSONValue) throws(RecordError) -> PredictionRecord {
+        var record = PredictionRecord()
+        record.predictionID = try fields.id("prediction_id")
+        record.transactionID = try fields.id("transaction_id", mayBeEmpty: true)
+        record.createdMillis = try fields.millis("created_at")
+        record.eventMillis = try fields.millis("event_timestamp")
+        record.service = try fields.text("service")
+        record.modelVersion = try fields.text("model_version")
+        record.definitionHash = try fields.text("definition_hash")
+        record.probability = try fields.double("probability")
+        record.threshold = try fields.double("threshold")
+        record.isFraud = try fields.boolean("is_fraud")
+        record.isDegraded = try fields.boolean("degraded")
+        record.latencyMicros = try fields.integer("latency_micros")
+        record.request = try fields.json("request", isArray: false)
+        record.vector = try fields.json("vector", isArray: true)
+        record.featuresAsOf = try fields.json("features_as_of", isArray: false)
+        return record
     }
 }
 

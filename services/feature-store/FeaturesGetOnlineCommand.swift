@@ -60,7 +60,9 @@ public struct FeaturesGetOnlineCommand: Command {
         let keys = try Self.keys(settings[Self.entity], file: settings[Self.entities])
         let feeds = ViewFeed.feeds(of: views)
         var counts: [Int] = []
-        for feed in feeds { counts.append(try await partitionCount(feed.topic, pipeline, settings, runtime)) }
+        for feed in feeds {
+            counts.append(try await Self.partitionCount(feed.topic, pipeline, settings[Self.partitions], runtime))
+        }
         let url = pipeline.redisURL
         try await runtime.waiting(for: "Redis") {
             try await runtime.onThread("connect") { try RedisOnlineStore(url: url).close() }
@@ -73,8 +75,10 @@ public struct FeaturesGetOnlineCommand: Command {
                 let some = Array(keys[start..<min(keys.count, start + OnlineEntityReader.batch)])
                 var answers: [[OnlineAnswer]] = some.map { _ in [] }
                 for (feed, count) in zip(feeds, partitions) {
-                    let more = try reader.read(some, feed, atMillis: millis, partitions: count)
-                    for index in some.indices { answers[index] += more[index] }
+                    let states = try reader.read(some, feed, partitions: count)
+                    for index in some.indices {
+                        answers[index] += states[index].map { $0.answer(atMillis: millis, topic: feed.topic) }
+                    }
                 }
                 for (index, key) in some.enumerated() {
                     if !isJSON, start + index > 0 { try runtime.print("") }
@@ -119,10 +123,11 @@ public struct FeaturesGetOnlineCommand: Command {
             .usage, "--at \"\(text)\" is no moment: write 2019-06-01T12:00:00Z, or milliseconds since 1970.")
     }
 
-    private func partitionCount(
-        _ topic: String, _ pipeline: PipelineContext, _ settings: Settings, _ runtime: ServiceRuntime
+    /// The number of a topic's partitions: the one given, or Kafka's.
+    static func partitionCount(
+        _ topic: String, _ pipeline: PipelineContext, _ given: Int?, _ runtime: ServiceRuntime
     ) async throws -> Int {
-        if let count = settings[Self.partitions] { return count }
+        if let given { return given }
         let servers = pipeline.kafkaBootstrapServers
         let count = try await runtime.waiting(for: "Kafka at \(servers)") {
             try await runtime.onThread("partitions") {

@@ -3,7 +3,25 @@ import FeatureStore
 import RedisOnlineStore
 import ServiceRuntime
 
-/// Reads the online state of many entities at once, and evaluates it. One connection, one thread.
+/// What the online store says of one entity in one view, and the place in the log it is of.
+struct OnlineState {
+    let view: StreamView
+    /// Nil where nothing is certain.
+    let state: EntityState?
+    let partition: Int
+    let nextOffset: Int64
+
+    /// The answer at a moment.
+    func answer(atMillis: Int64, topic: String) -> OnlineAnswer {
+        var vector = FeatureVector(count: view.features.count)
+        state?.evaluate(atMillis: atMillis, into: &vector)
+        return OnlineAnswer(
+            view: view, vector: vector, generation: state?.generation, offset: state?.offset, events: state?.count,
+            topic: topic, partition: partition, nextOffset: nextOffset)
+    }
+}
+
+/// Reads the online state of many entities at once. One connection, one thread.
 struct OnlineEntityReader {
     /// Entities of one read: with their views, what one MGET may ask for.
     static let batch = 500
@@ -15,14 +33,13 @@ struct OnlineEntityReader {
         (self.repository, self.store) = (repository, store)
     }
 
-    /// The answers of a feed's views about each entity, in their order: one round trip for each partition that has some of them.
-    func read(
-        _ entities: [String], _ feed: ViewFeed, atMillis: Int64, partitions: Int
-    ) throws -> [[OnlineAnswer]] {
+    /// The states of each entity in a feed's views, in their order: one round trip for each partition that has some of them. Where a
+    /// partition has no watermark, a `CommandError` says so.
+    func read(_ entities: [String], _ feed: ViewFeed, partitions: Int) throws -> [[OnlineState]] {
         let placed = entities.indices.map {
             Int(EntityPlacement.partition(of: entities[$0], among: partitions, by: feed.source.partitioner))
         }
-        var answers: [[OnlineAnswer]] = entities.map { _ in [] }
+        var states: [[OnlineState]] = entities.map { _ in [] }
         for (partition, places) in Dictionary(grouping: entities.indices, by: { placed[$0] }) {
             let watermarkKey = OnlineKeys.watermark(hash8: repository.hash8, topic: feed.topic, partition: partition)
             let keys = places.flatMap { place in
@@ -42,17 +59,13 @@ struct OnlineEntityReader {
                 for (index, view) in feed.views.enumerated() {
                     let state = try state(
                         view, blobs[number * feed.views.count + index], under: watermark, watermarkKey, entities[place])
-                    var vector = FeatureVector(count: view.features.count)
-                    state?.evaluate(atMillis: atMillis, into: &vector)
-                    answers[place].append(
-                        OnlineAnswer(
-                            view: view, vector: vector, generation: state?.generation, offset: state?.offset,
-                            events: state?.count, topic: feed.topic, partition: partition,
-                            nextOffset: watermark.nextOffset))
+                    states[place].append(
+                        OnlineState(
+                            view: view, state: state, partition: partition, nextOffset: watermark.nextOffset))
                 }
             }
         }
-        return answers
+        return states
     }
 
     /// What a reader says of one view of one entity; nil where nothing is certain.

@@ -127,7 +127,7 @@ let package = Package(
             depending: [
                 "Pipeline", "PipelineRuntime", "ServiceRuntime", "Observability", "FeatureStore",
                 "FeatureEngine", "KafkaClient", "RedisOnlineStore", "PostgresOfflineStore", "PostgresClient", "JSON",
-                "Text", "TransactionData", "Compression",
+                "Text", "TransactionData", "Compression", "RedisClient", "HTTPServer", "EventLoop", "AdminServer",
             ]),
         .target(
             name: "PredictionAPI",
@@ -241,7 +241,8 @@ let package = Package(
                 "Observability", "JSON",
             ]),
         unitTests(
-            "FeatureStoreCommands", ["FeatureEngine", "FeatureStore", "ServiceRuntime", "TransactionData", "YAML"]),
+            "FeatureStoreCommands",
+            ["FeatureEngine", "FeatureStore", "ServiceRuntime", "TransactionData", "YAML", "HTTPServer", "JSON"]),
         unitTests("PipelineRuntime", ["FeatureEngine", "FeatureStore", "KafkaClient", "ServiceRuntime"]),
         integrationTests(
             "StoreTests",

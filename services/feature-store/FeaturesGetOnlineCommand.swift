@@ -41,9 +41,6 @@ public struct FeaturesGetOnlineCommand: Command {
     static let partitions = Setting<Int?>(
         "partitions", in: 1...10_000, help: "Partitions of the topic; Kafka is asked unless given.", flagOnly: true)
 
-    /// Entities of one read: with their views, what one MGET may ask for.
-    private static let batch = 500
-
     public init() {}
 
     /// Reads and prints.
@@ -63,22 +60,25 @@ public struct FeaturesGetOnlineCommand: Command {
         let keys = try Self.keys(settings[Self.entity], file: settings[Self.entities])
         let feeds = ViewFeed.feeds(of: views)
         var counts: [Int] = []
-        for feed in feeds { counts.append(try await partitionCount(feed.topic, pipeline, settings, runtime)) }
+        for feed in feeds {
+            counts.append(try await Self.partitionCount(feed.topic, pipeline, settings[Self.partitions], runtime))
+        }
         let url = pipeline.redisURL
         try await runtime.waiting(for: "Redis") {
             try await runtime.onThread("connect") { try RedisOnlineStore(url: url).close() }
         }
         let (isJSON, partitions) = (settings[FeatureCommandSettings.json], counts)
         try await runtime.onThread("get-online") {
-            let store = try RedisOnlineStore(url: url)
-            for start in stride(from: 0, to: keys.count, by: Self.batch) {
+            let reader = OnlineEntityReader(repository, try RedisOnlineStore(url: url))
+            for start in stride(from: 0, to: keys.count, by: OnlineEntityReader.batch) {
                 guard !runtime.isStopping else { throw runtime.stopped("\(start) of \(keys.count) entities were read") }
-                let some = Array(keys[start..<min(keys.count, start + Self.batch)])
+                let some = Array(keys[start..<min(keys.count, start + OnlineEntityReader.batch)])
                 var answers: [[OnlineAnswer]] = some.map { _ in [] }
                 for (feed, count) in zip(feeds, partitions) {
-                    let more = try Self.read(
-                        some, feed, repository, from: store, atMillis: millis, partitions: count)
-                    for index in some.indices { answers[index] += more[index] }
+                    let states = try reader.read(some, feed, partitions: count)
+                    for index in some.indices {
+                        answers[index] += states[index].map { $0.answer(atMillis: millis, topic: feed.topic) }
+                    }
                 }
                 for (index, key) in some.enumerated() {
                     if !isJSON, start + index > 0 { try runtime.print("") }
@@ -123,10 +123,11 @@ public struct FeaturesGetOnlineCommand: Command {
             .usage, "--at \"\(text)\" is no moment: write 2019-06-01T12:00:00Z, or milliseconds since 1970.")
     }
 
-    private func partitionCount(
-        _ topic: String, _ pipeline: PipelineContext, _ settings: Settings, _ runtime: ServiceRuntime
+    /// The number of a topic's partitions: the one given, or Kafka's.
+    static func partitionCount(
+        _ topic: String, _ pipeline: PipelineContext, _ given: Int?, _ runtime: ServiceRuntime
     ) async throws -> Int {
-        if let count = settings[Self.partitions] { return count }
+        if let given { return given }
         let servers = pipeline.kafkaBootstrapServers
         let count = try await runtime.waiting(for: "Kafka at \(servers)") {
             try await runtime.onThread("partitions") {
@@ -139,29 +140,6 @@ public struct FeaturesGetOnlineCommand: Command {
             throw CommandError(.unavailable, "Kafka has no topic \(topic): run `needletail features apply`.")
         }
         return count
-    }
-
-    /// The answers of a feed's views about each entity, in their order.
-    private static func read(
-        _ entities: [String], _ feed: ViewFeed, _ repository: FeatureRepository, from store: RedisOnlineStore,
-        atMillis: Int64, partitions: Int
-    ) throws -> [[OnlineAnswer]] {
-        try store.states(of: entities, in: feed, repository, partitions: partitions).map { found in
-            guard let watermark = found.watermark else {
-                throw CommandError(
-                    .unavailable,
-                    "the online store knows nothing of partition \(found.partition) of \(feed.topic) under these definitions (\(found.watermarkKey) is absent, or no watermark): is `needletail transform` running?"
-                )
-            }
-            return zip(feed.views, found.states).map { view, state in
-                var vector = FeatureVector(count: view.features.count)
-                state?.evaluate(atMillis: atMillis, into: &vector)
-                return OnlineAnswer(
-                    view: view, vector: vector, generation: state?.generation, offset: state?.offset,
-                    events: state?.count, topic: feed.topic, partition: found.partition,
-                    nextOffset: watermark.nextOffset)
-            }
-        }
     }
 }
 

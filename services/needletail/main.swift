@@ -33,7 +33,8 @@ await CommandLineProgram(
                 ModelsRollbackCommand.self, ModelsArchiveCommand.self, ModelsDeleteCommand.self,
                 ModelsRegisterCommand.self, ModelsChampionCommand.self,
             ]),
-        CommandGroup("Servers", [ServeCommand.self, BrokerCommand.self, ScheduleCommand.self]),
+        CommandGroup(
+            "Servers", [ServeCommand.self, FeatureServerCommand.self, BrokerCommand.self, ScheduleCommand.self]),
         CommandGroup("Watch", [DashboardCommand.self]),
     ]
 ).main()

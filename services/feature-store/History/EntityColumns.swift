@@ -66,7 +66,7 @@ struct EntityColumns {
     }
 
     /// The same fields with a time of any millisecond; each of them may be missing.
-    private static func schema(of source: SourceSchema) -> SourceSchema {
+    static func schema(of source: SourceSchema) -> SourceSchema {
         let isNumber = source.fields[source.eventTimeIndex].type == .integer
         return SourceSchema(
             name: source.name, topic: source.topic,
@@ -76,6 +76,16 @@ struct EntityColumns {
     }
 
     private static func isSame(_ left: String, _ right: String) -> Bool { left.utf8.elementsEqual(right.utf8) }
+
+    /// Sets the time of a row of such a schema.
+    static func set(_ millis: Int64, of row: inout SourceRow) throws(FieldError) {
+        let index = row.schema.eventTimeIndex
+        if row.schema.fields[index].type == .integer {
+            try row.set(index, bits: millis)
+        } else {
+            try row.set(index, text: Array(CivilTime.iso8601(millis).utf8).span)
+        }
+    }
 
     // MARK: Rows
 
@@ -89,11 +99,7 @@ struct EntityColumns {
                 "is no moment of the form \(timeFormat.name) between 1970 and 2099: \"\(String(decoding: text.prefix(40), as: UTF8.self))\""
             )
         }
-        if schema.fields[schema.eventTimeIndex].type == .integer {
-            try row.set(schema.eventTimeIndex, bits: millis)
-        } else {
-            try row.set(schema.eventTimeIndex, text: Array(CivilTime.iso8601(millis).utf8).span)
-        }
+        try Self.set(millis, of: &row)
         for (field, column) in columns { try row.set(field, text: cells[column].span) }
         for key in keys {
             let problem = row.withCanonicalBytes(key) { KeyRule.problem($0) }

@@ -232,6 +232,11 @@ import Testing
     }
 }
 
+extension DashboardModel {
+    /// The row of the newest alerts that is chosen.
+    fileprivate var selected: Int { state(.newest).place(in: newestTable.shown(state(.newest))) }
+}
+
 @Suite struct DashboardKeyTests {
     @Test func `keys select, pause, show help and leave`() throws {
         var model = try DashboardViewTests.model(merchants: ["a", "b", "c"])

@@ -56,6 +56,14 @@ import Testing
         #expect(model.prompt == nil)
     }
 
+    @Test(arguments: ["2/", "2:", "4:", "4@", "3g\nc"], [60, 80])
+    func `what is typed stays in sight`(keys: String, width: Int) throws {
+        var model = try model()
+        press(keys + "2020-01-02 03:04:05", &model)
+        let footer = try #require(view(model, Size(width, 24)).lines.last)
+        #expect(footer.hasSuffix("2020-01-02 03:04:05"), "\(footer)")
+    }
+
     @Test func `only what both sides can know differs`() {
         func pair(_ online: String?, _ offline: String?, _ canCompare: Bool = true) -> FeaturePair {
             FeaturePair(view: "v", name: "f", now: nil, online: online, offline: offline, canCompare: canCompare) {

@@ -191,6 +191,7 @@ import Testing
         let tree = try JSONTree.parse(text)
         #expect(!text.contains("\n") && tree["project"]?.string == "fraud")
         #expect(tree["alerts"]?.array?.count == 5 && tree["alerts"]?[0]?["entity"]?.string == "499234…5110")
+        #expect(tree["jobs"]?.array?.count == 2 && tree["jobs"]?[0]?["running"]?.bool == true)
         #expect(tree["champion"]?.string == "3" && tree["servers"]?["kafka"]?.string == "up")
         let empty = try JSONTree.parse(
             Report.json(DashboardModel(project: "p", columns: try PredictionColumnsTests.cards())))

@@ -185,7 +185,6 @@ public final class Terminal {
             suspend()
             return .repaint
         }
-        if keys.contains(.control("c")) || keys.contains(.control("\\")) { return .end }
         return keys.isEmpty ? .timeout : .keys(keys)
     }
 

@@ -12,14 +12,15 @@ struct TerminalGuard {
     /// No guard: `watch` does nothing.
     init() {}
 
-    /// Starts the shell. `modes` are the terminal's as they were found, `leave` is what to write before they are set.
+    /// Starts the shell. `modes` are the terminal's as they were found, `leave` is what to write once they are set: a
+    /// terminal that nobody reads must not keep a shell from its own modes.
     init(modes: termios, leave: [UInt8]) {
         var ends: [Int32] = [-1, -1]
         let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
         guard unsafe socketpair(AF_UNIX, type, 0, &ends) == 0 else { return }
         let script = """
             while read -r said; do state=$said; done
-            if [ "$state" = on ]; then printf '%s' "$2"; stty "$1" <&1; fi
+            if [ "$state" = on ]; then stty "$1" <&1; printf '%s' "$2"; fi
             """
         let arguments = [
             "/bin/sh", "-c", script, "needletail-terminal-guard", Self.text(modes),

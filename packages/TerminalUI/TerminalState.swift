@@ -78,9 +78,9 @@ enum TerminalState {
 
     static func restore() {
         guard isRaw.exchange(false, ordering: .sequentiallyConsistent) else { return }
-        writeLeave()
         // Not TCSADRAIN, which waits forever where nobody reads the terminal any more.
         _ = unsafe tcsetattr(STDIN_FILENO, TCSANOW, &original)
+        writeLeave()
         unsafe guardian.watch(false)
         ErrorCapture.end()
     }

@@ -34,8 +34,8 @@ public struct DashboardCommand: Command {
     }
     public static let details = """
         Keys: 1-7 screens, ? help, / filter, s sort, Enter open, Esc back, q back and quit. In a pipe it prints one frame, on a
-        dumb terminal lines; see --once, --json and --plain. NO_COLOR is obeyed. Keys and long numbers show their first six and last four characters;
-        --reveal shows them whole and is noted in the journal. In a case, F and L judge it; the verdict becomes a label.
+        dumb terminal lines; see --once, --json and --plain. NO_COLOR is obeyed. Keys, long numbers and the fields that a source calls
+        sensitive show their first six and last four characters; --reveal shows them whole and is noted in the journal. In a case, F and L judge it; the verdict becomes a label.
         """
 
     static let apiURL = Setting<String>(

@@ -109,9 +109,6 @@ package struct DashboardModel: Sendable {
         return tables[min(focus, tables.count - 1)]
     }
 
-    /// The row of the newest alerts that is chosen.
-    package var selected: Int { state(.newest).place(in: newestTable.shown(state(.newest))) }
-
     /// What the user did to a table; the order of cases is by what may be lost.
     package func state(_ id: TableID) -> TableState {
         if let state = states[id] { return state }

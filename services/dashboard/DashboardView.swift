@@ -64,7 +64,7 @@ private func drawFooter(_ model: DashboardModel, _ screen: inout Screen) {
             switch prompt.purpose {
             case .filter: "/"
             case .go: model.place == .screen(.entity) ? "key: " : "transaction: "
-            case .moment: "as of (2026-01-31 23:59:59, ms since 1970, or nothing for now): "
+            case .moment: "as of, UTC; empty is now: "
             case .note: "note: "
             }
         let text = cleaned(prompt.text)

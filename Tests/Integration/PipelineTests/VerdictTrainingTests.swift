@@ -10,17 +10,6 @@ import Testing
 /// What an analyst says about a case, all the way to what the next model learns from.
 @Suite(.enabled(if: PipelineHarness.isPossible, "\(PipelineHarness.absence)"), .serialized, .timeLimit(.minutes(2)))
 struct VerdictTrainingTests {
-    /// An answer of the API about an event, as it goes to its topic.
-    private func answer(_ id: String, to row: SourceRow, _ service: FeatureService) -> PipelineHarness.Record {
-        let value = """
-            {"prediction_id":"\(id)","transaction_id":"\(row.eventID)","created_at":1700000000000,
-             "event_timestamp":\(row.eventTimeMillis),"service":"\(service.name)","model_version":"1",
-             "definition_hash":"h","threshold":0.5,"probability":0.9,"is_fraud":true,"degraded":false,"latency_micros":1,
-             "request":{},"vector":[],"features_as_of":{}}
-            """
-        return (Array(row.key.utf8), Array(value.utf8), nil)
-    }
-
     private func transform(_ pipeline: PipelineHarness) throws {
         let ended = try pipeline.transformToEnd()
         #expect(ended.exitCode == 0, "\(ended.output.suffix(2_000))")
@@ -42,7 +31,7 @@ struct VerdictTrainingTests {
         let service = try #require(pipeline.repository.services.first)
         let rows = try pipeline.generatedRows(400, seed: 9, cards: 40)
         try pipeline.send(rows.prefix(300).map(pipeline.record))
-        try pipeline.send([answer("p1", to: rows[100], service)], topic: PipelineTopics.predictions)
+        try pipeline.send([EntityScreenTests.answer("p1", to: rows[100], service)], topic: PipelineTopics.predictions)
         try transform(pipeline)
         let connection = try PostgresConnection(url: pipeline.postgres.url)
         var verdicts: [String] = []

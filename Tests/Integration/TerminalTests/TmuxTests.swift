@@ -19,9 +19,8 @@ struct TmuxTests {
         kill(pid, signal)
         #expect(tmux.waits { tmux.state == "0 0 1" }, "left as it was: \(tmux.state)")
         #expect(tmux.waits { tmux.dashboard == nil })
-        tmux.type("stty -a | grep -c -- ' echo ' ; echo d''one", "Enter")
-        #expect(tmux.waits { tmux.text.contains("done") })
-        #expect(tmux.text.contains("\n1\n"), "\(tmux.text)")
+        tmux.type("echo \"echoes=$(stty -a | grep -c -- ' echo ')\"", "Enter")
+        #expect(tmux.waits { tmux.text.contains("echoes=1") }, "\(tmux.text)")
     }
 
     @Test func `ESC and a key that tmux sends in one piece are two keys`() throws {

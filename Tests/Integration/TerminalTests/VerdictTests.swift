@@ -1,6 +1,7 @@
 import Dashboard
 import FeatureEngine
 import FeatureStore
+import Glibc
 import KafkaClient
 import Pipeline
 import PostgresClient
@@ -154,6 +155,40 @@ struct VerdictTests {
         #expect(try sender.send(atOnce: own) == 1)
         #expect(try sender.send(atOnce: own) == 0)
         #expect(try texts("SELECT count(*) FROM label_outbox WHERE sent_at IS NULL") == ["1"], "ben may take it back")
+    }
+
+    @Test(.enabled(if: TestEnvironment.needletail != nil, "the needletail executable is not built"))
+    func `a verdict counts, also when the next key leaves, and is sent at once`() throws {
+        let broker = try makeBroker()
+        defer { broker.stop() }
+        let nowhere = "127.0.0.1:1"
+        let terminal = try PseudoTerminal(
+            [
+                TestEnvironment.needletail ?? "", "dashboard", "--screen", "alerts", "--reviewer", "ana", "--api-url",
+                "http://\(nowhere)",
+            ], columns: 120, rows: 40,
+            environment: [
+                "DATABASE_URL": url, "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers,
+                "REDIS_URL": "redis://\(nowhere)", "NO_COLOR": "1",
+            ])
+        // Another size draws everything anew, so that the text is in one piece.
+        func shows(_ parts: String...) -> Bool {
+            TestEnvironment.waits(seconds: 10) {
+                terminal.resize(UInt16.random(in: 120...140), 40)
+                terminal.signal(SIGWINCH)
+                usleep(150_000)
+                let text = terminal.drain()
+                return parts.allSatisfy { text.contains($0) }
+            }
+        }
+        #expect(shows("open cases", "0.900"))
+        terminal.type("\r")
+        #expect(shows("case t", "L legitimate"))
+        terminal.type("Fqq")
+        #expect(terminal.waits(seconds: 15) { !terminal.isRunning }, "\(terminal.text.suffix(3_000))")
+        #expect(try texts("SELECT action || ' ' || reviewer FROM case_journal") == ["fraud ana"])
+        #expect(try texts("SELECT sent_at IS NOT NULL FROM label_outbox") == ["t"])
+        #expect(try sent(broker).map(\.isFraud) == [true])
     }
 
     @Test func `a session ends with what a new one cures, and with nothing else`() throws {

@@ -211,6 +211,17 @@ import Testing
         #expect(!alert(.nan).isStrong)
     }
 
+    @Test func `a job whose last run failed is told, and one that has succeeded since is not`() throws {
+        var model = try Self.model()
+        var observation = Self.observation(2)
+        var (drift, prune) = (ScheduledJob("drift"), ScheduledJob("prune"))
+        (drift.successMillis, drift.failureMillis) = (1_577_836_800_000, 1_577_836_860_000)
+        (prune.successMillis, prune.failureMillis) = (1_577_836_860_000, 1_577_836_800_000)
+        observation.jobs = .value([drift, prune])
+        update(&model, .observed(observation))
+        #expect(model.notices.map(\.text) == ["the scheduled job drift failed at 2020-01-01 00:01:00: see the logs"])
+    }
+
     @Test func `a stalled partition, old features and degraded answers are told with their reasons`() throws {
         var model = try Self.model()
         var observation = Self.observation(2)
@@ -230,6 +241,11 @@ import Testing
             #expect(!text.contains("\u{1B}"))
         }
     }
+}
+
+extension DashboardModel {
+    /// The row of the newest alerts that is chosen.
+    fileprivate var selected: Int { state(.newest).place(in: newestTable.shown(state(.newest))) }
 }
 
 @Suite struct DashboardKeyTests {

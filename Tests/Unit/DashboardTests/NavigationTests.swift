@@ -56,6 +56,14 @@ import Testing
         #expect(model.prompt == nil)
     }
 
+    @Test(arguments: ["2/", "2:", "4:", "4@", "3g\nc"], [60, 80])
+    func `what is typed stays in sight`(keys: String, width: Int) throws {
+        var model = try model()
+        press(keys + "2020-01-02 03:04:05", &model)
+        let footer = try #require(view(model, Size(width, 24)).lines.last)
+        #expect(footer.hasSuffix("2020-01-02 03:04:05"), "\(footer)")
+    }
+
     @Test func `only what both sides can know differs`() {
         func pair(_ online: String?, _ offline: String?, _ canCompare: Bool = true) -> FeaturePair {
             FeaturePair(view: "v", name: "f", now: nil, online: online, offline: offline, canCompare: canCompare) {
@@ -183,6 +191,7 @@ import Testing
         let tree = try JSONTree.parse(text)
         #expect(!text.contains("\n") && tree["project"]?.string == "fraud")
         #expect(tree["alerts"]?.array?.count == 5 && tree["alerts"]?[0]?["entity"]?.string == "499234…5110")
+        #expect(tree["jobs"]?.array?.count == 2 && tree["jobs"]?[0]?["running"]?.bool == true)
         #expect(tree["champion"]?.string == "3" && tree["servers"]?["kafka"]?.string == "up")
         let empty = try JSONTree.parse(
             Report.json(DashboardModel(project: "p", columns: try PredictionColumnsTests.cards())))

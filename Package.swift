@@ -263,7 +263,8 @@ let package = Package(
             "ServingTests",
             [
                 "PredictionAPI", "ServingSupport", "ServiceRuntime", "Observability", "FraudModel", "RedisClient",
-                "KafkaClient", "JSON", "FeatureEngine", "FeatureStore", "EventLoop", "HTTPServer", "CAllocationCounter",
+                "KafkaClient", "JSON", "FeatureEngine", "FeatureStore", "EventLoop", "HTTPServer", "Pipeline",
+                "PostgresOfflineStore", "CAllocationCounter",
             ]),
         integrationTests(
             "PipelineTests",

@@ -4,7 +4,7 @@ internal import CMicroHTTPD
 /// to its request's loop.
 ///
 /// What waits to be sent is bounded by the writer: once the stream is full it writes no more until there is room. A client takes
-/// a megabyte within the time it has for an answer, or is cut off.
+/// a megabyte within the time it has for an answer, or is cut off; that time stands still while nothing waits to be sent.
 @safe public final class AnswerStream {
     /// Bytes that may wait before the stream is full.
     public static let roomBytes = 256 << 10

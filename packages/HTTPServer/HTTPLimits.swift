@@ -8,7 +8,7 @@ public struct HTTPLimits: Sendable {
     public var bodySeconds = 30
     /// Seconds a connection may rest between requests; the next request's headers must be complete by then.
     public var idleSeconds = 60
-    /// Seconds a client may take to read an answer.
+    /// Seconds a client may take to read an answer; what it waits for the answer's writer does not count.
     public var answerSeconds = 60
     /// Bytes of memory for a connection's headers and buffers; longer headers are answered 431.
     public var connectionMemory = 16_384

@@ -27,26 +27,12 @@ internal import Glibc
     private var ready: Watcher?
     private var again: LoopTimer?
     private var tick: LoopTimer?
-    private var connections: [Connection] = []
+    private var connections: [HTTPConnection] = []
     private var pending: [Request] = []
     private var open = 0
     private var second = 0
     private var heldBytes = 0
     private var stopping: (secondsLeft: Int, done: () -> Void)?
-
-    /// One socket. libmicrohttpd calls with it in every phase; the tick ends those that take too long.
-    @safe private final class Connection {
-        let descriptor: Int32
-        var deadline: Int
-        var index: Int
-        /// While the head of a request is being read.
-        var reading: OpaquePointer?
-        init(descriptor: Int32, deadline: Int, index: Int) {
-            self.descriptor = descriptor
-            self.deadline = deadline
-            self.index = index
-        }
-    }
 
     /// Serves the routes on a listener, whose socket it takes over. Call it on the loop's thread, or before the loop runs.
     public init(_ router: Router, on loop: EventLoop, listener: Listener, limits: HTTPLimits = .init())
@@ -197,12 +183,12 @@ internal import Glibc
     ) {
         if hasStarted {
             let descriptor = unsafe needletail_http_socket(connection)
-            let connection = Connection(
+            let connection = HTTPConnection(
                 descriptor: descriptor, deadline: second + limits.headerSeconds, index: connections.count)
             connections.append(connection)
             unsafe context.pointee = Unmanaged.passRetained(connection).toOpaque()
         } else if let held = unsafe context.pointee {
-            let connection = unsafe Unmanaged<Connection>.fromOpaque(held).takeRetainedValue()
+            let connection = unsafe Unmanaged<HTTPConnection>.fromOpaque(held).takeRetainedValue()
             unsafe context.pointee = nil
             connections.swapAt(connection.index, connections.count - 1)
             connections[connection.index].index = connection.index
@@ -210,9 +196,9 @@ internal import Glibc
         }
     }
 
-    private static func held(_ connection: OpaquePointer) -> Connection? {
+    private static func held(_ connection: OpaquePointer) -> HTTPConnection? {
         guard let held = unsafe needletail_http_context(connection) else { return nil }
-        return unsafe Unmanaged<Connection>.fromOpaque(held).takeUnretainedValue()
+        return unsafe Unmanaged<HTTPConnection>.fromOpaque(held).takeUnretainedValue()
     }
 
     private func setDeadline(_ connection: OpaquePointer, afterSeconds seconds: Int?) {
@@ -366,6 +352,15 @@ internal import Glibc
     func streamGoesOn(_ connection: OpaquePointer) {
         unsafe setDeadline(connection, afterSeconds: limits.answerSeconds)
     }
+
+    /// The client of a streamed answer has taken all there is: until there is more the time is the writer's.
+    func streamRests(_ request: Request, _ connection: OpaquePointer) {
+        unsafe Self.held(connection)?.rest(at: second)
+        suspend(request)
+    }
+
+    /// There is more.
+    func streamWakes(_ connection: OpaquePointer) { unsafe Self.held(connection)?.goOn(at: second) }
 
     /// Lets the request's connection rest until there is more to do.
     func suspend(_ request: Request) {

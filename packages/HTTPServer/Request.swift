@@ -137,7 +137,7 @@ internal import Glibc
             if stream.sent >> 20 > before { unsafe server.streamGoesOn(connection) }
             return count
         case .wait:
-            server.suspend(self)
+            unsafe server.streamRests(self, connection)
             return 0
         case .end: return -1
         case .broken: return -2
@@ -167,6 +167,7 @@ internal import Glibc
     func resume() {
         guard phase == .suspended, let connection = unsafe connection else { return }
         phase = hasBegun ? .answered : .handled
+        if hasBegun { unsafe server?.streamWakes(connection) }
         unsafe MHD_resume_connection(connection)
     }
 }

@@ -42,6 +42,25 @@ import Testing
         #expect(answer.body.utf8.count == 100_000_000)
     }
 
+    @Test func `the time a writer takes is not its client's`() throws {
+        var limits = HTTPLimits()
+        limits.answerSeconds = 1
+        let server = try RunningServer(limits)
+        let client = try HTTPTestClient(port: server.port)
+        client.send("POST /pause HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n2500")
+        #expect(client.answer()?.body == "first second")
+    }
+
+    @Test func `a client that reads nothing is cut off in its time`() throws {
+        var limits = HTTPLimits()
+        limits.answerSeconds = 1
+        let server = try RunningServer(limits)
+        let client = try HTTPTestClient(port: server.port)
+        Self.post(10_000, to: client)
+        #expect(server.waitForRequest())
+        #expect(TestEnvironment.waits(seconds: 10) { server.streamed.left == 1 })
+    }
+
     @Test func `a writer hears that its client has left`() throws {
         let server = try RunningServer()
         do {

@@ -42,6 +42,17 @@ final class RunningServer {
             box.timers.append(loop.schedule(afterMillis: 300) { request.reply(.text("later")) })
         }
         router.on(.post, "/stream") { Pump($0, box, loop).start() }
+        router.on(.post, "/pause") { request in
+            // Two pieces, with as many milliseconds between them as the body says.
+            let stream = request.replyStreaming(Response(body: []))
+            stream?.write(Array("first ".utf8))
+            let millis = Int(String(decoding: request.body, as: UTF8.self)) ?? 0
+            box.timers.append(
+                loop.schedule(afterMillis: millis) {
+                    stream?.write(Array("second".utf8))
+                    stream?.finish()
+                })
+        }
         router.on(.post, "/never") { request in
             box.arrived.add(1, ordering: .relaxed)
             box.waiting.append(request)

@@ -75,12 +75,67 @@ public struct ParquetValues: Sendable, Equatable {
         }
     }
 
-    /// Adds a text.
-    public mutating func append(_ bytes: some Collection<UInt8>) {
+    /// Adds numbers to a double column, NaN as a missing one.
+    public mutating func append(missingIfNaN numbers: [Double]) {
+        precondition(type == .double, "the column holds \(type)")
+        bits.reserveCapacity(bits.count + numbers.count)
+        for number in numbers {
+            bits.append(number.isNaN ? 0 : Int64(bitPattern: number.bitPattern))
+            presence.append(!number.isNaN)
+            missingCount += number.isNaN ? 1 : 0
+        }
+    }
+
+    /// Adds the bytes of a text.
+    public mutating func append(_ bytes: ArraySlice<UInt8>) {
         precondition(type.isText, "the column holds \(type)")
-        text.append(contentsOf: bytes)
+        text += bytes
         ends.append(text.count)
         presence.append(true)
+    }
+
+    /// Adds a text.
+    public mutating func append(_ string: String) {
+        precondition(type.isText, "the column holds \(type)")
+        text += string.utf8
+        ends.append(text.count)
+        presence.append(true)
+    }
+
+    /// Adds all rows of several parts: row r of part p comes to the place `places[p][r]` among those that are added, each of which is
+    /// named once.
+    public mutating func append(_ parts: [ParquetValues], at places: [[Int]]) {
+        let (first, count) = (presence.count, places.reduce(0) { $0 + $1.count })
+        presence += repeatElement(false, count: count)
+        if type.isText { return scatterTexts(parts, places, first, count) }
+        bits += repeatElement(0, count: count)
+        for (part, places) in zip(parts, places) {
+            precondition(part.type == type && part.count == places.count, "a place for every row of the column's type")
+            let (numbers, isPresent) = (part.bits, part.presence)
+            for (row, place) in places.enumerated() {
+                bits[first + place] = numbers[row]
+                presence[first + place] = isPresent[row]
+            }
+            missingCount += part.missingCount
+        }
+    }
+
+    /// As `append(_:at:)`, of which it is a part: finds out where each text ends, then copies them there.
+    private mutating func scatterTexts(_ parts: [ParquetValues], _ places: [[Int]], _ first: Int, _ count: Int) {
+        var rows = Array(repeating: (part: 0, row: 0), count: count)
+        for (number, places) in places.enumerated() {
+            precondition(parts[number].type == type && parts[number].count == places.count, "a place for every row")
+            for (row, place) in places.enumerated() {
+                rows[place] = (number, row)
+                presence[first + place] = parts[number].presence[row]
+            }
+            missingCount += parts[number].missingCount
+        }
+        let texts = parts.map { $0.text }
+        for (part, row) in rows {
+            text += texts[part][parts[part].range(row)]
+            ends.append(text.count)
+        }
     }
 
     /// Adds a row of other values of the same type.

@@ -7,17 +7,21 @@ enum FeatureFormat: String, SettingChoice {
     case csv, parquet
 }
 
-/// Feature rows as columns of a Parquet file: the same ones as the lines of `FeatureLine`.
+/// Feature rows of one shard on their way into a Parquet file: the same ones as the lines of `FeatureLine`.
 struct FeatureColumns {
     private let source: SourceSchema
-    private let kinds: [FeatureKind]
-    /// Event id, join key, time, features.
+    /// Event id, join key, time, then the categories in their order.
     private(set) var values: [ParquetValues]
+    /// Row after row the numbers of all features; those of categories mean nothing.
+    private(set) var numbers: [Double] = []
+    private let categories: [Int]
 
     init(_ source: SourceSchema, kinds: [FeatureKind]) {
-        (self.source, self.kinds) = (source, kinds)
+        self.source = source
+        categories = kinds.indices.filter { kinds[$0] == .category }
         let names = kinds.map { _ in "" }
-        values = Self.columns(source, features: names, kinds: kinds).map { ParquetValues($0.type) }
+        values = Self.columns(source, features: names, kinds: kinds).filter { $0.type != .double }
+            .map { ParquetValues($0.type) }
     }
 
     /// The file's columns. An event has an id, a key and a time; its features may be missing.
@@ -32,7 +36,10 @@ struct FeatureColumns {
 
     var count: Int { values[0].count }
 
-    mutating func removeAll() { for index in values.indices { values[index].removeAll() } }
+    mutating func removeAll() {
+        numbers.removeAll(keepingCapacity: true)
+        for index in values.indices { values[index].removeAll() }
+    }
 
     /// Adds the row of one event.
     mutating func append(_ row: SourceRow, _ vector: FeatureVector) {
@@ -43,23 +50,45 @@ struct FeatureColumns {
             values[1].append(row.bytes(source.keyIndex))
         }
         values[2].append(bits: row.eventTimeMillis)
-        for (slot, kind) in kinds.enumerated() {
-            if kind == .number {
-                let value = vector.numbers[slot]
-                if value.isNaN { values[slot + 3].appendMissing() } else { values[slot + 3].append(value) }
-            } else if let text = vector.texts[slot] {
-                values[slot + 3].append(text.utf8)
+        numbers += vector.numbers
+        for (index, slot) in categories.enumerated() {
+            if let text = vector.texts[slot] {
+                values[3 + index].append(text)
             } else {
-                values[slot + 3].appendMissing()
+                values[3 + index].appendMissing()
             }
         }
     }
+}
 
-    /// Adds rows of several parts, each given by its part and its place there.
-    mutating func append(_ rows: [(part: Int, row: Int)], of parts: [FeatureColumns]) {
-        for index in values.indices {
-            let columns = parts.map { $0.values[index] }
-            for (part, row) in rows { values[index].append(row: row, of: columns[part]) }
+/// The rows of all shards in the order of the events, column by column as the file has them.
+struct JoinedColumns {
+    private(set) var values: [ParquetValues]
+    private let kinds: [FeatureKind]
+
+    init(_ source: SourceSchema, kinds: [FeatureKind]) {
+        self.kinds = kinds
+        let names = kinds.map { _ in "" }
+        values = FeatureColumns.columns(source, features: names, kinds: kinds).map { ParquetValues($0.type) }
+    }
+
+    /// Replaces the rows: row r of part p comes to `places[p][r]`.
+    mutating func fill(from parts: [FeatureColumns], at places: [[Int]]) {
+        for index in values.indices { values[index].removeAll() }
+        for index in 0..<3 { values[index].append(parts.map { $0.values[index] }, at: places) }
+        var column = Array(repeating: 0.0, count: places.reduce(0) { $0 + $1.count })
+        var category = 3
+        for (slot, kind) in kinds.enumerated() {
+            if kind == .category {
+                values[3 + slot].append(parts.map { $0.values[category] }, at: places)
+                category += 1
+                continue
+            }
+            for (part, places) in zip(parts, places) {
+                let numbers = part.numbers
+                for (row, place) in places.enumerated() { column[place] = numbers[row * kinds.count + slot] }
+            }
+            values[3 + slot].append(missingIfNaN: column)
         }
     }
 }

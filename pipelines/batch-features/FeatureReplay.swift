@@ -143,12 +143,8 @@ private struct ReplayRows {
 
     private mutating func append(_ row: SourceRow, _ vector: FeatureVector) {
         columnRows?.append(row, vector)
-        if let columnRows {
-            ends.append(columnRows.count)
-        } else {
-            line.append(row, vector, to: &text)
-            ends.append(text.count)
-        }
+        if columnRows == nil { line.append(row, vector, to: &text) }
+        ends.append(columnRows?.count ?? text.count)
     }
 }
 
@@ -164,7 +160,7 @@ final class FeatureReplay {
     private var isWorking = false
     private let write: (FeatureRows) throws -> Void
     private var joined: [UInt8] = []
-    private var joinedColumns: FeatureColumns?
+    private var joinedColumns: JoinedColumns?
 
     /// Events before `firstMillis` get no row: their windows are not whole.
     init(
@@ -176,7 +172,7 @@ final class FeatureReplay {
         let threads = feeds.count > 1 ? 1 : threads
         keyIndex = feeds.first?.keyIndex ?? columns.source.keyIndex
         shards = (0..<threads).map { ReplayShard(columns, format, firstMillis: firstMillis, number: $0, of: threads) }
-        joinedColumns = format == .parquet ? FeatureColumns(columns.source, kinds: columns.kinds) : nil
+        joinedColumns = format == .parquet ? JoinedColumns(columns.source, kinds: columns.kinds) : nil
         filling = ReplayBatch(columns.source)
         working = ReplayBatch(columns.source)
         self.write = write
@@ -230,10 +226,10 @@ final class FeatureReplay {
     /// Puts the shards' rows back into the order of the events.
     private func joinRows() {
         joined.removeAll(keepingCapacity: true)
-        joinedColumns?.removeAll()
         let (ends, texts) = (shards.map(\.ends), shards.map(\.text))
         var next = Array(repeating: 0, count: shards.count)
-        var places: [(part: Int, row: Int)] = []
+        var places = Array(repeating: [Int](), count: shards.count)
+        var rowCount = 0
         for hash in working.keyHashes {
             let number = ReplayShard.shard(hash, of: shards.count)
             let start = next[number] == 0 ? 0 : ends[number][next[number] - 1]
@@ -242,9 +238,10 @@ final class FeatureReplay {
             if joinedColumns == nil {
                 joined.append(contentsOf: texts[number][start..<end])
             } else if end > start {
-                places.append((number, start))
+                places[number].append(rowCount)
+                rowCount += 1
             }
         }
-        joinedColumns?.append(places, of: shards.compactMap(\.columns))
+        joinedColumns?.fill(from: shards.compactMap(\.columns), at: places)
     }
 }

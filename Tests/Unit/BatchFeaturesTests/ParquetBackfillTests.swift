@@ -89,7 +89,7 @@ import TransactionData
         let writer = try ParquetWriter(sink, columns: columns, rowGroupRows: 1_500)
         var rows = columns.map { ParquetValues($0.type) }
         while try reader.next() {
-            for column in 0..<reader.cellCount { rows[column].append(reader.text(column).utf8) }
+            for column in 0..<reader.cellCount { rows[column].append(reader.text(column)) }
             rows[columns.count - 1].append(bits: Int64(rows[0].count))
         }
         try writer.write(rows)

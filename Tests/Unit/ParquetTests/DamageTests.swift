@@ -96,6 +96,25 @@ import Testing
         #expect(message(folder + "/none").hasSuffix("no such file or folder"))
     }
 
+    @Test func `what a column may hold follows from its type, whatever else a schema says of it`() throws {
+        // Each of these once let 32 bits without a sign into a column of 32 bits with one.
+        for (logical, converted): (LogicalType?, Int32?) in [
+            (.integer(bits: 16, isSigned: false), 12), (.integer(bits: 8, isSigned: false), 13), (.date, 13),
+            (.unknown, 13),
+            (nil, 11), (nil, 13), (.integer(bits: 32, isSigned: false), nil),
+        ] {
+            var leaf = SchemaElement(ParquetColumn("n", .int32))
+            (leaf.logical, leaf.converted) = (logical, converted)
+            let found = try SchemaLeaf.leaves(of: [SchemaElement(name: "schema", childCount: 1), leaf])[0]
+            var numbers: [Int64] = []
+            var plain = PlainDecoder(0..<4, found)
+            try plain.readNumbers(1, of: [255, 255, 255, 255], into: &numbers)
+            var values = ParquetValues(try found.type.get())
+            values.append(bits: numbers[0])
+            #expect(values.bits(0) == (values.type == .int64 ? 4_294_967_295 : -1))
+        }
+    }
+
     @Test(arguments: UInt64(1)...4)
     func `a footer of anything is refused`(seed: UInt64) {
         var random = SeededRandom(seed: seed)

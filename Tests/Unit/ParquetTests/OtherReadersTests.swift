@@ -1,3 +1,4 @@
+import Compression
 import Foundation
 import TestSupport
 import Testing
@@ -71,5 +72,61 @@ import Testing
         }
         let theirs = [UInt8](try Data(contentsOf: URL(fileURLWithPath: folder + "/theirs.parquet")))
         #expect(try Tables.read(theirs) == values)
+    }
+
+    /// Writes a table of every type, with stretches of missing values, three times.
+    private static let writing = """
+        import sys, pyarrow.parquet as pq, polars as pl, duckdb
+        folder, rows = sys.argv[1], int(sys.argv[2])
+        n = pl.col('n')
+        def some(values): return pl.when((n // 50) % 3 != 1).then(values)
+        frame = pl.DataFrame({'n': pl.int_range(rows, eager=True)}).with_columns(
+            boolean=some(n % 2 == 0), int32=some((n % 1000).cast(pl.Int32)), int64=some(n * 7919),
+            float=some((n / 8).cast(pl.Float32)), double=some(n / 7), none=some(pl.lit(None, pl.Int64)),
+            many=some(pl.concat_str([pl.lit('é'), n.cast(pl.String)])),
+            few=some(pl.concat_str([pl.lit('t'), (n % 9).cast(pl.String)])),
+            decimal=some((n % 100000).cast(pl.Decimal(18, 2))), millis=some(n.cast(pl.Datetime('ms', 'UTC'))),
+            micros=some(n.cast(pl.Datetime('us', 'UTC'))), date=some((n % 40000).cast(pl.Int32).cast(pl.Date)))
+        pq.write_table(frame.to_arrow(), folder + '/pyarrow')
+        frame.write_parquet(folder + '/polars')
+        duckdb.sql("set timezone = 'UTC'")
+        duckdb.sql(f"copy (select * from frame) to '{folder}/duckdb' (format parquet)")
+        """
+
+    /// Compares each file with its copy, by three readers.
+    private static let comparing = """
+        import sys, pyarrow.parquet as pq, polars as pl, duckdb
+        for name in ['pyarrow', 'polars', 'duckdb']:
+            theirs, ours = sys.argv[1] + '/' + name, sys.argv[1] + '/' + name + '-copy'
+            assert pl.read_parquet(theirs).equals(pl.read_parquet(ours)), 'polars, ' + name
+            table = pq.read_table(ours)
+            assert pq.read_table(theirs).cast(table.schema).equals(table), 'pyarrow, ' + name
+            sums = [duckdb.sql(f"select count(*), sum(hash(t)::hugeint) from read_parquet('{path}') t").fetchall()
+                    for path in (theirs, ours)]
+            assert sums[0] == sums[1], 'DuckDB, ' + name
+        """
+
+    private static let hasAll = (try? python(["-c", "import pyarrow, polars, duckdb"]))?.exitCode == 0
+    /// Ten million take some minutes, so they are only asked for by this variable.
+    private static let mostRows = TestEnvironment.variable("NEEDLETAIL_PARQUET_ROWS").flatMap { Int($0) } ?? 3_000
+
+    @Test(.enabled(if: hasAll, "python3 has not all of pyarrow, polars and duckdb"), arguments: [0, 1, mostRows])
+    func `what pyarrow, polars and DuckDB write is the same to them when it was read and written here`(rows: Int) throws
+    {
+        let folder = try TestEnvironment.temporaryFolder("parquet")
+        let written = try Self.python(["-c", Self.writing, folder, "\(rows)"])
+        try #require(written.exitCode == 0, "\(written.output)")
+        for name in ["pyarrow", "polars", "duckdb"] {
+            let reader = try ParquetReader(path: "\(folder)/\(name)")
+            #expect(reader.rowCount == Int64(rows))
+            let sink = try ByteSink.create("\(folder)/\(name)-copy")
+            let writer = try ParquetWriter(sink, columns: reader.columns)
+            var batch = reader.makeBatch()
+            while try reader.next(into: &batch) > 0 { try writer.write(batch) }
+            try writer.finish()
+            try sink.close()
+        }
+        let compared = try Self.python(["-c", Self.comparing, folder])
+        #expect(compared.exitCode == 0, "\(compared.output)")
     }
 }

@@ -91,9 +91,9 @@ import Testing
         let columns = [ParquetColumn("n", .int64, isOptional: false), ParquetColumn("s", .string)]
         var values = columns.map { ParquetValues($0.type) }
         for number: Int64 in 1...3 { values[0].append(bits: number) }
-        values[1].append("a".utf8)
+        values[1].append("a")
         values[1].appendMissing()
-        values[1].append("b".utf8)
+        values[1].append("b")
         let bytes = try Tables.file(columns, values, codec: .uncompressed)
         let hex = bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
         #expect(hex == Self.golden)

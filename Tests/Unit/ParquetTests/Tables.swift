@@ -44,7 +44,7 @@ enum Tables {
             values.append(value % 40 < 5 ? odd[Int(value % 40)] : Double(value) / 8 - 10)
         case .decimal: values.append(bits: 99_999 - value)
         case .timestamp: values.append(bits: 1_546_300_800_000 + value)
-        case .string, .bytes: values.append(Array("é\(value)".utf8.prefix(Int(value % 9) * 2)))
+        case .string, .bytes: values.append(Array("é\(value)".utf8.prefix(Int(value % 9) * 2))[...])
         }
     }
 

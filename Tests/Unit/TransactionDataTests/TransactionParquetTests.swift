@@ -39,7 +39,7 @@ import TransactionData
         return outcome
     }
 
-    private static func text(_ text: String) -> (inout ParquetValues) -> Void { { $0.append(text.utf8) } }
+    private static func text(_ text: String) -> (inout ParquetValues) -> Void { { $0.append(text) } }
     private static func bits(_ bits: Int64) -> (inout ParquetValues) -> Void { { $0.append(bits: bits) } }
     private static func number(_ number: Double) -> (inout ParquetValues) -> Void { { $0.append(number) } }
     private static let millis = ParquetType.timestamp(.millis, isUTC: true)
@@ -92,7 +92,7 @@ import TransactionData
             ("at", .date, Self.bits(Int64(Int32.min)), "at: "),
             ("at", Self.millis, Self.bits(1_800_000_000_000), "at: lies in the future"),
             ("fraud", .int64, Self.bits(2), "fraud: is neither 0 nor 1"),
-            ("card", .bytes, { $0.append([0xFF]) }, "card: is not valid UTF-8"),
+            ("card", .bytes, { $0.append([0xFF][...]) }, "card: is not valid UTF-8"),
         ]
         for (name, type, append, message) in cases {
             var columns: [(String, ParquetType, (inout ParquetValues) -> Void)] = [

@@ -7,8 +7,8 @@ struct SchemaLeaf {
     let isOptional: Bool
     /// What its values are, or why they are not read.
     let type: Result<ParquetType, PageError>
-    /// Whether 32 bits are a number without a sign.
-    let isUnsigned: Bool
+    /// Whether 32 bits are a number without a sign, which only the 64-bit type holds.
+    var isUnsigned: Bool { physical == .int32 && (try? type.get()) == .int64 }
 
     private static let depthLimit = 100
 
@@ -41,9 +41,6 @@ struct SchemaLeaf {
         name = (path + [element.name]).joined(separator: ".")
         (self.physical, typeLength) = (physical, Int(element.typeLength))
         isOptional = element.repetition == SchemaElement.optional
-        var isUnsigned = [11, 12, 13].contains(element.converted)
-        if case .integer(let bits, let isSigned) = element.logical { isUnsigned = !isSigned && bits <= 32 }
-        self.isUnsigned = isUnsigned
         let isFlat = path.isEmpty && (0...1).contains(element.repetition)
         type = Result { () throws(PageError) in
             guard isFlat else { throw .unsupported("it is nested or a list, and only flat columns are read") }

@@ -20,7 +20,7 @@ enum PlainEncoder {
             let narrow = (present ?? Array(rows)).map { UInt32(truncatingIfNeeded: values.bits[$0]).littleEndian }
             narrow.withUnsafeBytes { bytes.append(contentsOf: $0) }
         case .int64, .double, .int96, .fixedLengthByteArray:
-            let wide = present?.map { values.bits[$0].littleEndian } ?? values.bits[rows].map(\.littleEndian)
+            let wide = present?.map { values.bits[$0].littleEndian } ?? values.bits[rows].map { $0.littleEndian }
             wide.withUnsafeBytes { bytes.append(contentsOf: $0) }
         case .byteArray:
             for row in rows where values.presence[row] {

@@ -15,6 +15,7 @@ struct Migration {
         Migration(version: 7, name: "definitions", sql: PackageResources._07_definitions_sql),
         Migration(version: 10, name: "model_changes", sql: PackageResources._10_model_changes_sql),
         Migration(version: 11, name: "cases", sql: PackageResources._11_cases_sql),
+        Migration(version: 16, name: "rekeyed_events", sql: PackageResources._16_rekeyed_events_sql),
     ]
 
     /// Serialises whoever migrates or makes tables at the same moment.

@@ -51,6 +51,12 @@ public struct FeaturesGetOnlineCommand: Command {
                 settings[Self.view].map { "there is no stream view \($0); there is \(names.joined(separator: ", "))." }
                     ?? "the feature_repo has no stream view.")
         }
+        guard Set(views.map(\.entityName)).count == 1 else {
+            throw CommandError(
+                .usage,
+                "the views are of different entities: --view says which of \(names.joined(separator: ", ")) the key is of."
+            )
+        }
         let entity = settings[Self.entity]
         var answers: [OnlineAnswer] = []
         for feed in ViewFeed.feeds(of: views) {

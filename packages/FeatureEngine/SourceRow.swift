@@ -235,7 +235,7 @@ public struct SourceRow: Sendable {
         if allBits >= 0x80, String(validating: text[start...], as: UTF8.self) == nil {
             throw FieldError(schema.fields[index].name, "is not valid UTF-8")
         }
-        if index == schema.keyIndex || index == schema.eventIDIndex {
+        if schema.isName(index) {
             if let problem = KeyRule.problem(ofText: bytes) { throw FieldError(schema.fields[index].name, problem) }
             guard !Self.isScientific(bytes) else {
                 throw FieldError(

@@ -31,6 +31,8 @@ public final class SourceSchema: Sendable {
     public let eventTimeFormat: EventTimeFormat
     /// Index of the field whose text is the record's key on the topic: the join key of the views fed by it.
     public let keyIndex: Int
+    /// Indexes of the join keys of views of other entities.
+    public let otherKeyIndexes: [Int]
     /// The label, when the source has one.
     public let label: LabelDefinition?
     /// How its producers choose the partition of a key.
@@ -43,13 +45,14 @@ public final class SourceSchema: Sendable {
     /// The types of `fields`, apart from their names: reading them copies nothing that is counted.
     let types: [FieldType]
     let rounds: [Bool]
+    private let isName: [Bool]
     private let indexes: [String: Int]
 
     /// Declares a source. The caller has validated the names; a duplicate is a mistake of ours.
     public init(
         name: String, topic: String, fields: [Field], eventIDIndex: Int, eventTimeIndex: Int,
         eventTimeFormat: EventTimeFormat, keyIndex: Int, label: LabelDefinition?, refusesUnknownFields: Bool = false,
-        partitioner: Partitioner = .murmur2
+        partitioner: Partitioner = .murmur2, otherKeyIndexes: [Int] = []
     ) {
         self.name = name
         self.topic = topic
@@ -60,12 +63,18 @@ public final class SourceSchema: Sendable {
         self.eventTimeIndex = eventTimeIndex
         self.eventTimeFormat = eventTimeFormat
         self.keyIndex = keyIndex
+        self.otherKeyIndexes = otherKeyIndexes
+        let names = Set([keyIndex, eventIDIndex] + otherKeyIndexes)
+        isName = fields.indices.map { names.contains($0) }
         self.label = label
         self.partitioner = partitioner
         self.refusesUnknownFields = refusesUnknownFields
         ruledFields = fields.indices.filter { fields[$0].rule != nil }
         indexes = Dictionary(uniqueKeysWithValues: fields.enumerated().map { ($1.name, $0) })
     }
+
+    /// Whether a field says which event it is, or whose: such a text is held to `KeyRule`.
+    public func isName(_ index: Int) -> Bool { isName[index] }
 
     /// The index of a field, or nil when it is not declared.
     public func index(of name: String) -> Int? { indexes[name] }

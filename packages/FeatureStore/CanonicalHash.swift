@@ -21,6 +21,8 @@ enum CanonicalHash {
             text += line(
                 "view", view.name, view.source.name, view.source.fields[view.joinKeyIndex].name,
                 view.isRightClosed ? "right_closed" : "left_closed", view.includesCurrentEvent ? "include" : "exclude")
+            // It names the topic that the view's positions are of.
+            if view.joinKeyIndex != view.source.keyIndex { text += line("entity", view.entityName) }
             for feature in view.features {
                 let column = feature.field.map { view.source.fields[$0].name } ?? ""
                 text += line(

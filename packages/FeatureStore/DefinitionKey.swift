@@ -96,7 +96,8 @@ public struct DefinitionKind: Sendable {
                 #"event_timestamp: {field: time, format: "yyyy-MM-dd HH:mm:ss"}"#),
             DefinitionKey(
                 "key", .text,
-                "The field whose text is the record's key on the topic; without it, the join key of the source's views.",
+                "The field whose text is the record's key on the topic; without it, the join key that the source's views share. "
+                    + "A view of another key gets the events from a topic that transform writes by it.",
                 "key: cc_num"),
             DefinitionKey(
                 "partitioner", .choice(Partitioner.allCases.map(\.rawValue)),

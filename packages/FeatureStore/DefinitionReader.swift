@@ -155,13 +155,18 @@ struct Definition {
         return nil
     }
 
-    /// A topic's name as Kafka allows it.
-    func topic(_ node: YAMLNode, _ what: String) -> String? {
-        guard let name = text(node, what) else { return nil }
+    /// Whether Kafka allows a topic of this name, and one of its dead letters.
+    static func isTopic(_ name: String) -> Bool {
         let isLegal = name.utf8.allSatisfy { byte in
             (0x61...0x7A).contains(byte | 0x20) || (0x30...0x39).contains(byte) || [0x2E, 0x5F, 0x2D].contains(byte)
         }
-        guard isLegal, (1...240).contains(name.utf8.count), name != ".", name != ".." else {
+        return isLegal && (1...240).contains(name.utf8.count) && name != "." && name != ".."
+    }
+
+    /// A topic's name as Kafka allows it.
+    func topic(_ node: YAMLNode, _ what: String) -> String? {
+        guard let name = text(node, what) else { return nil }
+        guard Self.isTopic(name) else {
             fail(
                 node, "\(what) is `\(name)`, which Kafka does not allow",
                 fix: "Use up to 240 letters, digits, dots, underscores and hyphens")

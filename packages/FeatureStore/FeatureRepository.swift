@@ -91,7 +91,7 @@ public struct FeatureRepository: Sendable {
 
 /// Reads and joins the definitions of all files.
 struct RepositoryLoader {
-    private let reader: DefinitionReader
+    let reader: DefinitionReader
     private let directory: String
     private var store: Definition?
     private var sources: [Definition] = []
@@ -264,43 +264,6 @@ struct RepositoryLoader {
                     "\(source.definition.title) reads the topic `\(source.topic)`, which carries labels of source `\(other.name)`",
                     fix: "Give each source a topic of its own")
             }
-        }
-    }
-
-    /// Gives each source its key: the join key of its views, which they share for now.
-    private func finish(_ sources: [SourceDefinition], _ views: [StreamViewDefinition]) -> [SourceSchema] {
-        sources.compactMap { source in
-            let fed = views.filter { $0.source.name == source.name }
-            var key = source.fields[source.eventIDIndex].name
-            if let declared = source.declaredKey {
-                guard let field = source.fields.first(where: { $0.name == declared.name }) else {
-                    source.definition.fail(
-                        declared.node,
-                        "`key` of \(source.definition.title) names `\(declared.name)`, which is not among its fields",
-                        fix: Suggestion.nearest(to: declared.name, among: source.fields.map(\.name))
-                            .map { "Did you mean `\($0)`?" } ?? "Name one of its fields")
-                    return nil
-                }
-                guard field.type == .string || field.type == .integer, !field.isOptional else {
-                    source.definition.fail(
-                        declared.node,
-                        "`key` of \(source.definition.title) names `\(field.name)`, a field of type \(field.type)\(field.isOptional ? "?" : "")",
-                        fix: "A key is a string or an integer that every row has")
-                    return nil
-                }
-                key = declared.name
-            } else if let view = fed.first {
-                key = view.joinKey
-            }
-            for view in fed where view.joinKey != key {
-                view.definition.fail(
-                    view.joinKeyNode,
-                    "\(view.definition.title) joins on `\(view.joinKey)`, but the topic `\(source.topic)` is keyed by `\(key)`: it would need a stage that re-keys the events, which does not exist yet",
-                    fix:
-                        "Join on `\(key)`, or set `key: \(view.joinKey)` in source `\(source.name)` when all its views can"
-                )
-            }
-            return source.schema(key: key)
         }
     }
 

@@ -19,9 +19,10 @@ struct SourceDefinition {
 
     /// Names of tables that exist whatever a feature_repo says, and words with a meaning of their own.
     static let reservedNames: Set<String> = [
-        "labels", "predictions", "prediction_rows", "prediction_kinds", "dead_letters", "partition_state", "models",
-        "model_aliases", "model_history", "model_requests", "drift_reports", "retrain_decisions", "schema_migrations",
-        "definition_sets", "definition_files", "definition_rollouts", "request",
+        "labels", "predictions", "prediction_rows", "prediction_kinds", "dead_letters", "rekeyed_events",
+        "partition_state", "models", "model_aliases", "model_history", "model_requests", "drift_reports",
+        "retrain_decisions", "schema_migrations", "definition_sets", "definition_files", "definition_rollouts",
+        "request",
     ]
 
     /// Columns that every table has beside the declared ones.
@@ -197,12 +198,13 @@ struct SourceDefinition {
         return LabelDefinition(field: field, topic: topic, delayMillis: delay)
     }
 
-    /// The finished schema, keyed by the views' join key.
-    func schema(key: String) -> SourceSchema? {
+    /// The finished schema, keyed by a field; `others` are the join keys of its views of other entities.
+    func schema(key: String, others: [String]) -> SourceSchema? {
         guard let keyIndex = index(of: key) else { return nil }
         return SourceSchema(
             name: name, topic: topic, fields: fields, eventIDIndex: eventIDIndex, eventTimeIndex: eventTimeIndex,
             eventTimeFormat: eventTimeFormat, keyIndex: keyIndex, label: label,
-            refusesUnknownFields: refusesUnknownFields, partitioner: partitioner)
+            refusesUnknownFields: refusesUnknownFields, partitioner: partitioner,
+            otherKeyIndexes: others.compactMap(index(of:)))
     }
 }

@@ -5,8 +5,8 @@ public import FeatureEngine
 ///
 ///     topic  ──key──▶  partition  ──▶  the entity's state in each of the feed's views, under the partition's watermark
 ///
-/// Today every view of a source is fed by the source's own topic, keyed by the join key they share, so a source is one feed. A
-/// view of another entity would be fed by a topic that holds the same events by that entity's key: `topic(of:)` would name it.
+/// Views whose join key is the key of the source's topic are fed by that topic. A view of another entity is fed by a topic that
+/// `transform` writes, `<topic>.by-<entity>`: the same events by that entity's key, each once in effect.
 public struct ViewFeed: Sendable {
     /// The source of the events.
     public let source: SourceSchema
@@ -17,8 +17,26 @@ public struct ViewFeed: Sendable {
     /// The views it makes the state of, in the order they are defined in.
     public let views: [StreamView]
 
+    init(source: SourceSchema, topic: String, keyIndex: Int, views: [StreamView]) {
+        (self.source, self.topic, self.keyIndex, self.views) = (source, topic, keyIndex, views)
+    }
+
+    /// A source's own topic, as a feed of no view.
+    public init(own source: SourceSchema) {
+        self.init(source: source, topic: source.topic, keyIndex: source.keyIndex, views: [])
+    }
+
+    /// Whether its topic is one that `transform` writes: the source's events by another key.
+    public var isRekeyed: Bool { keyIndex != source.keyIndex }
+
     /// The topic that feeds a view.
-    public static func topic(of view: StreamView) -> String { view.source.topic }
+    public static func topic(of view: StreamView) -> String {
+        view.joinKeyIndex == view.source.keyIndex
+            ? view.source.topic : rekeyedTopic(view.source.topic, entity: view.entityName)
+    }
+
+    /// The topic of a source's events by an entity's key.
+    static func rekeyedTopic(_ topic: String, entity: String) -> String { "\(topic).by-\(entity)" }
 
     /// The field that keys the topic of a view.
     public static func keyIndex(of view: StreamView) -> Int { view.joinKeyIndex }
@@ -44,12 +62,17 @@ public struct ViewFeed: Sendable {
 }
 
 extension FeatureRepository {
+    /// The feeds of a source's views that `transform` writes the topics of.
+    public func rekeyedFeeds(of source: SourceSchema) -> [ViewFeed] {
+        ViewFeed.feeds(of: views(of: source)).filter(\.isRekeyed)
+    }
+
     /// Every feed, by source. The events of a source that has no views are read all the same: theirs is a feed of none.
     public var feeds: [ViewFeed] {
         sources.flatMap { source in
             let feeds = ViewFeed.feeds(of: views(of: source))
             guard !feeds.contains(where: { $0.topic == source.topic }) else { return feeds }
-            return [ViewFeed(source: source, topic: source.topic, keyIndex: source.keyIndex, views: [])] + feeds
+            return [ViewFeed(own: source)] + feeds
         }
     }
 }

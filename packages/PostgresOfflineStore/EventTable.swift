@@ -62,10 +62,10 @@ public struct EventTable: Sendable {
 
     // MARK: Reading
 
-    /// The columns `read` expects, from a table called `alias`: an SQL list.
-    func selection(alias: String) -> String {
-        (source.fields.map(\.name) + ["_topic", "_partition", "_offset"]).map { "\(alias).\(quoted($0))" }.joined(
-            separator: ", ")
+    /// The columns `read` expects, from a table called `e` and one that has the places, which may be the same: an SQL list.
+    func selection(place: String = "e") -> String {
+        let fields = source.fields.map { "e.\(quoted($0.name))" }
+        return (fields + ["_topic", "_partition", "_offset"].map { "\(place).\($0)" }).joined(separator: ", ")
     }
 
     /// The event's place, of a result of `selection`.
@@ -78,7 +78,7 @@ public struct EventTable: Sendable {
 
     /// Whether a field says whose event it is, or which.
     func isKey(_ field: String) -> Bool {
-        [source.keyIndex, source.eventIDIndex].contains { source.fields[$0].name.utf8.elementsEqual(field.utf8) }
+        source.index(of: field).map(source.isName) ?? false
     }
 
     /// Fills a row from a result of `selection`. What was stored was valid, so an error here means that the table is not of this

@@ -61,6 +61,13 @@ public struct FeatureTable: Sendable {
         }
     }
 
+    /// Deletes the rows of these events, where there are any.
+    public func remove(_ ids: [ByteString], on connection: PostgresConnection) throws {
+        guard !ids.isEmpty else { return }
+        try connection.query(
+            "DELETE FROM \(quoted(view.name)) WHERE event_id = ANY($1)", [.array(ids.map(\.description))])
+    }
+
     /// The feature columns, from a table called `alias`: an SQL list.
     func selection(alias: String) -> String {
         view.features.map { "\(alias).\(quoted($0.name))" }.joined(separator: ", ")

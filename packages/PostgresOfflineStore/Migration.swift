@@ -16,6 +16,7 @@ struct Migration {
         Migration(version: 10, name: "model_changes", sql: PackageResources._10_model_changes_sql),
         Migration(version: 11, name: "cases", sql: PackageResources._11_cases_sql),
         Migration(version: 15, name: "prediction_rows", sql: PackageResources._15_prediction_rows_sql),
+        Migration(version: 16, name: "rekeyed_events", sql: PackageResources._16_rekeyed_events_sql),
         Migration(version: 18, name: "retrain_decisions", sql: PackageResources._18_retrain_decisions_sql),
     ]
 

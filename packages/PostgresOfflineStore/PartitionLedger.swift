@@ -131,6 +131,17 @@ public struct PartitionLedger: Sendable {
         }
     }
 
+    /// P of every partition of a topic.
+    public static func published(ofTopic topic: String, on connection: PostgresConnection) throws -> [LogPosition] {
+        let result = try connection.query(
+            "SELECT partition, published FROM partition_state WHERE topic = $1 ORDER BY 1", [.text(topic)])
+        return (0..<result.count).map { row in
+            LogPosition(
+                topic: topic, partition: Int32(truncatingIfNeeded: result.integer(row, 0) ?? 0),
+                offset: result.integer(row, 1) ?? 0)
+        }
+    }
+
     /// How many rows retention has removed. Read again after rows were counted: the same number as before means that none went
     /// in between.
     public func removed(on connection: PostgresConnection) throws -> Int64 {

@@ -38,7 +38,8 @@ extension PostgresOfflineStore {
         let features = views.enumerated().map { index, view in
             "f\(index) AS (DELETE FROM \(quoted(view.name)) WHERE event_id IN (SELECT id FROM old)),"
         }
-        return try pruneHistory(table: quoted(source.name), id: id, also: features, limit: limit)
+        return try pruneHistory(
+            table: quoted(source.name), id: id, also: features, limit: limit, topic: source.topic)
     }
 
     /// Deletes at most `limit` labels of events before the noted horizon of the labels' topics; otherwise as `pruneEvents`.
@@ -46,9 +47,13 @@ extension PostgresOfflineStore {
         try pruneHistory(table: LabelTable.name, id: "event_id", also: [], limit: limit)
     }
 
-    /// Rows go and are counted in one statement; see `PrunedTable`.
-    private func pruneHistory(table: String, id: String, also others: [String], limit: Int) throws -> Int? {
-        try connection.transaction {
+    /// Rows go and are counted in one statement; see `PrunedTable`. With them go the places of the same events on topics that hold
+    /// those of `topic` by another key.
+    private func pruneHistory(
+        table: String, id: String, also others: [String], limit: Int, topic: String? = nil
+    ) throws -> Int? {
+        let rekeyed = topic.map { "starts_with(topic, \(PostgresQuoting.literal($0 + ".by-")))" } ?? "false"
+        return try connection.transaction {
             let lock = try connection.execute("SELECT pg_try_advisory_xact_lock(\(Self.historyLock))")
             guard lock.text(0, 0) == "t" else { return nil }
             let result = try connection.query(
@@ -63,11 +68,17 @@ extension PostgresOfflineStore {
                     ORDER BY t.event_timestamp LIMIT $1::bigint FOR UPDATE OF t SKIP LOCKED),
                 \(others.joined(separator: " "))
                 gone AS (DELETE FROM \(table) WHERE ctid = ANY (ARRAY(SELECT place FROM old)) RETURNING _topic, _partition),
-                counted AS (SELECT _topic, _partition, count(*) AS rows FROM gone GROUP BY _topic, _partition),
+                places AS (
+                    DELETE FROM \(RekeyedTable.name) p USING old,
+                        (SELECT DISTINCT topic FROM partition_state WHERE \(rekeyed)) t
+                    WHERE p._topic = t.topic AND p.event_id = old.id RETURNING p._topic, p._partition),
+                counted AS (
+                    SELECT _topic, _partition, count(*) AS rows
+                    FROM (SELECT * FROM gone UNION ALL SELECT * FROM places) g GROUP BY _topic, _partition),
                 noted AS (
                     UPDATE partition_state s SET removed = s.removed + c.rows FROM counted c
                     WHERE s.topic = c._topic AND s.partition = c._partition RETURNING s.topic)
-                SELECT coalesce(sum(rows), 0)::bigint, (SELECT count(*) FROM noted) FROM counted
+                SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM noted)
                 """, [.integer(Int64(limit))])
             return Int(result.integer(0, 0) ?? 0)
         }

@@ -18,44 +18,6 @@ extension PostgresOfflineStore {
         try scan(source, where: "true", order: order, body)
     }
 
-    /// The stored events of one partition with offsets in the range, in log order.
-    public func scanEvents(
-        _ source: SourceSchema, topic: String, partition: Int32, offsets: Range<Int64>, limit: Int? = nil,
-        _ body: (SourceRow, LogPosition) throws -> Void
-    ) throws {
-        let place = "e._topic = \(PostgresQuoting.literal(topic)) AND e._partition = \(partition)"
-        let range = "e._offset >= \(offsets.lowerBound) AND e._offset < \(offsets.upperBound)"
-        try scan(source, where: "\(place) AND \(range)", order: .log, limit: limit, body)
-    }
-
-    /// The stored events of some entities of one partition before an offset, in log order. `keys` are values of the key field.
-    public func scanEvents(
-        _ source: SourceSchema, topic: String, partition: Int32, before offset: Int64, keys: [ByteString],
-        _ body: (SourceRow, LogPosition) throws -> Void
-    ) throws {
-        guard !keys.isEmpty else { return }
-        let place =
-            "e._topic = \(PostgresQuoting.literal(topic)) AND e._partition = \(partition) AND e._offset < \(offset)"
-        let list = keys.map { PostgresQuoting.literal($0.description) }.joined(separator: ", ")
-        let key = quoted(source.fields[source.keyIndex].name)
-        try scan(source, where: "\(place) AND e.\(key)::text IN (\(list))", order: .log, body)
-    }
-
-    /// For every stored event of one partition: its id, the text of its key, and its offset, in no order.
-    public func scanIDs(
-        _ source: SourceSchema, topic: String, partition: Int32,
-        _ body: (_ id: ArraySlice<UInt8>, _ key: ArraySlice<UInt8>, _ offset: Int64) throws -> Void
-    ) throws {
-        let id = quoted(source.fields[source.eventIDIndex].name)
-        let key = quoted(source.fields[source.keyIndex].name)
-        try connection.copyOut(
-            """
-            SELECT \(id), \(key)::text, _offset FROM \(quoted(source.name))
-            WHERE _topic = \(PostgresQuoting.literal(topic)) AND _partition = \(partition)
-            """
-        ) { row in try body(row.bytes(0), row.bytes(1), row.integer(2)) }
-    }
-
     /// The stored events of one entity, in log order.
     public func scanEvents(of entity: String, in view: StreamView, _ body: (SourceRow, LogPosition) throws -> Void)
         throws
@@ -65,16 +27,19 @@ extension PostgresOfflineStore {
     }
 
     private func scan(
-        _ source: SourceSchema, where condition: String, order: ScanOrder, limit: Int? = nil,
+        _ source: SourceSchema, where condition: String, order: ScanOrder,
         _ body: (SourceRow, LogPosition) throws -> Void
     ) throws {
         let table = EventTable(source)
         let key =
             order == .log ? "e._topic, e._partition, e._offset" : "e.event_timestamp, e._topic, e._partition, e._offset"
-        var row = SourceRow(source)
-        let limited = limit.map { " LIMIT \($0)" } ?? ""
-        let sql =
-            "SELECT \(table.selection(alias: "e")) FROM \(quoted(source.name)) e WHERE \(condition) ORDER BY \(key)\(limited)"
+        try scan(
+            table, "SELECT \(table.selection()) FROM \(quoted(source.name)) e WHERE \(condition) ORDER BY \(key)", body)
+    }
+
+    /// What a statement gives that selects the columns of `EventTable.selection`.
+    func scan(_ table: EventTable, _ sql: String, _ body: (SourceRow, LogPosition) throws -> Void) throws {
+        var row = SourceRow(table.source)
         try connection.copyOut(sql) { stored in
             if let position = try read(stored, of: table, into: &row) { try body(row, position) }
         }
@@ -119,21 +84,46 @@ extension PostgresOfflineStore {
         _ body: (_ row: SourceRow, _ vectors: [FeatureVector], _ label: Int?, _ position: LogPosition) throws -> Void
     ) throws {
         let events = EventTable(source)
+        let hash = PostgresQuoting.literal(definitionHash)
+        let from = fromMillis.map { " WHERE e.event_timestamp >= to_timestamp(\($0) / 1000.0)" } ?? ""
+        let labels = "LEFT JOIN (\(arrivedLabels(of: source))) l ON l.event_id = e.\(events.idColumn)\(from)"
+        try join(
+            events, views, in: views.map(\.name), matching: "definition_hash = \(hash)", also: ", l.label", labels,
+            order: "e.event_timestamp, e._topic, e._partition, e._offset"
+        ) { row, vectors, stored, next, position in
+            try body(row, vectors, stored.isNull(next) ? nil : Int(stored.integer(next)), position)
+        }
+    }
+
+    /// Every event that has a row in each of these tables, which hold the views' features: the event and one vector a view, in the
+    /// order of the source's log.
+    public func scanRows(
+        _ source: SourceSchema, _ views: [StreamView], in tables: [String],
+        _ body: (SourceRow, [FeatureVector]) throws -> Void
+    ) throws {
+        try join(
+            EventTable(source), views, in: tables, matching: nil, also: "", "",
+            order: "e._topic, e._partition, e._offset"
+        ) { row, vectors, _, _, _ in try body(row, vectors) }
+    }
+
+    /// Events joined with the rows of their views; what else is selected begins at `next`.
+    private func join(
+        _ events: EventTable, _ views: [StreamView], in names: [String], matching condition: String?,
+        also more: String, _ moreTables: String, order: String,
+        _ body: (SourceRow, [FeatureVector], _ stored: PostgresCopyRow, _ next: Int, LogPosition) throws -> Void
+    ) throws {
         let tables = views.map { FeatureTable($0) }
-        var selection = events.selection(alias: "e")
+        var selection = events.selection()
         var joins = ""
         for (index, table) in tables.enumerated() where !table.view.features.isEmpty {
             selection += ", " + table.selection(alias: "f\(index)")
-            joins += " JOIN \(quoted(table.view.name)) f\(index) ON f\(index).event_id = e.\(events.idColumn)"
-            joins += " AND f\(index).definition_hash = \(PostgresQuoting.literal(definitionHash))"
+            joins += " JOIN \(quoted(names[index])) f\(index) ON f\(index).event_id = e.\(events.idColumn)"
+            joins += condition.map { " AND f\(index).\($0)" } ?? ""
         }
-        let from = fromMillis.map { " WHERE e.event_timestamp >= to_timestamp(\($0) / 1000.0)" } ?? ""
-        let sql = """
-            SELECT \(selection), l.label FROM \(quoted(source.name)) e\(joins)
-            LEFT JOIN (\(arrivedLabels(of: source))) l ON l.event_id = e.\(events.idColumn)\(from)
-            ORDER BY e.event_timestamp, e._topic, e._partition, e._offset
-            """
-        var row = SourceRow(source)
+        let sql =
+            "SELECT \(selection)\(more) FROM \(quoted(events.source.name)) e\(joins) \(moreTables) ORDER BY \(order)"
+        var row = SourceRow(events.source)
         var vectors = views.map { FeatureVector(count: $0.features.count) }
         // Tables that were just filled have no statistics: where few rows are expected, nested loops would read one for each of
         // the other, for minutes.
@@ -141,12 +131,12 @@ extension PostgresOfflineStore {
         defer { _ = try? connection.execute("RESET enable_nestloop") }
         try connection.copyOut(sql) { stored in
             guard let position = try read(stored, of: events, into: &row) else { return }
-            var column = source.fields.count + 3
+            var column = events.source.fields.count + 3
             for (index, table) in tables.enumerated() {
                 table.read(stored, from: column, into: &vectors[index])
                 column += table.view.features.count
             }
-            try body(row, vectors, stored.isNull(column) ? nil : Int(stored.integer(column)), position)
+            try body(row, vectors, stored, column, position)
         }
     }
 

@@ -47,7 +47,7 @@ extension PartitionProtocol {
             prepared = batch
             filter?.unanswered = batch.to
             return go(.committing, .commit(published: flushed))
-        case (.committing, .done): return prepared.letters > 0 ? go(.publishing, .publish) : writeBatch()
+        case (.committing, .done): return prepared.outgoing > 0 ? go(.publishing, .publish) : writeBatch()
         case (.publishing, .done): return writeBatch()
         case (.writing, .done):
             mark = OnlineMark.whole(mark.generation, prepared.to)

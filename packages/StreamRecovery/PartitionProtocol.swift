@@ -22,7 +22,8 @@ public struct PartitionProtocol: Sendable {
         case noteCount(Int)
         /// Read which ids are stored. Brings `counted`.
         case loadIDs
-        /// Publish the stored dead letters with these positions, and wait for the acknowledgements.
+        /// Publish again what is stored of these positions and goes to other topics (dead letters, events by another key), and wait
+        /// for the acknowledgements.
         case republish(Range<Int64>)
         /// Note P, under the epoch.
         case notePublished(Int64)
@@ -54,7 +55,7 @@ public struct PartitionProtocol: Sendable {
         case prepare(BatchAttempt)
         /// One transaction: the compare-and-set of N, and everything of the batch.
         case commit(published: Int64)
-        /// Publish the batch's dead letters and wait for the acknowledgements.
+        /// Publish what of the batch goes to other topics (dead letters, events by another key) and wait for the acknowledgements.
         case publish
         /// Forget, pause, then `resume`.
         case retreat(Retreat)

@@ -125,12 +125,12 @@ public struct PreparedBatch: Hashable, Sendable {
     public var to: Int64
     /// The watermark that was read together with the blobs; nil when there is none that can be read.
     public var mark: OnlineMark?
-    /// Records that are refused.
-    public var letters: Int
+    /// Records to be published once the batch is committed: refused ones, and those that go on to other topics.
+    public var outgoing: Int
 
     /// Describes a batch.
-    public init(records: Int, to: Int64, mark: OnlineMark? = nil, letters: Int = 0) {
-        (self.records, self.to, self.mark, self.letters) = (records, to, mark, letters)
+    public init(records: Int, to: Int64, mark: OnlineMark? = nil, outgoing: Int = 0) {
+        (self.records, self.to, self.mark, self.outgoing) = (records, to, mark, outgoing)
     }
 }
 

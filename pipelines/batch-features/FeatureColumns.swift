@@ -92,3 +92,33 @@ struct JoinedColumns {
         }
     }
 }
+
+/// Rows in the order they come, in one of the file's formats.
+struct RowPiece {
+    private var line: FeatureLine
+    private var text: [UInt8] = []
+    private var columns: FeatureColumns?
+    private var joined: JoinedColumns
+
+    init(_ columns: BackfillColumns, _ format: FeatureFormat) {
+        line = FeatureLine(columns.source, kinds: columns.kinds)
+        self.columns = format == .parquet ? FeatureColumns(columns.source, kinds: columns.kinds) : nil
+        joined = JoinedColumns(columns.source, kinds: columns.kinds)
+    }
+
+    /// Adds the row of one event.
+    mutating func append(_ row: SourceRow, _ vector: FeatureVector) {
+        if columns == nil { line.append(row, vector, to: &text) } else { columns?.append(row, vector) }
+    }
+
+    /// Gives the rows added since the last time.
+    mutating func take() -> FeatureRows {
+        guard let rows = columns else {
+            defer { text.removeAll(keepingCapacity: true) }
+            return .lines(text)
+        }
+        joined.fill(from: [rows], at: [Array(0..<rows.count)])
+        columns?.removeAll()
+        return .columns(joined.values)
+    }
+}

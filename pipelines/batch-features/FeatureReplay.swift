@@ -36,6 +36,14 @@ enum BackfillColumns: Sendable {
         case .service(let service): service.kinds
         }
     }
+
+    /// What is computed of an event, given its views' vectors.
+    func assemble(_ row: SourceRow, _ vectors: [FeatureVector], into vector: inout FeatureVector) {
+        switch self {
+        case .view: vector = vectors[0]
+        case .service(let service): service.assemble(row: row, viewVectors: vectors, into: &vector)
+        }
+    }
 }
 
 /// Events read ahead, with the hash of their key and their position. Made once, refilled.
@@ -134,8 +142,8 @@ private struct ReplayRows {
             }
             switch columns {
             case .view: append(rows[index], vectors[0])
-            case .service(let service):
-                service.assemble(row: rows[index], viewVectors: vectors, into: &vector)
+            case .service:
+                columns.assemble(rows[index], vectors, into: &vector)
                 append(rows[index], vector)
             }
         }

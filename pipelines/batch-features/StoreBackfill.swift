@@ -37,24 +37,15 @@ struct StoreBackfill: Sendable {
     @discardableResult func write(
         _ columns: BackfillColumns, to output: String, _ format: FeatureFormat, threads: Int
     ) throws -> BackfillSummary {
-        let store = try PostgresOfflineStore(url: databaseURL, limits: .bulk)
         let file = try FeatureFile(output, format, columns, threads: threads)
         do {
-            var summary = BackfillSummary()
-            // What is deleted between the horizon and the scan would cut windows that count as whole.
-            let replay = try store.connection.snapshot { () -> FeatureReplay in
-                let first = try columns.views.map { try firstMillis(of: $0, store) }.max() ?? .min
-                let replay = FeatureReplay(columns, format, firstMillis: first, threads: threads) { try file.write($0) }
-                try scan(columns.source, keyedBy: columns.source.keyIndex, store) { row, position in
-                    replay.withNextRow { $0 = row }
-                    try replay.commit(position: position.offset)
-                    summary.rows += 1
+            let feeds = ViewFeed.feeds(of: columns.views)
+            let summary =
+                if feeds.count > 1 { try join(columns, feeds, format, to: file) } else {
+                    try replay(
+                        columns, feeds.first ?? ViewFeed(own: columns.source), format, threads: threads, to: file)
                 }
-                return replay
-            }
-            try replay.finish()
             try file.close()
-            (summary.tooOld, summary.incomplete) = (replay.tooOld, replay.incomplete)
             runtime.log.info(
                 "backfill done",
                 [
@@ -68,7 +59,60 @@ struct StoreBackfill: Sendable {
         } catch let error as CompressionError {
             file.discard()
             throw CommandError(.inputOutput, "\(error).")
+        } catch {
+            file.discard()
+            throw error
         }
+    }
+
+    /// Views of one feed: as the events come.
+    private func replay(
+        _ columns: BackfillColumns, _ feed: ViewFeed, _ format: FeatureFormat, threads: Int, to file: FeatureFile
+    ) throws -> BackfillSummary {
+        let store = try PostgresOfflineStore(url: databaseURL, limits: .bulk)
+        var summary = BackfillSummary()
+        // What is deleted between the horizon and the scan would cut windows that count as whole.
+        let replay = try store.connection.snapshot { () -> FeatureReplay in
+            let first = try columns.views.map { try firstMillis(of: $0, store) }.max() ?? .min
+            let replay = FeatureReplay(columns, format, firstMillis: first, threads: threads) { try file.write($0) }
+            try scan(feed, store) { row, place in
+                replay.withNextRow { $0 = row }
+                try replay.commit(position: place.replayed)
+                summary.rows += 1
+            }
+            return replay
+        }
+        try replay.finish()
+        (summary.tooOld, summary.incomplete) = (replay.tooOld, replay.incomplete)
+        return summary
+    }
+
+    /// Views of several feeds: each in the order of its own log into a table of this session, then joined by event.
+    private func join(
+        _ columns: BackfillColumns, _ feeds: [ViewFeed], _ format: FeatureFormat, to file: FeatureFile
+    ) throws -> BackfillSummary {
+        let reader = try PostgresOfflineStore(url: databaseURL, limits: .bulk)
+        let writer = try PostgresOfflineStore(url: databaseURL, limits: .bulk)
+        var (counts, summary) = (BackfillSummary(), BackfillSummary())
+        try writer.connection.transaction {
+            try PostgresOfflineStore.keepHistory(on: writer.connection)
+            for feed in feeds {
+                try compute(feed, reader, writer.connection, &counts) { table, rows in
+                    try stage(table, rows, writer.connection)
+                }
+            }
+            var vector = FeatureVector(count: columns.names.count)
+            var rows = RowPiece(columns, format)
+            try writer.scanRows(columns.source, columns.views, in: columns.views.map(staging)) { row, vectors in
+                columns.assemble(row, vectors, into: &vector)
+                rows.append(row, vector)
+                summary.rows += 1
+                if summary.rows % 10_000 == 0 { try file.write(rows.take()) }
+            }
+            try file.write(rows.take())
+        }
+        (summary.tooOld, summary.incomplete) = (counts.tooOld, counts.incomplete)
+        return summary
     }
 
     /// Writes the rows of these views anew, in one transaction: a reader sees the old ones or the new ones.
@@ -79,7 +123,12 @@ struct StoreBackfill: Sendable {
         try writer.transaction {
             // From here on nothing is deleted, so each horizon that is read holds for the scan after it.
             try PostgresOfflineStore.keepHistory(on: writer)
-            for feed in ViewFeed.feeds(of: views) { try rewrite(feed, reader, writer, &summary) }
+            for feed in ViewFeed.feeds(of: views) {
+                try compute(feed, reader, writer, &summary) { table, rows in
+                    try stage(table, rows, writer)
+                    try replace(table, writer)
+                }
+            }
         }
         runtime.log.info(
             "backfill done",
@@ -90,9 +139,10 @@ struct StoreBackfill: Sendable {
         return summary
     }
 
-    private func rewrite(
+    /// Computes the rows of one feed's views in the order of its log, and gives them piece by piece.
+    private func compute(
         _ feed: ViewFeed, _ reader: PostgresOfflineStore, _ writer: PostgresConnection,
-        _ summary: inout BackfillSummary
+        _ summary: inout BackfillSummary, _ give: (FeatureTable, PostgresCopyBuffer) throws -> Void
     ) throws {
         let views = feed.views
         let tables = views.map { FeatureTable($0) }
@@ -105,25 +155,24 @@ struct StoreBackfill: Sendable {
         let progress = runtime.progress("backfill")
         var counts = summary
         let first = try views.map { try firstMillis(of: $0, reader) }
-        try scan(feed.source, keyedBy: feed.keyIndex, reader) { row, position in
-            let topic = Array(position.topic.utf8)
-            replay.next(row, position: position.offset, into: &vectors)
+        try scan(feed, reader) { row, place in
+            replay.next(row, position: place.replayed, into: &vectors)
             for (index, table) in tables.enumerated() {
                 guard row.eventTimeMillis >= first[index] else {
                     counts.incomplete += 1
                     continue
                 }
                 table.add(
-                    vectors[index], of: row, topic: topic, partition: position.partition, v: position.offset - 1,
+                    vectors[index], of: row, topic: Array(place.topic.utf8), partition: place.partition, v: place.v,
                     createdMillis: created, definitionHash: definitionHash, to: buffers[index])
             }
             counts.rows += 1
             if counts.rows % 10_000 == 0 {
-                for (table, buffer) in zip(tables, buffers) { try store(table, buffer, writer) }
+                for (table, buffer) in zip(tables, buffers) { try give(table, buffer) }
                 progress.update(to: counts.rows)
             }
         }
-        for (table, buffer) in zip(tables, buffers) { try store(table, buffer, writer) }
+        for (table, buffer) in zip(tables, buffers) { try give(table, buffer) }
         progress.finish()
         summary = counts
         summary.tooOld += replay.tooOld
@@ -141,21 +190,27 @@ struct StoreBackfill: Sendable {
         try writer.execute("CREATE TEMPORARY TABLE \(name) (LIKE \(table)) ON COMMIT DROP")
     }
 
-    /// COPY cannot replace rows, so they go through a table of this session.
-    private func store(_ table: FeatureTable, _ rows: PostgresCopyBuffer, _ writer: PostgresConnection) throws {
+    private func stage(_ table: FeatureTable, _ rows: PostgresCopyBuffer, _ writer: PostgresConnection) throws {
         guard !rows.isEmpty else { return }
-        let (name, target) = (staging(table.view), PostgresQuoting.identifier(table.view.name))
-        try writer.copyIn(table: name, columns: table.columns, rows: rows)
+        try writer.copyIn(table: staging(table.view), columns: table.columns, rows: rows)
         rows.removeAll()
+    }
+
+    /// COPY cannot replace rows, so they go through a table of this session. A row without a place in the log never replaces one of
+    /// the same definitions that has one: the stream has written it meanwhile.
+    private func replace(_ table: FeatureTable, _ writer: PostgresConnection) throws {
+        let name = PostgresQuoting.identifier(staging(table.view))
+        let target = PostgresQuoting.identifier(table.view.name)
         let columns = table.columns.map { PostgresQuoting.identifier($0) }
         let updates = columns.filter { $0 != "\"event_id\"" }.map { "\($0) = excluded.\($0)" }
         try writer.execute(
             """
-            INSERT INTO \(target) (\(columns.joined(separator: ", ")))
-            SELECT \(columns.joined(separator: ", ")) FROM \(PostgresQuoting.identifier(name))
+            INSERT INTO \(target) AS t (\(columns.joined(separator: ", ")))
+            SELECT \(columns.joined(separator: ", ")) FROM \(name)
             ON CONFLICT (event_id) DO UPDATE SET \(updates.joined(separator: ", "))
+            WHERE excluded._partition >= 0 OR t._partition < 0 OR t.definition_hash <> excluded.definition_hash
             """)
-        try writer.execute("TRUNCATE \(PostgresQuoting.identifier(name))")
+        try writer.execute("TRUNCATE \(name)")
     }
 
     /// Names stored events that nobody can ask for. They keep the rows they have, and are no failure: their kind is refused where it
@@ -167,28 +222,48 @@ struct StoreBackfill: Sendable {
             ["events": unusable.count, "first": first])
     }
 
-    /// Every stored event in log order. All of a key must lie in one partition, or their order is lost.
+    /// Where an event lies in its feed's log, for a replay and for its rows.
+    private struct Place {
+        let topic: String
+        let partition: Int32
+        /// The position before the event.
+        let v: Int64
+        /// Its position; of an event without one, a number behind all positions.
+        let replayed: Int64
+    }
+
+    /// Every stored event in the feed's order. All of a key must lie in one partition, or their order is lost.
     private func scan(
-        _ source: SourceSchema, keyedBy keyIndex: Int, _ store: PostgresOfflineStore,
-        _ body: (SourceRow, LogPosition) throws -> Void
+        _ feed: ViewFeed, _ store: PostgresOfflineStore, _ body: (SourceRow, Place) throws -> Void
     ) throws {
         var keys = ByteTable()
         var partitions: [(topic: String, partition: Int32)] = []
-        try store.scanEvents(source, order: .log) { row, position in
+        var unplaced: Int64 = 0
+        try store.scanEvents(feed) { row, position in
             guard !runtime.isStopping else {
                 throw CommandError(.temporaryFailure, "stopped before the end; nothing was changed.")
             }
-            let entity = row.withCanonicalBytes(keyIndex) { keys.insert($0) }.number
+            guard let position else {
+                unplaced += 1
+                let place = Place(
+                    topic: feed.topic, partition: -1, v: -1, replayed: (Watermark.end - 1) / 2 + unplaced)
+                return try body(row, place)
+            }
+            let entity = row.withCanonicalBytes(feed.keyIndex) { keys.insert($0) }.number
             let place = (position.topic, position.partition)
-            if entity == partitions.count {
-                partitions.append(place)
-            } else if partitions[entity] != place {
+            if entity == partitions.count { partitions.append(place) }
+            let known = partitions[entity]
+            guard known == place else {
                 throw CommandError(
                     .dataError,
-                    "\(source.fields[keyIndex].name) \(keys[entity]) has events in two partitions, \(partitions[entity].topic)/\(partitions[entity].partition) and \(place.0)/\(place.1): the topic's partition count was changed, and their order is lost."
+                    "\(feed.source.fields[feed.keyIndex].name) \(keys[entity]) has events in two partitions, \(known.topic)/\(known.partition) and \(place.0)/\(place.1): the topic's partition count was changed, and their order is lost."
                 )
             }
-            try body(row, position)
+            try body(
+                row,
+                Place(
+                    topic: position.topic, partition: position.partition, v: position.offset - 1,
+                    replayed: position.offset))
         }
         tell(store.takeUnusable())
     }

@@ -51,9 +51,10 @@ struct HistoryRetention {
             guard removedBefore > 0 else { continue }
             let lookBack = Self.lookBack(source, repository)
             // First: from here on nobody stores what would have to go, or what may have gone.
-            try store.raise(
-                HistoryHorizon(removedBefore: removedBefore, completeFrom: removedBefore + lookBack),
-                ofTopic: source.topic)
+            let horizon = HistoryHorizon(removedBefore: removedBefore, completeFrom: removedBefore + lookBack)
+            for topic in [source.topic] + repository.rekeyedFeeds(of: source).map(\.topic) {
+                try store.raise(horizon, ofTopic: topic)
+            }
             let views = repository.views(of: source)
             try tell(source.name, try deleteAll(source.name) { try store.pruneEvents(source, views: views, limit: $0) })
             guard let topic = source.label?.topic else { continue }

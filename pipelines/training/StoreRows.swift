@@ -95,25 +95,48 @@ struct StoreRows {
         _ service: FeatureService, _ wanted: Set<UInt64>, _ runtime: ServiceRuntime
     ) throws -> TrainingSet {
         var set = TrainingSet(service)
-        var replay = ViewsReplay(service.views)
-        var vectors = service.makeViewVectors()
         var vector = service.makeVector()
+        let feeds = ViewFeed.feeds(of: service.views)
+        // Views of another entity were computed in the order of their own topic: those vectors of wanted events are kept until the
+        // events come in the order of the source's.
+        var others = feeds.filter(\.isRekeyed).map { (feed: $0, vectors: [UInt64: [FeatureVector]]()) }
         let progress = runtime.progress("recomputing the champion's features")
         defer { progress.finish() }
         var read = 0
-        let lookBack = service.views.map(\.retentionMillis).max() ?? 0
-        // What is deleted between the horizon and the scan would cut windows that count as whole.
-        try store.connection.snapshot {
-            // Before it, the windows reach back to events that were deleted by age.
-            let first = try store.firstWholeMillis(ofTopic: service.source.topic, lookBackMillis: lookBack)
-            try store.scanEvents(service.source, order: .log) { row, _ in
+        func replay(_ feed: ViewFeed, _ body: (SourceRow, UInt64, [FeatureVector]) -> Void) throws {
+            let first = try store.firstWholeMillis(
+                ofTopic: service.source.topic, lookBackMillis: service.views.map(\.retentionMillis).max() ?? 0)
+            var replay = ViewsReplay(feed.views)
+            var vectors = replay.makeVectors()
+            var position: Int64 = 0
+            try store.scanEvents(feed) { row, _ in
                 try TrainingContext.requireGoingOn(runtime)
-                replay.next(row, position: Int64(read), into: &vectors)
+                replay.next(row, position: position, into: &vectors)
+                position += 1
                 read += 1
                 if read.isMultiple(of: 10_000) { progress.update(to: read) }
                 let id = TrainingSet.id(of: row)
+                // Before it, the windows reach back to events that were deleted by age.
                 guard wanted.contains(id), row.eventTimeMillis >= first else { return }
-                service.assemble(row: row, viewVectors: vectors, into: &vector)
+                body(row, id, vectors)
+            }
+        }
+        // What is deleted between the horizon and the scan would cut windows that count as whole.
+        try store.connection.snapshot {
+            for index in others.indices {
+                try replay(others[index].feed) { _, id, vectors in others[index].vectors[id] = vectors }
+            }
+            let own = feeds.first { !$0.isRekeyed } ?? ViewFeed(own: service.source)
+            var viewVectors = service.makeViewVectors()
+            try replay(own) { row, id, vectors in
+                func take(_ feed: ViewFeed, _ vectors: [FeatureVector]) {
+                    for (view, vector) in zip(feed.views, vectors) {
+                        if let slot = service.views.firstIndex(where: { $0 === view }) { viewVectors[slot] = vector }
+                    }
+                }
+                take(own, vectors)
+                for other in others { if let vectors = other.vectors[id] { take(other.feed, vectors) } }
+                service.assemble(row: row, viewVectors: viewVectors, into: &vector)
                 set.append(vector, label: 0, timeMillis: row.eventTimeMillis, id: id)
             }
         }

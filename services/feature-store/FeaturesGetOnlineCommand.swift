@@ -57,6 +57,13 @@ public struct FeaturesGetOnlineCommand: Command {
                 settings[Self.view].map { "there is no stream view \($0); there is \(names.joined(separator: ", "))." }
                     ?? "the feature_repo has no stream view.")
         }
+        // A key belongs to one entity.
+        guard Set(views.map(\.entityName)).count == 1 else {
+            throw CommandError(
+                .usage,
+                "the views are of different entities: --view says which of \(names.joined(separator: ", ")) the key is of."
+            )
+        }
         let keys = try Self.keys(settings[Self.entity], file: settings[Self.entities])
         let feeds = ViewFeed.feeds(of: views)
         var counts: [Int] = []

@@ -151,21 +151,54 @@ struct Rollout: Sendable {
         return versions
     }
 
-    /// Waits until the online state of these definitions holds all that is stored now.
+    /// A partition, and the position its online state must reach.
+    private struct End: Sendable {
+        let topic: String
+        let partition: Int
+        let next: Int64
+    }
+
+    /// Waits until the online state of these definitions holds all that is stored now, by every key.
     private func waitForState() async throws {
-        let (repository, redisURL) = (repository, redisURL)
-        let topics = Set(repository.sources.map(\.topic))
-        let ends = try await onStore { store in
-            try PartitionLedger.nextOffsets(on: store.connection).filter { topics.contains($0.stored.topic) }.map {
-                (topic: $0.stored.topic, partition: Int($0.stored.partition), next: $0.stored.offset + $0.base)
+        let deadline = WallClock.monotonicNanos() + UInt64(waitSeconds) * 1_000_000_000
+        let feeds = repository.feeds
+        let own = try await ends(of: feeds.filter { !$0.isRekeyed }.map(\.topic))
+        try await wait(for: own, until: deadline)
+        let rekeyed = feeds.filter(\.isRekeyed)
+        guard !rekeyed.isEmpty else { return }
+        // Transform brings the stored events to the topics of their other keys, where they get places.
+        try await poll(until: deadline, of: own.count) {
+            try await onStore { store in
+                try rekeyed.allSatisfy { feed in
+                    let ranges = own.filter { $0.topic == feed.source.topic }.map { end in
+                        let before = LogPosition(
+                            topic: end.topic, partition: Int32(truncatingIfNeeded: end.partition), offset: end.next)
+                        return (before: before, from: Int64(0))
+                    }
+                    var isWhole = true
+                    try store.scanMissing(on: feed, in: ranges, limit: 1) { _, _ in isWhole = false }
+                    return isWhole
+                } ? 0 : own.count
             }
         }
-        let deadline = WallClock.monotonicNanos() + UInt64(waitSeconds) * 1_000_000_000
-        while true {
-            let behind = try await runtime.waiting(for: "Redis") {
+        try await wait(for: ends(of: rekeyed.map(\.topic)), until: deadline)
+    }
+
+    private func ends(of topics: [String]) async throws -> [End] {
+        try await onStore { store in
+            try PartitionLedger.nextOffsets(on: store.connection).filter { topics.contains($0.stored.topic) }.map {
+                End(topic: $0.stored.topic, partition: Int($0.stored.partition), next: $0.stored.offset + $0.base)
+            }
+        }
+    }
+
+    private func wait(for ends: [End], until deadline: UInt64) async throws {
+        let (repository, redisURL) = (repository, redisURL)
+        try await poll(until: deadline, of: ends.count) {
+            try await runtime.waiting(for: "Redis") {
                 try await runtime.onThread("rollout") {
                     let redis = try RedisOnlineStore(url: redisURL)
-                    return try ends.filter { end in
+                    return try ends.count { end in
                         let key = OnlineKeys.watermark(
                             hash8: repository.hash8, topic: end.topic, partition: end.partition)
                         let (watermark, _) = try redis.read(watermarkKey: key, blobKeys: [])
@@ -173,11 +206,18 @@ struct Rollout: Sendable {
                     }
                 }
             }
-            if behind.isEmpty { return }
+        }
+    }
+
+    /// Asks again and again how many partitions are behind, until none is.
+    private func poll(until deadline: UInt64, of total: Int, _ behind: () async throws -> Int) async throws {
+        while true {
+            let behind = try await behind()
+            if behind == 0 { return }
             guard WallClock.monotonicNanos() < deadline else {
                 throw CommandError(
                     .temporaryFailure,
-                    "no transform has filled the online state of these definitions (\(behind.count) of \(ends.count) partitions lack it): start transform with them and run this again; the old model serves on."
+                    "no transform has filled the online state of these definitions (\(behind) of \(total) partitions lack it): start transform with them and run this again; the old model serves on."
                 )
             }
             guard await runtime.sleep(millis: 250) else { throw runtime.stopped("the models were not switched") }

@@ -45,9 +45,8 @@ extension EventStage {
         guard stored == left else { return nil }
         if !lost.isEmpty {
             metrics.lostBlobs.add(lost.count)
-            try stores.postgres().scanEvents(
-                source, topic: partition.topic, partition: partition.partition, before: from, keys: lost
-            ) { row, position in
+            try stores.postgres().scanEvents(feed, partition: partition.partition, before: from, keys: lost) {
+                row, position in
                 let place = entities.place(of: row)
                 entities.insert(place, row: row, at: position.offset)
             }
@@ -68,8 +67,7 @@ extension EventStage {
         _ = store.takeUnusable()  // what other scans of this connection passed over
         do {
             try store.scanEvents(
-                source, topic: partition.topic, partition: partition.partition, offsets: from..<claim.next,
-                limit: Self.replayStep
+                feed, partition: partition.partition, offsets: from..<claim.next, limit: Self.replayStep
             ) { row, position in
                 if taken < rows.count { rows[taken] = row } else { rows.append(row) }
                 positions.append(position.offset)
@@ -123,7 +121,7 @@ extension EventStage {
     /// A filter of this kind does not grow: a larger one is made of the keys that are stored.
     private func enlargeKnown(_ stores: Stores) throws {
         var larger = KnownEntities(room: known.count * 4)
-        try stores.postgres().scanIDs(source, topic: partition.topic, partition: partition.partition) { _, key, _ in
+        try stores.postgres().scanIDs(feed, partition: partition.partition) { _, key, _ in
             _ = key.withUnsafeBufferPointer { larger.insert($0.span) }
         }
         known = larger

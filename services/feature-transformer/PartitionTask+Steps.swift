@@ -36,7 +36,9 @@ extension PartitionTask {
         case .commit(let published): return try commit(published)
         case .publish:
             for letter in batch.letters { try context.publisher.send(letter) }
+            try (stage as? any RekeyingStage)?.publish(by: context.rekeyer)
             try context.publisher.flush()
+            try context.rekeyer.flush()
             return .done
         case .readMark: return .mark(try online().readMark(context.stores))
         case .plant(let mark):
@@ -113,8 +115,11 @@ extension PartitionTask {
     }
 
     private func republish(_ range: Range<Int64>) throws -> PartitionProtocol.Event {
-        try ledger.deadLetters(in: range, on: context.stores.postgres().connection) { try context.publisher.send($0) }
+        let store = try context.stores.postgres()
+        try ledger.deadLetters(in: range, on: store.connection) { try context.publisher.send($0) }
+        try (stage as? any RekeyingStage)?.republish(range, from: store, by: context.rekeyer)
         try context.publisher.flush()
+        try context.rekeyer.flush()
         return .done
     }
 
@@ -235,7 +240,8 @@ extension PartitionTask {
             batch.advance.lastCRC = Self.crc(place, of: records)
         }
         return PreparedBatch(
-            records: batch.attempted, to: expected, mark: prepared.mark, letters: batch.letters.count)
+            records: batch.attempted, to: expected, mark: prepared.mark,
+            outgoing: batch.letters.count + ((stage as? any RekeyingStage)?.outgoing ?? 0))
     }
 
     private func refuse(

@@ -37,6 +37,18 @@ protocol Stage: AnyObject {
     func isStored(_ index: Int, of batch: KafkaBatch, at position: Int64, in store: PostgresOfflineStore) throws -> Bool
 }
 
+/// A stage whose rows go on to other topics.
+protocol RekeyingStage: Stage {
+    /// How many rows of the batch in hand go there.
+    var outgoing: Int { get }
+
+    /// Queues those rows, once they are committed.
+    func publish(by publisher: RekeyPublisher) throws
+
+    /// Queues the stored rows of these positions.
+    func republish(_ positions: Range<Int64>, from store: PostgresOfflineStore, by publisher: RekeyPublisher) throws
+}
+
 /// A stage with a state in the online store.
 protocol OnlineStage: Stage {
     /// The watermark as it is stored now.

@@ -8,6 +8,7 @@ struct StageContext {
     let bootstrapServers: String
     let stores: Stores
     let publisher: DeadLetterPublisher
+    let rekeyer: RekeyPublisher
     let identity: TopicIdentity
     let metrics: TransformMetrics
     let board: ProgressBoard

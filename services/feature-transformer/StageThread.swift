@@ -54,6 +54,8 @@ final class StageThread {
             stores: Stores(
                 databaseURL: plan.databaseURL, redisURL: plan.redisURL, applicationName: "needletail-\(name)"),
             publisher: DeadLetterPublisher(bootstrapServers: plan.bootstrapServers, log: runtime.log),
+            rekeyer: RekeyPublisher(
+                bootstrapServers: plan.bootstrapServers, partitionCounts: plan.partitionCounts, log: runtime.log),
             identity: TopicIdentity(bootstrapServers: plan.bootstrapServers),
             metrics: TransformMetrics(runtime.metrics, stage: kind),
             board: board, letters: LetterReport(stage: kind.name, log: runtime.log), log: runtime.log)
@@ -68,6 +70,7 @@ final class StageThread {
         let consumer = try KafkaConsumer(configuration)
         defer {
             context.publisher.close()
+            context.rekeyer.close()
             context.stores.close()
             context.letters.tell(nowMillis: .max)
             consumer.close()
@@ -78,7 +81,7 @@ final class StageThread {
 
     private func turn(_ consumer: KafkaConsumer) throws {
         try follow(consumer)
-        guard kind != .events || context.board.pauseReason == nil else { return rest(consumer) }
+        guard !kind.isOnline || context.board.pauseReason == nil else { return rest(consumer) }
         for task in tasks.values { try step(task, consumer) { try task.resume(consumer) } }
         // Batches of one or two would spend their time on transactions: while keeping up, one begins every 5 ms at most.
         let since = WallClock.monotonicNanos() - lastBatchNanos
@@ -139,7 +142,7 @@ final class StageThread {
             guard let offset = try unreadable.end(of: task, consumer, nowMillis: now) else { continue }
             try step(task, consumer) { try task.skip(to: offset, consumer) }
         }
-        guard kind == .events, now - lastCountMillis >= 10_000 else { return }
+        guard kind.isOnline, now - lastCountMillis >= 10_000 else { return }
         lastCountMillis = now
         try checkCounts(consumer)
     }

@@ -59,6 +59,10 @@ public struct TransformCommand: Command {
         try await prepareStores(plan, runtime, allowsEviction: settings[.allowEvictingRedis])
         let ends = try await prepareTopics(
             &plan, runtime, partitions: settings[.topicPartitions], retentionDays: settings[.topicRetentionDays])
+        let repair = RekeyRepair(plan, log: runtime.log)
+        try await runtime.waiting(for: "Kafka at \(plan.bootstrapServers)") {
+            try await runtime.onThread("prepare") { try repair.begin() }
+        }
         let adminPort = settings[.adminPort]
         let admin = try adminPort.map { try Self.serveHealth(port: $0, board, transformGroup, runtime) }
         defer { admin?.stop() }
@@ -78,6 +82,13 @@ public struct TransformCommand: Command {
                     try Self.watchRedis(prepared, board, runtime, isAllowed: mayEvict, hasEnd: hasEnd)
                 }
             }
+            if !hasEnd {
+                group.addTask {
+                    try await runtime.onThread("rekeyed-topics") {
+                        repair.run(runtime, transformGroup)
+                    }
+                }
+            }
             for thread in wanted {
                 let plan = plan
                 group.addTask {
@@ -95,7 +106,7 @@ public struct TransformCommand: Command {
             if settings[Self.exitAtEnd] {
                 let plan = plan
                 group.addTask {
-                    guard let missing = try await Self.stopAtEnd(ends, plan, board, runtime) else { return }
+                    guard let missing = try await Self.stopAtEnd(ends, plan, board, repair, runtime) else { return }
                     throw runtime.stopped(
                         "\(missing) records of the log are not stored; started again it goes on there")
                 }
@@ -228,7 +239,8 @@ public struct TransformCommand: Command {
     /// Stops the program when every partition was checked and both stores have everything before `ends`, whichever process
     /// stored it. The threads finish the batch in hand. Where somebody else stops the program first: how many records are missing.
     private static func stopAtEnd(
-        _ ends: [KafkaPartition: Int64], _ plan: TransformPlan, _ board: ProgressBoard, _ runtime: ServiceRuntime
+        _ ends: [KafkaPartition: Int64], _ plan: TransformPlan, _ board: ProgressBoard, _ repair: RekeyRepair,
+        _ runtime: ServiceRuntime
     ) async throws -> Int? {
         // A partition that did not come to us in this time is with another process of the group.
         let others = WallClock.monotonicNanos() + 10_000_000_000
@@ -239,6 +251,7 @@ public struct TransformCommand: Command {
         var records = 0
         let progress = runtime.progress("transforming", total: total)
         defer { progress.finish() }
+        defer { repair.close() }
         while await runtime.sleep(millis: 200) {
             // A server that is away now is asked again: the threads say what is wrong.
             guard let stored = try? await runtime.onThread("progress", { try Self.stored(ends, plan) }) else {
@@ -247,13 +260,26 @@ public struct TransformCommand: Command {
             records = stored.records
             progress.update(to: records)
             let isChecked = WallClock.monotonicNanos() > others || ends.keys.allSatisfy { board.isAssigned($0) }
-            if isChecked, stored.isAll {
-                runtime.stop()
-                return nil
-            }
+            // What was stored has brought more records to re-keyed topics.
+            guard isChecked, stored.isAll,
+                (try? await runtime.onThread("progress", { try Self.isRekeyed(repair, plan) })) == true
+            else { continue }
+            runtime.stop()
+            return nil
         }
         // A thread that failed stops the program too, and says why itself.
         return runtime.isInterrupted ? total - records : nil
+    }
+
+    /// Whether every stored event is in the views of all its entities.
+    private static func isRekeyed(_ repair: RekeyRepair, _ plan: TransformPlan) throws -> Bool {
+        let topics = plan.repository.feeds.filter(\.isRekeyed).map(\.topic)
+        guard !topics.isEmpty else { return true }
+        guard try repair.pass() == 0 else { return false }
+        let admin = try KafkaAdmin(bootstrapServers: plan.bootstrapServers)
+        var ends: [KafkaPartition: Int64] = [:]
+        for partition in plan.partitions(of: topics) { ends[partition] = try admin.watermarks(of: partition).high }
+        return try stored(ends, plan).isAll
     }
 
     /// How many records before `ends` Postgres has, and whether both stores have them all.

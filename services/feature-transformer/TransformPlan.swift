@@ -17,13 +17,15 @@ struct TransformPlan: Sendable {
     /// Of every consumed topic.
     var partitionCounts: [String: Int]
 
-    /// The threads to run: several for events, one for what is light. A stage whose topic is of several sources is one.
+    /// The threads to run: several for events by each key, one for what is light. A stage whose topic is of several sources is one.
     func threads(eventThreads: Int) -> [(kind: StageKind, number: Int, topics: [String])] {
-        let events = Set(repository.feeds.map(\.topic)).sorted()
         let labels = Set(repository.sources.compactMap { $0.label?.topic }).sorted()
-        let partitions = events.reduce(0) { $0 + (partitionCounts[$1] ?? 0) }
-        var threads = (0..<max(1, min(eventThreads, partitions))).map {
-            (kind: StageKind.events, number: $0, topics: events)
+        var threads: [(kind: StageKind, number: Int, topics: [String])] = []
+        for (kind, isRekeyed) in [(StageKind.events, false), (.rekeyed, true)] {
+            let topics = Set(repository.feeds.filter { $0.isRekeyed == isRekeyed }.map(\.topic)).sorted()
+            let partitions = topics.reduce(0) { $0 + (partitionCounts[$1] ?? 0) }
+            guard !topics.isEmpty else { continue }
+            threads += (0..<max(1, min(eventThreads, partitions))).map { (kind, $0, topics) }
         }
         if !labels.isEmpty { threads.append((.labels, 0, labels)) }
         threads.append((.predictions, 0, [PipelineTopics.predictions]))
@@ -45,7 +47,7 @@ struct TransformPlan: Sendable {
         switch kind {
         case .labels: return TableStage<LabelRecord>(partition)
         case .predictions: return TableStage<PredictionRow>(partition)
-        case .events:
+        case .events, .rekeyed:
             guard let feed = repository.feeds.first(where: { $0.topic == partition.topic }),
                 let count = partitionCounts[partition.topic]
             else {

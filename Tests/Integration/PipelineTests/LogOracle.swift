@@ -22,35 +22,54 @@ struct LogOracle {
     private(set) var refused: Set<LogPosition> = []
     private(set) var duplicates = 0
     private(set) var ends: [Int32: Int64] = [:]
-    private var naive: NaiveFeatures
+    private(set) var naive: NaiveFeatures
     private var newest: [ByteString: Accepted] = [:]
+    private let feed: ViewFeed
+    private let view: StreamView
+    private let topic: String
 
     /// Reads the whole topic.
     init(_ harness: PipelineHarness) throws {
-        naive = NaiveFeatures(harness.view)
+        let feed = try #require(harness.repository.feeds.first { $0.topic == harness.topic })
+        try self.init(harness, feed) { row, batch, index in
+            PlausibleTime.isAhead(row.eventTimeMillis, ofRecordAt: batch.timestampMillis(at: index)) ? nil : row
+        }
+    }
+
+    /// Reads a topic that holds the events of `own` by another key. What an event is says its source's log.
+    init(_ harness: PipelineHarness, _ feed: ViewFeed, own: LogOracle) throws {
+        let rows = Dictionary(uniqueKeysWithValues: own.accepted.values.map { ($0.row.eventIDBytes, $0.row) })
+        try self.init(harness, feed) { row, _, _ in rows[row.eventIDBytes] }
+    }
+
+    private init(
+        _ harness: PipelineHarness, _ feed: ViewFeed, event: (SourceRow, KafkaBatch, Int) -> SourceRow?
+    ) throws {
+        (self.feed, topic) = (feed, feed.topic)
+        view = try #require(feed.views.first)
+        naive = NaiveFeatures(view)
         let decoder = EventDecoder(harness.source)
-        var row = SourceRow(harness.source)
-        for (position, batch, index) in try Self.records(harness.topic, harness) {
+        var read = SourceRow(harness.source)
+        for (position, batch, index) in try Self.records(topic, harness) {
             ends[position.partition] = position.offset + 1
             guard batch.hasValue(at: index),
                 (try? batch.withValue(
-                    at: index, { (bytes) throws(EventError) in try decoder.decode(bytes, into: &row) })) != nil,
-                EntityPlacement.partition(of: row.key, among: harness.partitionCount, by: .murmur2)
-                    == position.partition,
-                !PlausibleTime.isAhead(row.eventTimeMillis, ofRecordAt: batch.timestampMillis(at: index))
+                    at: index, { (bytes) throws(EventError) in try decoder.decode(bytes, into: &read) })) != nil,
+                let row = event(read, batch, index), let key = row.canonicalText(feed.keyIndex),
+                EntityPlacement.partition(of: key, among: harness.partitionCount, by: .murmur2) == position.partition
             else {
                 refused.insert(position)
                 continue
             }
             let vector = naive.evaluate(
-                entity: row.key, atMillis: row.eventTimeMillis, upTo: position.offset - 1, current: row)
+                entity: key, atMillis: row.eventTimeMillis, upTo: position.offset - 1, current: row)
             guard naive.insert(row, position: position.offset) else {
                 duplicates += 1
                 continue
             }
             let event = Accepted(position: position, row: row, features: vector)
             accepted[position] = event
-            newest[row.keyBytes] = event
+            newest[ByteString(key)] = event
         }
     }
 
@@ -89,7 +108,7 @@ struct LogOracle {
         try checkCounts(store, harness, sourceLocation)
         try checkOnline(harness, sourceLocation)
         let published = Set(
-            try Self.records(PipelineTopics.deadLetters(of: harness.topic), harness).map { _, batch, index in
+            try Self.records(PipelineTopics.deadLetters(of: topic), harness).map { _, batch, index in
                 try DeadLetterRecord(
                     headers: batch.headers(at: index).map { ($0.name, $0.value) }, key: nil, value: nil,
                     timestampMillis: 0
@@ -105,7 +124,11 @@ struct LogOracle {
         var bytes: [UInt8] = []
         var expected: [UInt8] = []
         let encoder = EventEncoder(harness.source)
-        try store.scanEvents(harness.source) { row, position in
+        try store.scanEvents(feed) { row, place in
+            guard let position = place else {
+                wrong += 1
+                return
+            }
             rows += 1
             bytes.removeAll()
             expected.removeAll()
@@ -121,7 +144,7 @@ struct LogOracle {
         _ store: PostgresOfflineStore, _ harness: PipelineHarness, _ place: Testing.SourceLocation
     ) throws {
         var (rows, wrong) = (0, 0)
-        try store.scanFeatures(harness.view) { eventID, before, vector in
+        try store.scanFeatures(view) { eventID, before, vector in
             rows += 1
             let position = LogPosition(topic: before.topic, partition: before.partition, offset: before.offset + 1)
             guard let event = accepted[position], event.row.eventIDBytes == ByteString(eventID) else {
@@ -138,17 +161,17 @@ struct LogOracle {
         _ store: PostgresOfflineStore, _ harness: PipelineHarness, _ place: Testing.SourceLocation
     ) throws {
         let letters = try store.connection.query(
-            "SELECT _partition, _offset FROM dead_letters WHERE _topic = $1", [.text(harness.topic)])
+            "SELECT _partition, _offset FROM dead_letters WHERE _topic = $1", [.text(topic)])
         let stored = Set(
             (0..<letters.count).map { row in
                 LogPosition(
-                    topic: harness.topic, partition: Int32(letters.integer(row, 0) ?? -1),
+                    topic: topic, partition: Int32(letters.integer(row, 0) ?? -1),
                     offset: letters.integer(row, 1) ?? -1)
             })
         #expect(stored == refused, "dead letters are the refused records", sourceLocation: place)
         let states = try store.connection.query(
             "SELECT partition, next_offset, duplicates, gaps FROM partition_state WHERE topic = $1",
-            [.text(harness.topic)])
+            [.text(topic)])
         var (counted, gaps) = (0, 0)
         for row in 0..<states.count {
             let partition = Int32(states.integer(row, 0) ?? -1)
@@ -169,11 +192,11 @@ struct LogOracle {
         var wrong = 0
         for (entity, event) in newest.map({ ($0.key.description, $0.value) }) {
             let key = OnlineKeys.blob(
-                project: repository.project, view: harness.view.name, hash8: repository.hash8, entity: entity)
+                project: repository.project, view: view.name, hash8: repository.hash8, entity: entity)
             let mark = OnlineKeys.watermark(
-                hash8: repository.hash8, topic: harness.topic, partition: Int(event.position.partition))
+                hash8: repository.hash8, topic: topic, partition: Int(event.position.partition))
             let (watermark, blobs) = try redis.read(watermarkKey: mark, blobKeys: [key])
-            guard let watermark, let blob = blobs[0], let state = try? EntityState(harness.view, blob: blob.span),
+            guard let watermark, let blob = blobs[0], let state = try? EntityState(view, blob: blob.span),
                 watermark.nextOffset == ends[event.position.partition], state.generation == watermark.generation,
                 state.offset == event.position.offset
             else {
@@ -181,7 +204,7 @@ struct LogOracle {
                 continue
             }
             for later in [Int64(0), 1, 60_000, 86_400_000] {
-                var vector = FeatureVector(count: harness.view.features.count)
+                var vector = FeatureVector(count: view.features.count)
                 state.evaluate(atMillis: event.row.eventTimeMillis + later, into: &vector)
                 let expected = naive.evaluate(entity: entity, atMillis: event.row.eventTimeMillis + later)
                 if !vector.isIdentical(to: expected) { wrong += 1 }

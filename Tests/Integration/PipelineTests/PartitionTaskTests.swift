@@ -49,6 +49,8 @@ import TransactionData
                 owner: "test", definitionHash: repository.streamHash, bootstrapServers: cluster.bootstrapServers,
                 stores: Stores(databaseURL: url, redisURL: "", applicationName: "test", online: memory),
                 publisher: DeadLetterPublisher(bootstrapServers: cluster.bootstrapServers, log: log),
+                rekeyer: RekeyPublisher(
+                    bootstrapServers: cluster.bootstrapServers, partitionCounts: [:], log: log),
                 identity: TopicIdentity(bootstrapServers: cluster.bootstrapServers),
                 metrics: TransformMetrics(MetricsRegistry(), stage: .events), board: ProgressBoard(),
                 letters: LetterReport(stage: "events", log: log), log: log)

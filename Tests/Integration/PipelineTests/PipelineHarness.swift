@@ -21,6 +21,8 @@ final class PipelineHarness {
     let view: StreamView
     let topic: String
     let partitionCount = 4
+    /// The folder of the definitions that programs are run with.
+    var definitions: String
     private var transforms: [TestProcess] = []
     private var producer: KafkaProducer?
     private let ownsBroker: Bool
@@ -33,10 +35,10 @@ final class PipelineHarness {
     static let absence: String = "needs the built needletail and a broker (`needletail broker`, or ../shared/kafka)"
 
     /// `ownBroker` starts a broker that may be killed; on an unsure disk it and the stores lose what they did not synchronise.
-    /// `replacing` changes text of the definitions.
+    /// `replacing` changes text of the definitions, `adding` puts files beside them.
     init(
         _ name: String, ownBroker: Bool = false, on disk: UnsureDisk? = nil, redisOptions: [String] = [],
-        replacing: [String: String] = [:]
+        replacing: [String: String] = [:], adding: [String: String] = [:]
     ) throws {
         kafka = try ownBroker ? KafkaServer() : TestServers.kafka()
         redis = try RedisServer()
@@ -59,6 +61,10 @@ final class PipelineHarness {
             for (old, new) in replacing { text = text.replacing(old, with: new) }
             try text.write(toFile: folder + "/feature_repo/" + file, atomically: true, encoding: .utf8)
         }
+        for (file, text) in adding {
+            try text.write(toFile: folder + "/feature_repo/" + file, atomically: true, encoding: .utf8)
+        }
+        self.definitions = folder + "/feature_repo"
         repository = try FeatureRepository.load(directory: folder + "/feature_repo", environment: [:])
         guard let source = repository.source(named: "transactions"), let view = repository.view(named: "card_activity")
         else {
@@ -98,7 +104,7 @@ final class PipelineHarness {
     var environment: [String: String] {
         [
             "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrapServers, "REDIS_URL": redis.url, "DATABASE_URL": postgres.url,
-            "FEATURE_REPO": folder + "/feature_repo", "TRANSFORM_GROUP": topic, "LOG_FORMAT": "json",
+            "FEATURE_REPO": definitions, "TRANSFORM_GROUP": topic, "LOG_FORMAT": "json",
         ]
     }
 

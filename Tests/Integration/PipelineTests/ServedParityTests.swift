@@ -15,7 +15,8 @@ struct ServedParityTests {
     /// One logged prediction.
     private struct Served {
         let row: SourceRow
-        let offset: Int64
+        /// By view.
+        let offsets: [String: Int64]
         let vector: FeatureVector
     }
 
@@ -55,22 +56,11 @@ struct ServedParityTests {
         #expect(run.exitCode == 0, "\(run.output.suffix(2_000))")
 
         let oracle = try LogOracle(harness)
-        var naive = NaiveFeatures(harness.view)
-        for (position, event) in oracle.accepted.sorted(by: { $0.key.offset < $1.key.offset }) {
-            naive.insert(event.row, position: position.offset)
-        }
         let served = try predictions(harness, service)
-        var wrong = 0
-        for index in amid + after {
-            let prediction = try #require(served[rows[index].eventID], "a prediction was not logged")
-            let seen = naive.evaluate(
-                entity: prediction.row.key, atMillis: prediction.row.eventTimeMillis, upTo: prediction.offset)
-            var expected = service.makeVector()
-            service.assemble(row: prediction.row, viewVectors: [seen], into: &expected)
-            if !prediction.vector.isIdentical(to: expected) { wrong += 1 }
-        }
+        let wrong = try differing(served, rows, amid + after, service, [harness.view.name: oracle.naive])
         #expect(wrong == 0, "the logged vector is F at the logged position")
-        #expect(Set(amid.compactMap { served[rows[$0].eventID]?.offset }).count > 100, "the stream moved meanwhile")
+        let seen = Set(amid.compactMap { served[rows[$0].eventID]?.offsets[harness.view.name] })
+        #expect(seen.count > 100, "the stream moved meanwhile")
 
         // At rest a request for a stored transaction sees its stored row, unless an event came behind it and is older.
         var stored: [String: FeatureVector] = [:]
@@ -93,6 +83,65 @@ struct ServedParityTests {
         #expect(compared > 450)
     }
 
+    @Test(.timeLimit(.minutes(5)))
+    func `requests see F of their card and of their merchant, each at its own position, bit for bit`() throws {
+        let harness = try MerchantTests.harness("served-merchants")
+        let service = try #require(harness.repository.services.first)
+        let rows = try harness.generatedRows(6_000, seed: 78, cards: 300)
+        _ = try harness.generatedRows(20_000, seed: 79, cards: 500)  // with frauds enough for a model
+        let api = try API(harness, csv: harness.folder + "/transactions-79.csv")
+        var running = try harness.startTransform()
+        var random = SeededRandom(seed: 78)
+        let chosen = Array(rows.indices.shuffled(using: &random).prefix(400))
+        var asked = 0
+        try harness.feed(rows.map(harness.record), piece: 500) { piece in
+            while asked < piece * 25 {
+                try api.predict(rows[chosen[asked]])
+                asked += 1
+            }
+            guard piece == 5 else { return }
+            running.killNow()
+            running = try harness.startTransform()
+        }
+        #expect(running.terminate(), "\(running.log.suffix(2_000))")
+        var run = try harness.transformToEnd()
+        #expect(run.exitCode == 0, "\(run.output.suffix(2_000))")
+        for index in chosen[asked...] { try api.predict(rows[index]) }
+        try api.stop()
+        run = try harness.transformToEnd()
+        #expect(run.exitCode == 0, "\(run.output.suffix(2_000))")
+
+        let cards = try LogOracle(harness)
+        let merchants = try LogOracle(harness, MerchantTests.merchants(harness), own: cards)
+        let served = try predictions(harness, service)
+        let wrong = try differing(
+            served, rows, chosen, service, [harness.view.name: cards.naive, "merchant_activity": merchants.naive])
+        #expect(wrong == 0, "the logged vector is F at the logged positions")
+        let seen = Set(chosen.compactMap { served[rows[$0].eventID]?.offsets["merchant_activity"] })
+        #expect(seen.count > 100, "the stream moved meanwhile")
+    }
+
+    /// How many of the chosen rows were answered with another vector than F at the positions that were logged.
+    private func differing(
+        _ served: [String: Served], _ rows: [SourceRow], _ chosen: [Int], _ service: FeatureService,
+        _ naive: [String: NaiveFeatures]
+    ) throws -> Int {
+        var wrong = 0
+        for index in chosen {
+            let prediction = try #require(served[rows[index].eventID], "a prediction was not logged")
+            let row = prediction.row
+            let seen = try service.views.map { view in
+                try #require(naive[view.name]).evaluate(
+                    entity: row.canonicalText(view.joinKeyIndex) ?? "", atMillis: row.eventTimeMillis,
+                    upTo: try #require(prediction.offsets[view.name]))
+            }
+            var expected = service.makeVector()
+            service.assemble(row: row, viewVectors: seen, into: &expected)
+            if !prediction.vector.isIdentical(to: expected) { wrong += 1 }
+        }
+        return wrong
+    }
+
     /// The stored predictions of this test's topic, by transaction.
     private func predictions(_ harness: PipelineHarness, _ service: FeatureService) throws -> [String: Served] {
         let result = try harness.store().connection.execute(
@@ -101,8 +150,10 @@ struct ServedParityTests {
         var row = SourceRow(harness.source)
         var served: [String: Served] = [:]
         for index in 0..<result.count {
-            let asOf = try JSONTree.parse(result.text(index, 2) ?? "")[harness.view.name]
-            guard asOf?["topic"]?.string == harness.topic, let offset = asOf?["offset"]?.int else { continue }
+            let asOf = try JSONTree.parse(result.text(index, 2) ?? "")
+            guard asOf[harness.view.name]?["topic"]?.string == harness.topic else { continue }
+            var offsets: [String: Int64] = [:]
+            for view in service.views { offsets[view.name] = asOf[view.name]?["offset"]?.int.map { Int64($0) } }
             try decoder.decode(Array((result.text(index, 0) ?? "").utf8).span, into: &row)
             guard let values = try JSONTree.parse(result.text(index, 1) ?? "").array else { continue }
             var vector = service.makeVector()
@@ -114,7 +165,7 @@ struct ServedParityTests {
                     vector.numbers[slot] = value.double ?? .nan
                 }
             }
-            served[row.eventID] = Served(row: row, offset: Int64(offset), vector: vector)
+            served[row.eventID] = Served(row: row, offsets: offsets, vector: vector)
         }
         return served
     }

@@ -1,4 +1,5 @@
 import FeatureEngine
+import FeatureStore
 import Pipeline
 import PostgresClient
 import PostgresOfflineStore
@@ -83,7 +84,8 @@ import Testing
         try store.connection.execute("UPDATE \"pay\"\"ments\" SET card = '  ' WHERE _offset IN (1, 3)")
         func scan(_ offsets: Range<Int64>) throws -> Int {
             var rows = 0
-            try store.scanEvents(Self.source, topic: "payments", partition: 1, offsets: offsets) { _, _ in rows += 1 }
+            let feed = ViewFeed.feeds(of: [Self.view])[0]
+            try store.scanEvents(feed, partition: 1, offsets: offsets) { _, _ in rows += 1 }
             return rows
         }
         #expect(try scan(0..<2) == 1)

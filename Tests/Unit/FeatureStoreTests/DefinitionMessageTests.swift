@@ -174,8 +174,6 @@ import Testing
             "source.yaml:1:1: source `tx` lacks `topic`. Add `topic: tx`."),
         .init("source.yaml", "topic: tx", "topic: \"${TOPIC}\"",
             "source.yaml:3:8: the environment variable `TOPIC` is not set. Set it, or write ${TOPIC:-a default} into the file."),
-        .init("source.yaml", "topic: tx", "topic: tx\nkey: shop",
-            "view.yaml:3:32: view `act` joins on `card`, but the topic `tx` is keyed by `shop`: it would need a stage that re-keys the events, which does not exist yet. Join on `shop`, or set `key: card` in source `tx` when all its views can."),
         .init("on_demand.yaml", "amt / act.amt_mean_7d", "amt / act.amt_mean_8d",
             "on_demand.yaml:6:16: the feature `ratio` of view `req`: the view `act` has no feature `amt_mean_8d`. Did you mean `amt_mean_7d`?"),
         .init("on_demand.yaml", "amt / act.amt_mean_7d", "amt / acts.amt_mean_7d",
@@ -228,11 +226,35 @@ import Testing
             "service.yaml:3:11: features of service `svc` should be a list, but it is an empty one. Write it like `features: [card_activity, request_features]`."),
     ]
 
-    @Test func `two views of one source that join on different keys need a stage that is not there`() {
-        let merchant = Repositories.view.replacing("name: act", with: "name: shops").replacing("card", with: "shop")
+    @Test func `which of two join keys the topic has is said by the source, and not by the order of files`() throws {
+        let shops = Repositories.view.replacing("name: act", with: "name: shops").replacing("card", with: "shop")
+        let files = Repositories.good.merging(["a.yaml": shops]) { $1 }
         #expect(
-            Repositories.problems(Repositories.good.merging(["view2.yaml": merchant]) { $1 }) == [
-                "view2.yaml:3:32: view `shops` joins on `shop`, but the topic `tx` is keyed by `card`: it would need a stage that re-keys the events, which does not exist yet. Join on `card`, or set `key: shop` in source `tx` when all its views can."
+            Repositories.problems(files) == [
+                "view.yaml:3:32: view `act` joins on `card` and view `shops` on `shop`, and source `tx` does not say which of them keys its topic. Write `key: shop` into source `tx` if its producers key records so."
+            ])
+        let keyed = Repositories.source.replacing("topic: tx\n", with: "topic: tx\nkey: card\n")
+        let repository = try Repositories.load(files.merging(["source.yaml": keyed]) { $1 })
+        #expect(Set(repository.feeds.map(\.topic)) == ["tx", "tx.by-shop"])
+        let source = try #require(repository.source(named: "tx"))
+        #expect(repository.rekeyedFeeds(of: source).map(\.topic) == ["tx.by-shop"])
+        #expect(source.isName(try #require(source.index(of: "shop"))), "its text is held to the rule of keys")
+    }
+
+    @Test func `an entity is one key, and the topic of its events nobody else's`() throws {
+        let keyed = Repositories.source.replacing("topic: tx\n", with: "topic: tx\nkey: card\n")
+        let shops = Repositories.view.replacing("name: act", with: "name: shops").replacing(
+            "join_key: card", with: "join_key: shop")
+        var files = Repositories.good.merging(["source.yaml": keyed, "view2.yaml": shops]) { $1 }
+        #expect(
+            Repositories.problems(files) == [
+                "view2.yaml:3:32: view `shops` joins entity `card` on `shop`, but view `act` joins it on `card`. Join both on the same field, or name the entities differently."
+            ])
+        files["view2.yaml"] = shops.replacing("name: card", with: "name: shop")
+        files["source.yaml"] = keyed.replacing("topic: labels", with: "topic: tx.by-shop")
+        #expect(
+            Repositories.problems(files) == [
+                "view2.yaml:3:32: view `shops` needs the events by `shop` on the topic `tx.by-shop`, which is one of source `tx`. Name the entity or the topic differently."
             ])
     }
 

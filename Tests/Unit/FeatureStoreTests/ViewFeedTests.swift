@@ -19,7 +19,8 @@ import Testing
         let feeds = ViewFeed.feeds(of: [view("a", key: 2), view("shop", key: 3), view("b", key: 2)])
         #expect(feeds.map(\.keyIndex) == [2, 3])
         #expect(feeds.map { $0.views.map(\.name) } == [["a", "b"], ["shop"]])
-        #expect(feeds.allSatisfy { $0.topic == "payments" && $0.source === Self.source })
+        #expect(feeds.map(\.topic) == ["payments", "payments.by-shop"] && feeds.map(\.isRekeyed) == [false, true])
+        #expect(feeds.allSatisfy { $0.source === Self.source })
     }
 
     @Test func `an entity's partition is that of its own key`() throws {

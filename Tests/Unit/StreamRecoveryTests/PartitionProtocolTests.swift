@@ -39,7 +39,7 @@ import Testing
             let isLetter = attempt.refusals[badPosition] != nil
             #expect(
                 machine.next(
-                    .prepared(PreparedBatch(records: attempt.limit, to: end, letters: isLetter ? 1 : 0)))
+                    .prepared(PreparedBatch(records: attempt.limit, to: end, outgoing: isLetter ? 1 : 0)))
                     == .commit(published: first))
             guard !(first..<end).contains(badPosition) || isLetter else {
                 step = machine.next(.failed(.refused(isUnique: false, reason: "22003")))
@@ -201,7 +201,7 @@ import Testing
             return
         }
         #expect(attempt.unreadableTo == 14)
-        #expect(machine.next(.prepared(PreparedBatch(records: 0, to: 14, letters: 1))) == .commit(published: 10))
+        #expect(machine.next(.prepared(PreparedBatch(records: 0, to: 14, outgoing: 1))) == .commit(published: 10))
         #expect(machine.next(.done) == .publish)
         #expect(machine.next(.done) == .inspectLog)
         #expect(machine.next(.log(low: 0, high: 20)) == .seek(14), "the record before cannot be compared")

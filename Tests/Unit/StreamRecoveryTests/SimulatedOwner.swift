@@ -19,6 +19,7 @@ final class SimulatedOwner {
     private var states: [Int: SimulatedBlob] = [:]  // kept from batch to batch
     private var dirty: [Int] = []
     private var pending: [SimulatedPlace] = []
+    private var onward: [SimulatedRecord] = []  // events that go on by their other key
 
     private struct Batch {
         var from: Int64 = 0
@@ -76,7 +77,7 @@ final class SimulatedOwner {
         case .retreat:
             retreats += 1
             quietPolls = 0
-            (states, dirty, pending) = ([:], [], [])
+            (states, dirty, pending, onward) = ([:], [], [], [])
             step = nil
         case .stop(let reason): mismatch = reason
         default: break
@@ -98,7 +99,12 @@ final class SimulatedOwner {
             let letters = world.postgres.letters.keys.filter {
                 $0.partition == partition && range.contains($0.position)
             }
-            if progress == 1 { pending = Array(letters) } else { flush() }
+            if progress == 1 {
+                pending = Array(letters)
+                onward = sendsOn ? events(in: range) : []
+            } else {
+                flush()
+            }
             return progress == 1 ? nil : .done
         case .notePublished(let position): return owned { $0.claim.published = position }
         case .readMark: return .mark(world.redis.marks[partition]?.value)
@@ -132,7 +138,16 @@ final class SimulatedOwner {
 
     private func flush() {
         world.publishedLetters.formUnion(pending)
-        pending = []
+        world.rekey(onward)
+        (pending, onward) = ([], [])
+    }
+
+    /// Whether its events go on to the log of their other key.
+    private var sendsOn: Bool { world.hasRekeyed && partition < 2 }
+    private var isRekeyed: Bool { partition == SimulatedWorld.rekeyed }
+
+    private func events(in range: Range<Int64>) -> [SimulatedRecord] {
+        world.postgres.events(of: partition, from: range.lowerBound, to: range.upperBound).map(\.record)
     }
 
     private func owned(_ change: (inout SimulatedPostgres.Partition) -> Void) -> PartitionProtocol.Event {
@@ -161,6 +176,13 @@ final class SimulatedOwner {
         guard let record = record(at: position) else { return false }
         let place = SimulatedPlace(partition: partition, position: position)
         // Of a repeat nothing is stored that could tell it from another one.
+        if isRekeyed {
+            let isStored =
+                world.postgres.letters[place].map { $0 == record.serial }
+                ?? (world.postgres.places[record.id] == place)
+            if isStored { identified = record.serial }
+            return isStored
+        }
         let isStored =
             world.postgres.letters[place].map { $0 == record.serial }
             ?? world.postgres.events[record.id].map { $0.place == place && $0.record.serial == record.serial } ?? false
@@ -268,20 +290,31 @@ final class SimulatedOwner {
                 batch.letters.append((position, record, false))
             } else {
                 let isSuspect = !filter.insert(record.id).inserted || attempt.isCareful
-                let isKnown = isSuspect && world.postgres.events[record.id] != nil
+                let isKnown = isSuspect && isStored(id: record.id)
                 let isRepeat = !ids.insert(record.id).inserted
-                if isKnown || isRepeat { batch.duplicates += 1 } else { taken.append((position, record)) }
+                if isKnown || isRepeat {
+                    batch.duplicates += 1
+                } else if isRekeyed, world.rules.contains(.placesStored), world.postgres.events[record.id] == nil {
+                    batch.letters.append((position, record, false))
+                } else {
+                    taken.append((position, record))
+                }
             }
             batch.to = position + 1
         }
         batch.accepted = taken
         var prepared = PreparedBatch(
-            records: min(attempt.limit, read.count), to: batch.to, letters: batch.letters.count)
+            records: min(attempt.limit, read.count), to: batch.to,
+            outgoing: batch.letters.count + (sendsOn ? taken.count : 0))
         guard SimulatedWorld.isOnline(partition) else { return .prepared(prepared) }
         prepared.mark = world.redis.marks[partition]?.value
         if let failure = load(from: claim.next) { return .failed(failure) }
         apply()
         return .prepared(prepared)
+    }
+
+    private func isStored(id: Int) -> Bool {
+        isRekeyed ? world.postgres.places[id] != nil : world.postgres.events[id] != nil
     }
 
     private func commit(_ published: Int64) -> PartitionProtocol.Event {
@@ -296,7 +329,7 @@ final class SimulatedOwner {
             return .failed(.refused(isUnique: false, reason: "a letter too large"))
         }
         let ids = batch.accepted.map(\.record.id)
-        if ids.contains(where: { world.postgres.events[$0] != nil }) || Set(ids).count < ids.count {
+        if ids.contains(where: { isStored(id: $0) }) || Set(ids).count < ids.count {
             return .failed(.refused(isUnique: true, reason: "unique"))
         }
         let last = batch.read.last { $0.position < batch.to }
@@ -305,8 +338,14 @@ final class SimulatedOwner {
         world.postgres.partitions[partition].claim.duplicates += batch.duplicates
         world.postgres.partitions[partition].lastSerial = last?.record.serial
         for (position, record) in batch.accepted {
-            world.postgres.events[record.id] = (SimulatedPlace(partition: partition, position: position), record)
+            let place = SimulatedPlace(partition: partition, position: position)
+            if isRekeyed {
+                world.postgres.places[record.id] = place
+            } else {
+                world.postgres.events[record.id] = (place, record)
+            }
         }
+        onward = sendsOn ? batch.accepted.map(\.record) : []
         world.postgres.rows.merge(batch.rows) { $1 }
         pending = batch.letters.map { SimulatedPlace(partition: partition, position: $0.position) }
         for letter in batch.letters {

@@ -87,13 +87,21 @@ struct SimulatedPostgres {
     var partitions: [Partition]
     /// By event id.
     var events: [Int: (place: SimulatedPlace, record: SimulatedRecord)] = [:]
+    /// Where each event lies by its other key, by event id.
+    var places: [Int: SimulatedPlace] = [:]
     /// What each event's features were computed from.
     var rows: [SimulatedPlace: [Int64]] = [:]
     /// By place, the record's serial.
     var letters: [SimulatedPlace: Int] = [:]
 
     func events(of partition: Int, from: Int64, to: Int64) -> [(position: Int64, record: SimulatedRecord)] {
-        events.values.filter {
+        if partition == SimulatedWorld.rekeyed {
+            return places.compactMap { id, place in
+                guard let event = events[id], place.position >= from, place.position < to else { return nil }
+                return (place.position, SimulatedWorld.byOtherKey(event.record, serial: event.record.serial))
+            }.sorted { $0.0 < $1.0 }
+        }
+        return events.values.filter {
             $0.place.partition == partition && $0.place.position >= from && $0.place.position < to
         }
         .map { ($0.place.position, $0.record) }.sorted { $0.0 < $1.0 }

@@ -2,15 +2,17 @@ import StreamRecovery
 import TestSupport
 
 /// Logs of two stages, the stores, and what the right answer is. Partitions 0 and 1 carry events with an online state, 2 and 3
-/// are those of a table stage: labels, predictions. Every method is one step that happens whole or not at all.
+/// are those of a table stage: labels, predictions; with `hasRekeyed` partition 4 carries the events of 0 and 1 by another key.
+/// Every method is one step that happens whole or not at all.
 final class SimulatedWorld {
     static let partitionCount = 4
     static let keyCount = 4
     static let logLength = 36
 
     let rules: RecoveryRules
+    let hasRekeyed: Bool
     var random: SeededRandom
-    var postgres = SimulatedPostgres(partitions: Array(repeating: .init(), count: partitionCount))
+    var postgres = SimulatedPostgres(partitions: Array(repeating: .init(), count: partitionCount + 1))
     var redis = SimulatedRedis() { didSet { isOnlineChanged = true } }
     private var isOnlineChanged = false
     /// Raised when a server was restarted: open connections are gone.
@@ -20,28 +22,29 @@ final class SimulatedWorld {
     private(set) var disturbances = 0
     var publishedLetters: Set<SimulatedPlace> = []
     /// By Kafka offset.
-    private(set) var logs: [[SimulatedRecord]] = Array(repeating: [], count: partitionCount)
+    var logs: [[SimulatedRecord]] = Array(repeating: [], count: partitionCount + 1)
     /// Whether the log was made anew although records had been read.
-    private(set) var isRecreated = Array(repeating: false, count: partitionCount)
-    private var hasLostTail = Array(repeating: false, count: partitionCount)
-    private var isRestored = false
+    private(set) var isRecreated = Array(repeating: false, count: partitionCount + 1)
+    private var hasLostTail = Array(repeating: false, count: partitionCount + 1)
+    private(set) var isRestored = false
     /// What was read at each position, as first committed.
     private(set) var read: [SimulatedPlace: SimulatedRecord] = [:]
     private(set) var wrong: [String] = []
-    private var lostKeys: Set<Int> = []
-    private var foreignMarks: Set<Int> = []
+    private(set) var lostKeys: Set<Int> = []
+    private(set) var foreignMarks: Set<Int> = []
     private var oldPostgres: [SimulatedPostgres] = []
     private var oldRedis: [(SimulatedRedis, Set<Int>)] = []
-    private var nextSerial = 0
+    var nextSerial = 0
 
-    init(seed: UInt64, rules: RecoveryRules) {
+    init(seed: UInt64, rules: RecoveryRules, hasRekeyed: Bool = false) {
         self.rules = rules
+        self.hasRekeyed = hasRekeyed
         random = SeededRandom(seed: seed)
     }
 
-    static func isOnline(_ partition: Int) -> Bool { partition < 2 }
+    static func isOnline(_ partition: Int) -> Bool { partition < 2 || partition == rekeyed }
     /// The partition of a key's events: keys 0, 2, … belong to partition 0.
-    static func home(of key: Int) -> Int { key % 2 }
+    static func home(of key: Int) -> Int { key < firstOtherKey ? key % 2 : rekeyed }
 
     func report(_ text: String) { wrong.append(text) }
 
@@ -125,6 +128,7 @@ final class SimulatedWorld {
             }
         }
         checkComplete()
+        if hasRekeyed, !isRestored { checkRekeyedOnline() }
     }
 
     /// Whether a reader that trusts a whole watermark finds every event: not while a key is lost or damaged.
@@ -189,6 +193,7 @@ final class SimulatedWorld {
                 read.filter { $0.key.partition == partition && $0.key.position < claim.next }.values.map(\.serial))
             if !serials.isSuperset(of: logs[partition].map(\.serial)) { report("\(partition): records were skipped") }
         }
+        if hasRekeyed { checkRekeyedAtRest() }
     }
 
     /// An owner that knows N writes a watermark; false when the stores' rules refuse it.
@@ -213,7 +218,7 @@ final class SimulatedWorld {
     /// A single key is only lost or damaged while the partition has one owner at most: a second one, fenced already but not
     /// aware of it, could write an older state where nothing readable is in its way.
     func fail(owned: [Int]) {
-        let isAlone = owned.filter { $0 == 0 }.count < 2 && owned.filter { $0 == 1 }.count < 2
+        let isAlone = [0, 1, Self.rekeyed].allSatisfy { partition in owned.count { $0 == partition } < 2 }
         switch random.below(11) {
         case 0: inflict(.emptied)
         case 1: inflict(.restarted)

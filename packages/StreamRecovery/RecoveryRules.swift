@@ -42,11 +42,9 @@ public struct RecoveryRules: OptionSet, Sendable {
     public static let overwritesDamage = RecoveryRules(rawValue: 1 << 14)
     /// A watermark carries a checksum, so that no damage makes it another possible one.
     public static let checksumsMark = RecoveryRules(rawValue: 1 << 15)
-    /// A record by another key counts only where its event is stored.
-    public static let placesStored = RecoveryRules(rawValue: 1 << 16)
     /// Stored events that a topic by another key lacks are brought there again.
-    public static let bringsMissing = RecoveryRules(rawValue: 1 << 17)
+    public static let bringsMissing = RecoveryRules(rawValue: 1 << 16)
 
     /// Every rule.
-    public static let all = RecoveryRules(rawValue: (1 << 18) - 1)
+    public static let all = RecoveryRules(rawValue: (1 << 17) - 1)
 }

@@ -59,10 +59,7 @@ public struct TransformCommand: Command {
         try await prepareStores(plan, runtime, allowsEviction: settings[.allowEvictingRedis])
         let ends = try await prepareTopics(
             &plan, runtime, partitions: settings[.topicPartitions], retentionDays: settings[.topicRetentionDays])
-        let repair = RekeyRepair(plan, log: runtime.log)
-        try await runtime.waiting(for: "Kafka at \(plan.bootstrapServers)") {
-            try await runtime.onThread("prepare") { try repair.begin() }
-        }
+        let repair = try await Self.fillRekeyedTopics(plan, runtime)
         let adminPort = settings[.adminPort]
         let admin = try adminPort.map { try Self.serveHealth(port: $0, board, transformGroup, runtime) }
         defer { admin?.stop() }
@@ -83,11 +80,7 @@ public struct TransformCommand: Command {
                 }
             }
             if !hasEnd {
-                group.addTask {
-                    try await runtime.onThread("rekeyed-topics") {
-                        repair.run(runtime, transformGroup)
-                    }
-                }
+                group.addTask { try await runtime.onThread("rekeyed") { repair.run(runtime, transformGroup) } }
             }
             for thread in wanted {
                 let plan = plan
@@ -202,6 +195,17 @@ public struct TransformCommand: Command {
                 runtime.log.info("events are read again: Redis keeps what it is given")
             }
         }
+    }
+
+    /// Brings stored events to the topics of their other keys that are empty.
+    private static func fillRekeyedTopics(
+        _ plan: TransformPlan, _ runtime: ServiceRuntime
+    ) async throws -> RekeyRepair {
+        let repair = RekeyRepair(plan, log: runtime.log)
+        try await runtime.waiting(for: "Kafka at \(plan.bootstrapServers)") {
+            try await runtime.onThread("prepare") { try repair.begin() }
+        }
+        return repair
     }
 
     /// Waits for Kafka, makes the topics that are missing, and notes their partitions and ends.

@@ -1,4 +1,5 @@
 import FeatureEngine
+import FeatureStore
 import Foundation
 import Testing
 

@@ -294,7 +294,7 @@ final class SimulatedOwner {
                 let isRepeat = !ids.insert(record.id).inserted
                 if isKnown || isRepeat {
                     batch.duplicates += 1
-                } else if isRekeyed, world.rules.contains(.placesStored), world.postgres.events[record.id] == nil {
+                } else if isRekeyed, world.postgres.events[record.id] == nil {
                     batch.letters.append((position, record, false))
                 } else {
                     taken.append((position, record))

@@ -134,7 +134,7 @@ final class SimulatedWorld {
     /// Whether a reader that trusts a whole watermark finds every event: not while a key is lost or damaged.
     private func checkComplete() {
         let shared = sharedIDs
-        for (partition, stored) in redis.marks {
+        for (partition, stored) in redis.marks where partition != Self.rekeyed {
             guard let mark = stored.value, mark.isWhole, !foreignMarks.contains(partition) else { continue }
             for (position, record) in accepted(partition, before: mark.next) where !shared.contains(record.id) {
                 // What was damaged or lost since, a reader sees: it does not decode, or a known entity has none.

@@ -7,7 +7,7 @@ internal import Synchronization
 /// by one row group. Equal rows give equal bytes. Not `Sendable`: one writer.
 public final class ParquetWriter {
     /// Rows of a group.
-    public static let rowGroupRows = 1 << 17
+    public static let rowGroupRows = 1 << 16
     /// Bytes of text in one column after which a group ends early.
     private static let rowGroupText = 64 << 20
     static let magic = Array("PAR1".utf8)

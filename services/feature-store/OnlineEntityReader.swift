@@ -1,5 +1,6 @@
 import FeatureEngine
 import FeatureStore
+import RedisClient
 import RedisOnlineStore
 import ServiceRuntime
 
@@ -55,33 +56,43 @@ struct OnlineEntityReader {
                     "the online store knows nothing of partition \(partition) of \(feed.topic) under these definitions (\(watermarkKey) is absent, or no watermark): is `needletail transform` running?"
                 )
             }
+            let blob = { (number: Int, index: Int) in blobs[number * feed.views.count + index] }
+            let known = try known(places, entities, feed, blob, under: watermark, watermarkKey)
             for (number, place) in places.enumerated() {
-                for (index, view) in feed.views.enumerated() {
-                    let state = try state(
-                        view, blobs[number * feed.views.count + index], under: watermark, watermarkKey, entities[place])
-                    states[place].append(
-                        OnlineState(
-                            view: view, state: state, partition: partition, nextOffset: watermark.nextOffset))
+                states[place] = feed.views.enumerated().map { index, view in
+                    let answer = Self.answer(view, blob(number, index), under: watermark, known: known[place])
+                    var state: EntityState?
+                    if case .state(let found) = answer { state = found }
+                    return OnlineState(view: view, state: state, partition: partition, nextOffset: watermark.nextOffset)
                 }
             }
         }
         return states
     }
 
-    /// What a reader says of one view of one entity; nil where nothing is certain.
-    private func state(
-        _ view: StreamView, _ blob: [UInt8]?, under watermark: Watermark, _ watermarkKey: String, _ entity: String
-    ) throws -> EntityState? {
-        func answer(_ known: KnownEntities.Answer?) -> OnlineView.Answer {
-            guard let blob else { return OnlineView.answer(view, blob: nil, under: watermark, known: known) }
-            return OnlineView.answer(view, blob: blob.span, under: watermark, known: known)
-        }
-        var result = answer(nil)
-        if case .ask = result {
-            let key = OnlineKeys.known(watermarkKey: watermarkKey)
-            result = answer(try store.known(Array(entity.utf8).span, key: key))
-        }
-        guard case .state(let state) = result else { return nil }
-        return state
+    /// What the partition's filter says of the entities that lack a blob in one of the views, by their places.
+    private func known(
+        _ places: [Int], _ entities: [String], _ feed: ViewFeed, _ blob: (Int, Int) -> [UInt8]?,
+        under watermark: Watermark, _ watermarkKey: String
+    ) throws(RedisError) -> [Int: KnownEntities.Answer] {
+        let asked = places.enumerated().filter { number, _ in
+            feed.views.enumerated().contains { index, view in
+                if case .ask = Self.answer(view, blob(number, index), under: watermark, known: nil) {
+                    true
+                } else {
+                    false
+                }
+            }
+        }.map(\.element)
+        let key = OnlineKeys.known(watermarkKey: watermarkKey)
+        let answers = try store.known(asked.map { Array(entities[$0].utf8) }, key: key)
+        return Dictionary(uniqueKeysWithValues: zip(asked, answers))
+    }
+
+    private static func answer(
+        _ view: StreamView, _ blob: [UInt8]?, under watermark: Watermark, known: KnownEntities.Answer?
+    ) -> OnlineView.Answer {
+        guard let blob else { return OnlineView.answer(view, blob: nil, under: watermark, known: known) }
+        return OnlineView.answer(view, blob: blob.span, under: watermark, known: known)
     }
 }

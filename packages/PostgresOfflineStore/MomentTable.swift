@@ -34,7 +34,7 @@ public final class MomentTable {
     ) throws {
         (self.store, self.source, self.keyIndexes, self.hasEventIDs) = (store, source, keyIndexes, hasEventIDs)
         // Few rows are expected of tables without statistics, and nested loops would read one for each of the other, for minutes.
-        try store.connection.execute("SET enable_nestloop = off; SET jit = off; SET work_mem = '64MB'")
+        try store.connection.execute("SET enable_nestloop = off; SET work_mem = '64MB'")
         let keys = keyIndexes.indices.map { ", k\($0) text COLLATE \"C\"" }.joined()
         try store.connection.execute(
             "CREATE TEMPORARY TABLE _moments (n bigint, t timestamptz, v bigint, id text\(keys))")

@@ -74,8 +74,8 @@ extension PostgresOfflineStore {
             sample.sinceMillis == nil
             ? "" : " AND \(key) IN (SELECT \(keyName) FROM \(name) WHERE event_timestamp >= \(sample.since))"
         var row = SourceRow(source)
-        try connection.execute("SET enable_nestloop = off; SET jit = off; SET work_mem = '64MB'")
-        defer { _ = try? connection.execute("RESET enable_nestloop; RESET jit; RESET work_mem") }
+        try connection.execute("SET enable_nestloop = off; SET work_mem = '64MB'")
+        defer { _ = try? connection.execute("RESET enable_nestloop; RESET work_mem") }
         try connection.copyOut(
             """
             SELECT \(selection.joined(separator: ", ")) FROM \(name) e\(joins) WHERE \(sample.condition(key))\(due)

@@ -50,14 +50,28 @@ public final class RedisOnlineStore: OnlineStore {
 
     /// See `OnlineStore`.
     public func known(_ entity: Span<UInt8>, key: String) throws(RedisError) -> KnownEntities.Answer {
-        let parts = KnownEntities.lookup(key: Array(key.utf8), entity: entity)
-        pipeline.begin(arguments: parts.count)
-        for part in parts { pipeline.add(part) }
-        switch try connection.run(&pipeline)[0].checked() {
-        case .bytes(let word): return KnownEntities.answer(word.span, of: entity)
-        case .null: return .absent
-        default: throw .unexpectedReply(command: "EVAL")
+        try known([entity.withUnsafeBufferPointer { Array($0) }], key: key)[0]
+    }
+
+    /// The same of several entities of one partition, in one round trip.
+    public func known(_ entities: [[UInt8]], key: String) throws(RedisError) -> [KnownEntities.Answer] {
+        guard !entities.isEmpty else { return [] }
+        for entity in entities {
+            let parts = KnownEntities.lookup(key: Array(key.utf8), entity: entity.span)
+            pipeline.begin(arguments: parts.count)
+            for part in parts { pipeline.add(part) }
         }
+        let replies = try connection.run(&pipeline)
+        guard replies.count == entities.count else { throw .unexpectedReply(command: "EVAL") }
+        var answers: [KnownEntities.Answer] = []
+        for (entity, reply) in zip(entities, replies) {
+            switch try reply.checked() {
+            case .bytes(let word): answers.append(KnownEntities.answer(word.span, of: entity.span))
+            case .null: answers.append(.absent)
+            default: throw .unexpectedReply(command: "EVAL")
+            }
+        }
+        return answers
     }
 
     // MARK: Reading

@@ -32,7 +32,7 @@ struct FeatureServerTests {
                 seconds: 20, until: { (try? HTTPTestClient(port: port))?.get("/health")?.status == 200 }),
             "\(server.log.suffix(1_000))")
 
-        let cards = newest.keys.sorted() + ["a new card"]
+        let cards = ["one new card"] + newest.keys.sorted() + ["a new card", "another", "a third"]
         let millis = (newest.values.max() ?? 0) + 60_000
         let names = harness.view.features.map(\.name)
         var body = JSONWriter()

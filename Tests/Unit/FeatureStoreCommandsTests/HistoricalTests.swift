@@ -69,6 +69,18 @@ import Testing
         #expect(throws: Never.self) { try columns(all) }
     }
 
+    @Test func `a column of the file that would be added is refused`() throws {
+        let header = ["CUSTOMER_ID", "event_timestamp", "TX_FRAUD"]
+        #expect(throws: Never.self) { try HistoricalLine(header, service, label: nil, format: .csv) }
+        let label = #expect(throws: CommandError.self) {
+            try HistoricalLine(header, service, label: "TX_FRAUD", format: .csv)
+        }
+        #expect(label?.exitCode == .dataError && label?.message.contains("TX_FRAUD") == true)
+        #expect(throws: CommandError.self) {
+            try HistoricalLine(header + [service.featureNames[0]], service, label: nil, format: .jsonl)
+        }
+    }
+
     @Test func `a file's name says what is in it`() {
         for name in ["-", "a.jsonl", "a.JSONL.gz", "b/a.ndjson.zst"] {
             #expect(HistoricalFormat.jsonl.problem(ofOutputName: name) == nil)

@@ -51,9 +51,10 @@ struct HistoricalJoin {
                 "the offline store has no events of \(service.source.name): run `needletail features apply`.")
         }
         do {
-            let (entities, moments) = try read(source, store)
+            let reader = try CSVReader(source)
             let label = withLabels ? service.source.label?.field : nil
-            let line = try HistoricalLine(entities.columns.header, service, label: label, format: format)
+            let line = try HistoricalLine(reader.header, service, label: label, format: format)
+            let (entities, moments) = try read(reader, of: source, store)
             let sink: ByteSink
             do throws(CompressionError) { sink = try ByteSink.create(output) } catch {
                 throw CommandError(.cannotCreate, "\(error).")
@@ -81,8 +82,9 @@ struct HistoricalJoin {
 
     // MARK: Reading the file
 
-    private func read(_ source: ByteSource, _ store: PostgresOfflineStore) throws -> (Entities, MomentTable) {
-        let reader = try CSVReader(source)
+    private func read(
+        _ reader: CSVReader, of source: ByteSource, _ store: PostgresOfflineStore
+    ) throws -> (Entities, MomentTable) {
         let columns = try EntityColumns(
             reader.header, of: source.name, for: service, HistoricalFields(service, repository),
             allowsMissing: allowsMissing, needsEventID: withLabels)

@@ -59,7 +59,13 @@ enum PeerCases {
                     Rounds(values: peerCPU)),
             ]
         }
-        let bodies = try String(contentsOfFile: folder + "/requests.jsonl", encoding: .utf8).split(separator: "\n")
+        return try lines + constantRates(port, requests: folder + "/requests.jsonl", rounds)
+    }
+
+    /// How long answers take that are asked for at a constant rate.
+    private static func constantRates(_ port: Int, requests: String, _ rounds: Int) throws -> [ReportLine] {
+        var lines: [ReportLine] = []
+        let bodies = try String(contentsOfFile: requests, encoding: .utf8).split(separator: "\n")
         for (rate, query) in [(5_000.0, "?explain=false"), (2_000, "?explain=true")] {
             var (slow, middle): ([Double], [Double]) = ([], [])
             for _ in 0..<rounds {

@@ -12,7 +12,7 @@ struct Pipeline {
     let environment: [String: String]
 
     /// Generates `rows` rows and produces them all.
-    init(rows: Int) throws {
+    init(rows: Int, cards: Int? = nil) throws {
         guard let needletail = TestEnvironment.needletail else {
             throw BenchError("the needletail executable is not built: run `make build`")
         }
@@ -28,7 +28,8 @@ struct Pipeline {
             "DATABASE_URL": try postgres.makeDatabase("bench"), "MODEL_DIRECTORY": folder + "/models",
             "LOG_LEVEL": "warning",
         ]
-        _ = try command(["generate", "--rows", "\(rows)", "--seed", "7", "--output", csv])
+        let many = cards.map { ["--cards", "\($0)"] } ?? []
+        _ = try command(["generate", "--rows", "\(rows)", "--seed", "7", "--output", csv] + many)
         _ = try command(["features", "apply"])
         _ = try command(["produce", "--input", csv])
     }

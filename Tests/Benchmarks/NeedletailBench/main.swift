@@ -2,10 +2,12 @@ import Foundation
 
 // needletail-bench [CASE...] [--rows N] [--rounds N] [--json]: every figure beside a baseline of the same run.
 // needletail-bench --profile [CASE...] [--rows N]: where processor time goes.
-let cases = ["transform", "backfill", "online-read", "serve", "model"]
+// transform takes --cards N: many cards of few events cost more than few of many.
+let cases = ["transform", "backfill", "online-read", "serve", "model", "predict-peers", "backfill-peers"]
 var wanted: [String] = []
 var rows = 200_000
 var rounds = 3
+var cards: Int?
 var asJSON = false
 var profiles = false
 var words = Array(CommandLine.arguments.dropFirst())
@@ -15,13 +17,14 @@ while let word = words.first {
     case "--json": asJSON = true
     case "--profile": profiles = true
     case "--rows" where Int(words.first ?? "") != nil: rows = Int(words.removeFirst()) ?? rows
+    case "--cards" where Int(words.first ?? "") != nil: cards = Int(words.removeFirst())
     case "--rounds" where Int(words.first ?? "") != nil: rounds = max(1, Int(words.removeFirst()) ?? rounds)
     case _ where (profiles ? ProfileCases.names : cases).contains(word): wanted.append(word)
     default:
         FileHandle.standardError.write(
             Data(
                 """
-                usage: needletail-bench [\(cases.joined(separator: " | "))] [--rows N] [--rounds N] [--json]
+                usage: needletail-bench [\(cases.joined(separator: " | "))] [--rows N] [--cards N] [--rounds N] [--json]
                        needletail-bench --profile [\(ProfileCases.names.joined(separator: " | "))] [--rows N]
 
                 """.utf8))
@@ -41,21 +44,33 @@ do {
         if !asJSON { for line in lines { print(line.text) } }
         wanted.removeAll { $0 == "model" }
     }
-    let pipeline = wanted.isEmpty ? nil : try Pipeline(rows: rows)
+    let pipeline = wanted.isEmpty ? nil : try Pipeline(rows: rows, cards: cards)
+    var isPrepared = false
+    func prepare(_ pipeline: Pipeline) throws {
+        if !isPrepared { try ServingCases.prepare(pipeline) }
+        isPrepared = true
+    }
     for name in wanted {
         guard let pipeline else { break }
-        let new =
+        let new: [ReportLine] =
             switch name {
             case "transform": try StreamCases.transform(pipeline, rounds: rounds)
             case "backfill": try StreamCases.backfill(pipeline, rounds: rounds)
             case "online-read":
                 try {
-                    try ServingCases.prepare(pipeline)
+                    try prepare(pipeline)
                     return try ServingCases.onlineRead(pipeline, rounds: rounds)
                 }()
+            case "predict-peers":
+                try {
+                    guard let peers = Peers() else { return [] }
+                    try prepare(pipeline)
+                    return try PeerCases.predict(pipeline, peers, rounds: rounds)
+                }()
+            case "backfill-peers": try Peers().map { try PeerCases.backfill(pipeline, $0, rounds: rounds) } ?? []
             default:
                 try {
-                    if !wanted.contains("online-read") { try ServingCases.prepare(pipeline) }
+                    try prepare(pipeline)
                     return try ServingCases.serve(pipeline, rounds: rounds, seconds: 5)
                 }()
             }

@@ -14,7 +14,12 @@ struct PredictionRow: LogRecord {
     private let compact: CompactPrediction?
 
     init(key: [UInt8], value: Span<UInt8>, _ reader: RecordReader) throws(RecordError) {
-        record = try PredictionRecord(key: key, value: value, reader)
+        self.init(try PredictionRecord(key: key, value: value, reader), reader)
+    }
+
+    /// A row of an answer that was read.
+    init(_ record: PredictionRecord, _ reader: RecordReader = RecordReader()) {
+        self.record = record
         compact = CompactPrediction(record, reader.parser)
     }
 

@@ -49,13 +49,13 @@ import Testing
         labels.horizon = HistoryHorizon(removedBefore: 5, completeFrom: 5)
         labels.begin(isCareful: false)
         #expect(labels.take(label("a", 1), 0)?.kind == .beforeHistory)
-        let answers = TableStage<PredictionRecord>(KafkaPartition("predictions", 0))
+        let answers = TableStage<PredictionRow>(KafkaPartition("predictions", 0))
         answers.horizon = labels.horizon
         answers.begin(isCareful: true)
         for (position, (id, created)) in [("a", Int64(4)), ("b", 5), ("a", 4), ("b", 5), ("c", .min)].enumerated() {
             var record = PredictionRecord()
             (record.predictionID, record.createdMillis) = (ByteString(id), created)
-            #expect(answers.take(record, Int64(position)) == nil)
+            #expect(answers.take(PredictionRow(record), Int64(position)) == nil)
         }
         let prepared = answers.sort(knowing: [:])
         #expect(prepared.rows == 1 && prepared.duplicates == 4 && prepared.refused.isEmpty)

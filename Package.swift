@@ -105,6 +105,8 @@ let package = Package(
             "PipelineRuntime",
             depending: ["ServiceRuntime", "Observability", "Pipeline", "FeatureStore", "FeatureEngine", "KafkaClient"]),
 
+        library("MLflow", depending: ["ServiceRuntime", "JSON"]),
+
         // services and pipelines
         library(
             "KafkaProducerService", in: "services/kafka-producer",
@@ -134,6 +136,7 @@ let package = Package(
                 "Pipeline", "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
                 "FeatureEngine", "FraudModel", "KafkaClient", "RedisClient", "RedisOnlineStore",
                 "PostgresOfflineStore", "AdminServer", "HTTPServer", "EventLoop", "JSON", "PostgresClient", "Text",
+                "MLflow",
             ], path: "services/prediction-api", resources: [.embedInCode("Docs")], swiftSettings: common),
         library(
             "Dashboard", in: "services/dashboard",
@@ -160,7 +163,7 @@ let package = Package(
             depending: [
                 "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
                 "FeatureEngine", "FraudModel", "PostgresOfflineStore", "PostgresClient", "JSON", "Compression", "Text",
-                "YAML",
+                "YAML", "MLflow",
             ]),
         library(
             "Retention", in: "pipelines/retention",
@@ -212,6 +215,7 @@ let package = Package(
         unitTests("ServiceRuntime", ["Observability"]),
         unitTests("TerminalUI"),
         unitTests("Dashboard", ["TerminalUI", "FeatureStore", "FeatureEngine", "Pipeline", "JSON", "KafkaClient"]),
+        unitTests("MLflow"),
         unitTests("KafkaProtocol"),
         unitTests("KafkaBroker", ["KafkaProtocol"]),
         unitTests("Scheduler", ["ServiceRuntime", "Observability"]),
@@ -251,7 +255,7 @@ let package = Package(
                 "Dashboard", "Pipeline", "PostgresOfflineStore", "PostgresClient", "KafkaClient", "FeatureStore",
                 "FeatureEngine",
             ]),
-        integrationTests("ProgramTests", ["needletail"]),
+        integrationTests("ProgramTests", ["needletail", "MLflow", "JSON"]),
         integrationTests("BrokerTests", ["KafkaClient", "KafkaBroker", "KafkaProtocol", "CDiskJournal"]),
         integrationTests(
             "ServingTests",

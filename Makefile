@@ -11,7 +11,7 @@ INTEGRATION := 'BrokerTests|PipelineTests|ProgramTests|ServingTests|StoreTests|T
 ON_KAFKA := 'PipelineTests|LibrdkafkaTests|ServingTests'
 
 .PHONY: help packages build test test-apache test-unit test-integration bench profile format lint check docs up down status logs dashboard \
-	pictures clean-data clean hooks conformance bench-broker bench-dashboard fuzz settings test-up
+	pictures clean-data clean hooks conformance bench-broker bench-dashboard fuzz settings test-up mlflow
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
@@ -76,6 +76,11 @@ else
 	@$(MAKE) --no-print-directory build
 	@setpriv --pdeathsig TERM scripts/up
 endif
+
+mlflow:  ## an MLflow server on port 5000, from PyPI into var/mlflow; MLFLOW_TRACKING_URI=http://127.0.0.1:5000 is it
+	@[ -x var/mlflow/bin/mlflow ] || { python3 -m venv var/mlflow && var/mlflow/bin/pip install -q mlflow==3.17.2 xgboost==3.2.0; }
+	@mkdir -p var/mlflow-data && cd var/mlflow-data && exec ../mlflow/bin/mlflow server --host 127.0.0.1 --port 5000 \
+		--backend-store-uri sqlite:///mlflow.db --artifacts-destination artifacts
 
 down:  ## stop everything and keep the data
 	@scripts/down

@@ -106,6 +106,8 @@ let package = Package(
             "PipelineRuntime",
             depending: ["ServiceRuntime", "Observability", "Pipeline", "FeatureStore", "FeatureEngine", "KafkaClient"]),
 
+        library("MLflow", depending: ["ServiceRuntime", "JSON"]),
+
         // services and pipelines
         library(
             "KafkaProducerService", in: "services/kafka-producer",
@@ -135,6 +137,7 @@ let package = Package(
                 "Pipeline", "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
                 "FeatureEngine", "FraudModel", "KafkaClient", "RedisClient", "RedisOnlineStore",
                 "PostgresOfflineStore", "AdminServer", "HTTPServer", "EventLoop", "JSON", "PostgresClient", "Text",
+                "MLflow",
             ], path: "services/prediction-api", resources: [.embedInCode("Docs")], swiftSettings: common),
         library(
             "Dashboard", in: "services/dashboard",
@@ -161,7 +164,7 @@ let package = Package(
             depending: [
                 "PipelineRuntime", "ServiceRuntime", "Observability", "TransactionData", "FeatureStore",
                 "FeatureEngine", "FraudModel", "PostgresOfflineStore", "PostgresClient", "JSON", "Compression", "Text",
-                "YAML",
+                "YAML", "MLflow",
             ]),
         library(
             "Retention", in: "pipelines/retention",
@@ -214,6 +217,7 @@ let package = Package(
         unitTests("ServiceRuntime", ["Observability"]),
         unitTests("TerminalUI"),
         unitTests("Dashboard", ["TerminalUI", "FeatureStore", "FeatureEngine", "Pipeline", "JSON", "KafkaClient"]),
+        unitTests("MLflow"),
         unitTests("KafkaProtocol"),
         unitTests("KafkaBroker", ["KafkaProtocol"]),
         unitTests("Scheduler", ["ServiceRuntime", "Observability"]),
@@ -257,7 +261,7 @@ let package = Package(
                 "Dashboard", "TerminalUI", "Pipeline", "PostgresOfflineStore", "PostgresClient", "KafkaClient",
                 "FeatureStore", "FeatureEngine",
             ]),
-        integrationTests("ProgramTests", ["needletail"]),
+        integrationTests("ProgramTests", ["needletail", "MLflow", "JSON"]),
         integrationTests("BrokerTests", ["KafkaClient", "KafkaBroker", "KafkaProtocol", "CDiskJournal"]),
         integrationTests(
             "ServingTests",

@@ -1,5 +1,6 @@
 internal import FeatureStore
 internal import JSON
+internal import MLflow
 internal import Observability
 public import ServiceRuntime
 
@@ -24,7 +25,7 @@ public struct RetrainCommand: Command {
             ifDrift, DriftCheck.days, TrainingContext.serviceName, TrainCommand.force, TrainingSettings.file,
             Promotion.margin, Promotion.approve, Promotion.by, TrainCommand.json, .featureRepo, .databaseURL,
             .modelDirectory,
-        ] + TrainingSettings.fit
+        ] + TrainingSettings.fit + MLflowClient.settings
 
     static let ifDrift = Setting<Bool>(
         "if-drift", default: false, help: "Train only when the data have drifted.", flagOnly: true)
@@ -39,6 +40,7 @@ public struct RetrainCommand: Command {
         try Promotion.apply(settings, to: &run)
         let check = DriftCheck(context: context, recentMillis: Int64(settings[DriftCheck.days] * 86_400_000))
         let (final, isConditional, printsJSON) = (run, settings[Self.ifDrift], settings[TrainCommand.json])
+        let tracking = MLflowReport(settings)
         let text = try await runtime.onThread("retrain") {
             let source = try StoreRows(context)
             let retraining = Retraining(
@@ -49,7 +51,9 @@ public struct RetrainCommand: Command {
             case .stayed(let reason):
                 let verdict: JSONTree = ["verdict": "kept", "reason": .string(reason)]
                 return printsJSON ? verdict.text(pretty: true) : reason
-            case .trained(let outcome): return printsJSON ? outcome.json.text(pretty: true) : outcome.text
+            case .trained(let outcome):
+                tracking.send(outcome, command: "retrain", actor: final.actor, runtime)
+                return printsJSON ? outcome.json.text(pretty: true) : outcome.text
             }
         }
         try runtime.print(text)

@@ -1,6 +1,7 @@
 internal import FeatureEngine
 internal import FraudModel
 internal import JSON
+internal import MLflow
 internal import Observability
 public import ServiceRuntime
 
@@ -35,6 +36,9 @@ public struct TrainCommand: Command {
         Rows of a file are not what the stream has seen: the model is only written to --output, unless --register is
         given; it is then compared on the file's own holdout.
 
+        With MLFLOW_TRACKING_URI it is a run of that MLflow server too, with its figures and its folder, and a version of
+        its registered model; a server that does not answer is a warning and no more.
+
         Stopped before its end, it registers nothing and exits with 75. The same rows, seed and settings make the same
         model file, byte for byte, with any number of threads.
         """
@@ -43,7 +47,7 @@ public struct TrainCommand: Command {
             input, fromStore, output, TrainingContext.serviceName, register, noRegister, noPromote, force,
             allowMalformed, TrainingSettings.file, Promotion.margin, Promotion.approve, Promotion.by, json,
             .featureRepo, .databaseURL, .modelDirectory,
-        ] + TrainingSettings.fit
+        ] + TrainingSettings.fit + MLflowClient.settings
 
     static let input = Setting<String?>(
         "input", help: "A CSV file of transactions with labels (.gz and .zst are unpacked), or - for standard input.",
@@ -82,11 +86,15 @@ public struct TrainCommand: Command {
         let registers = try Self.registers(settings)
         if input == nil || registers { try await context.prepareDatabase(runtime) }
         let final = run
-        let allowsMalformed = settings[Self.allowMalformed]
+        let (allowsMalformed, tracking) = (settings[Self.allowMalformed], MLflowReport(settings))
         let outcome = try await runtime.onThread("train") {
-            guard let input else { return try final.runFromStore(context, registers: registers, runtime) }
-            let file = FileRows(file: input, allowsMalformed: allowsMalformed)
-            return try final.run(file, context, registers: registers, runtime)
+            let outcome =
+                try input.map { name in
+                    let file = FileRows(file: name, allowsMalformed: allowsMalformed)
+                    return try final.run(file, context, registers: registers, runtime)
+                } ?? final.runFromStore(context, registers: registers, runtime)
+            tracking.send(outcome, command: "train", actor: final.actor, runtime)
+            return outcome
         }
         if settings[Self.json] {
             try runtime.print(outcome.json.text(pretty: true))

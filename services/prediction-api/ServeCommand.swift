@@ -2,6 +2,7 @@ public import ServiceRuntime
 import FeatureStore
 import Foundation
 import JSON
+import MLflow
 import Observability
 import PipelineRuntime
 import RedisClient
@@ -34,8 +35,9 @@ public struct ServeCommand: Command {
         "loops", default: 0, in: 0...256, help: "Event loops, each a thread; 0 is one for each core.",
         environment: "API_LOOPS")
     static let model = Setting<String?>(
-        "model", help: "Serve this model directory, and do not ask the registry.", environment: "API_MODEL",
-        placeholder: "DIR")
+        "model",
+        help: "Serve this model directory, or MLflow's models:/NAME/VERSION or @ALIAS, and do not ask the registry.",
+        environment: "API_MODEL", placeholder: "DIR|MODEL")
     static let service = Setting<String?>(
         "service", help: "Serve the champion of this feature service; without it, the one that changed last.",
         environment: "API_SERVICE", placeholder: "NAME")
@@ -73,11 +75,12 @@ public struct ServeCommand: Command {
         "no-prediction-log", default: false, help: "Do not write predictions to the predictions topic.",
         environment: "API_NO_PREDICTION_LOG")
 
-    public static let settings: [any SettingProtocol] = [
-        host, port, loops, model, service, partitions, redisDeadline, connections, keys, origins, eventsMax, featureAge,
-        slow, noLog, printed, .kafkaBootstrapServers, .redisURL,
-        .databaseURL, .featureRepo, .modelDirectory, .allowEvictingRedis,
-    ]
+    public static let settings: [any SettingProtocol] =
+        [
+            host, port, loops, model, service, partitions, redisDeadline, connections, keys, origins, eventsMax,
+            featureAge, slow, noLog, printed, .kafkaBootstrapServers, .redisURL,
+            .databaseURL, .featureRepo, .modelDirectory, .allowEvictingRedis,
+        ] + MLflowClient.settings
 
     /// It runs until it is stopped, unless it only prints.
     public static func hasEnd(_ settings: Settings) -> Bool { settings[printed] != nil }
@@ -121,10 +124,12 @@ public struct ServeCommand: Command {
         }
         let (fixed, featureService) = (settings[Self.model], settings[Self.service])
         let (databaseURL, folder) = (pipeline.databaseURL, settings[.modelDirectory])
+        let tracked = try TrackedModel(fixed, settings)
         let memory = ServingMemory(modelsFolder: folder)
         let service = PredictionService(
             configuration, repository: pipeline.repository, runtime: runtime, memory: memory
         ) {
+            if let tracked { return tracked.source(modelsFolder: folder, memory: memory) }
             if let fixed { return FixedModelSource(directory: fixed) }
             return RegistryModelSource(
                 databaseURL: databaseURL, modelsFolder: folder, service: featureService, memory: memory)

@@ -1,5 +1,5 @@
 internal import FraudModel
-internal import JSON
+internal import MLflow
 internal import PostgresOfflineStore
 public import ServiceRuntime
 
@@ -18,12 +18,13 @@ public struct ModelsPromoteCommand: Command {
         --force promotes it whatever the comparison says, and the history keeps that.
 
         With --approve (or PROMOTION_APPROVAL=true) two people are needed: the first call asks, the second, by somebody
-        else, agrees. --as challenger only names it: the champion answers.
+        else, agrees. --as challenger lets serve score it beside the champion, which answers: models compare --live.
 
         Exits with 65 when the model does not become champion.
         """
     public static let settings: [any SettingProtocol] =
         [role, why, TrainCommand.force, Promotion.margin, Promotion.approve, Promotion.by] + ModelDesk.settings
+        + MLflowClient.settings
 
     /// What a model can be made.
     enum Role: String, SettingChoice { case champion, challenger }
@@ -42,11 +43,16 @@ public struct ModelsPromoteCommand: Command {
             desk: desk, reason: settings[Self.why], margin: settings[Promotion.margin],
             forces: settings[TrainCommand.force],
             needsApproval: settings[Promotion.approve])
-        let role = settings[Self.role]
+        let (role, tracking) = (settings[Self.role], MLflowReport(settings))
         let sentence = try await desk.run(runtime) { registry in
             let model = try desk.model(word, in: registry)
-            return try role == .challenger
+            let sentence =
+                try role == .challenger
                 ? order.challenge(model, in: registry) : order.promote(model, in: registry, runtime)
+            if try registry.aliases(of: model.service)[role.rawValue] == model.version {
+                tracking.move(role.rawValue, to: model, runtime)
+            }
+            return sentence
         }
         try runtime.print(sentence)
     }
@@ -62,7 +68,7 @@ struct PromotionOrder: Sendable {
 
     func challenge(_ model: RegisteredModel, in registry: ModelRegistry) throws -> String {
         _ = try desk.servable(model, in: registry)
-        let note = ChangeNote(actor: desk.actor, reason: reason ?? "to be compared with the champion")
+        let note = ChangeNote(actor: desk.actor, reason: reason ?? "to be scored beside the champion")
         try registry.challenge(model, note)
         return "version \(model.name) is the challenger."
     }

@@ -1,4 +1,5 @@
 internal import FraudModel
+internal import MLflow
 internal import PostgresOfflineStore
 public import ServiceRuntime
 
@@ -14,7 +15,7 @@ public struct ModelsRollbackCommand: Command {
         back one more. What it goes to must serve the present definitions. `serve` answers with it a second later.
         """
     public static let settings: [any SettingProtocol] =
-        [to, ModelDesk.reason, Promotion.by] + ModelDesk.settings
+        [to, ModelDesk.reason, Promotion.by] + ModelDesk.settings + MLflowClient.settings
 
     static let to = Setting<String?>("to", help: "The version to go back to.", flagOnly: true, placeholder: "VERSION")
 
@@ -24,6 +25,7 @@ public struct ModelsRollbackCommand: Command {
     public func run(_ settings: Settings, _ runtime: ServiceRuntime) async throws {
         let desk = try ModelDesk(settings)
         let (wanted, note) = (settings[Self.to], ChangeNote(actor: desk.actor, reason: settings[ModelDesk.reason]))
+        let tracking = MLflowReport(settings)
         let sentence = try await desk.run(runtime) { registry in
             guard let champion = try registry.champion(of: desk.service) else {
                 throw CommandError(.dataError, "\(desk.service) has no champion.")
@@ -44,6 +46,7 @@ public struct ModelsRollbackCommand: Command {
             }
             _ = try desk.servable(model, in: registry)
             try registry.rollBack(to: model, note, replacing: champion.version)
+            tracking.move(ModelRegistry.champion, to: model, runtime)
             return "version \(model.name) is the champion again, in place of version \(champion.name)."
         }
         try runtime.print(sentence)

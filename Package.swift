@@ -236,7 +236,8 @@ let package = Package(
         unitTests(
             "BatchFeatures",
             [
-                "FeatureEngine", "FeatureStore", "ServiceRuntime", "Observability", "Compression", "Parquet", "TransactionData",
+                "FeatureEngine", "FeatureStore", "ServiceRuntime", "Observability", "Compression", "Parquet",
+                "TransactionData",
             ]),
         unitTests(
             "Training",

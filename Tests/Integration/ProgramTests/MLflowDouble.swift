@@ -13,8 +13,10 @@ final class MLflowDouble: Sendable {
         case silence
         /// A byte a tenth of a second, for ever.
         case drip
-        /// Its bytes, as the whole answer.
-        case bytes([UInt8])
+        /// This text, as the whole answer.
+        case text(String)
+        /// So many spaces.
+        case spaces(Int)
     }
 
     struct State {
@@ -84,7 +86,8 @@ final class MLflowDouble: Sendable {
         case .status(let status)?: send(client, status, Array(#"{"error_code":"INTERNAL_ERROR","message":"no"}"#.utf8))
         case .redirect(let address)?: send(client, 302, [], "Location: \(address)\r\n")
         case .silence?: sleep(5)
-        case .bytes(let bytes)?: send(client, 200, bytes)
+        case .text(let text)?: send(client, 200, Array(text.utf8))
+        case .spaces(let count)?: send(client, 200, [UInt8](repeating: 0x20, count: count))
         case .drip?:
             write(client, Array("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n".utf8))
             for _ in 0..<50 where write(client, [0x20]) { usleep(100_000) }

@@ -166,12 +166,12 @@ import Testing
 
     @Test(
         arguments: [
-            ("experiments", .status(503), "answers 503"), ("runs/create", .bytes(Array("<html>".utf8)), "not MLflow's"),
+            ("experiments", .status(503), "answers 503"), ("runs/create", .text("<html>"), "not MLflow's"),
             ("runs/log-batch", .drip, "within 1 s"), ("artifacts/1/r1", .silence, "within 1 s"),
-            ("model-versions/create", .bytes(Array("{}".utf8)), "without a number"),
+            ("model-versions/create", .text("{}"), "without a number"),
             ("registered-models/alias", .status(500), "answers 500"),
             ("runs/log-batch", .redirect("http://127.0.0.1:1/"), "answers 302"),
-            ("runs/log-batch", .bytes([UInt8](repeating: 0x20, count: 65 << 20)), "more than"),
+            ("runs/log-batch", .spaces(65 << 20), "more than"),
         ] as [(String, MLflowDouble.Fault, String)])
     func `what goes wrong is one error in time`(part: String, fault: MLflowDouble.Fault, reason: String) throws {
         let server = try MLflowDouble()
@@ -196,7 +196,7 @@ import Testing
     func `a folder that leads out, has no end or holds nothing is refused, and nothing is left`(listing: String) throws
     {
         let server = try MLflowDouble()
-        server.go(wrong: "mlflow-artifacts/artifacts?", .bytes(Array(listing.utf8)))
+        server.go(wrong: "mlflow-artifacts/artifacts?", .text(listing))
         let folder = try TestEnvironment.temporaryFolder("mlflow")
         let client = try self.client(server)
         #expect(throws: MLflowError.self) { try MLflowModel.fetch("1/r1", to: folder + "/a/b", by: client) }

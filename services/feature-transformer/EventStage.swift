@@ -227,18 +227,21 @@ final class EventStage: OnlineStage {
     /// Puts the stored event in place of each record that is none of `repeats`, so that the state is a function of what is stored,
     /// whoever wrote the record. One whose event is not stored, or is another entity's, is refused: where Postgres was set back, the
     /// event's own stage stores it again and sends it again.
-    private func takeStored(without repeats: Set<Int>, _ stores: Stores) throws -> [(taken: Int, reason: String)] {
+    private func takeStored(
+        without repeats: Set<Int>, _ stores: Stores
+    ) throws -> [(taken: Int, refusal: RecordRefusal)] {
         var slots: [ByteString: Int] = [:]
         for slot in 0..<taken where !repeats.contains(slot) { slots[rows[slot].eventIDBytes] = slot }
-        var refused: [(taken: Int, reason: String)] = []
+        var refused: [(taken: Int, refusal: RecordRefusal)] = []
         try stores.postgres().scanEvents(source, ids: Array(slots.keys)) { row, _ in
             guard let slot = slots.removeValue(forKey: row.eventIDBytes) else { return }
             rows[slot] = row
             guard feed.partition(of: row, among: partitionCount) != partition.partition else { return }
-            refused.append((slot, "the record has another key than its event"))
+            refused.append((slot, RecordRefusal(.contradiction, "the record has another key than its event")))
         }
-        let reason = "no event of this id is stored: only transform writes to this topic"
-        return refused + slots.values.sorted().map { ($0, reason) }
+        let unknown = RecordRefusal(
+            .unknownEvent, "no event of this id is stored: only transform writes to this topic")
+        return refused + slots.values.sorted().map { ($0, unknown) }
     }
 
     /// Which of the events taken are repeats. Exact: the filter only says whom to ask about.

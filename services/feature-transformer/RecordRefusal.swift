@@ -12,6 +12,8 @@ struct RecordRefusal: Hashable {
         case beforeHistory = "before_history"
         /// It says something else than what was stored under its id.
         case contradiction
+        /// It lies on a topic that only `transform` writes to, and its event is not stored.
+        case unknownEvent = "unknown_event"
         /// Postgres refuses its content.
         case notStorable = "not_storable"
         /// No client can read it.

@@ -44,6 +44,9 @@ struct VerifyTests {
             for event in events { naive.insert(event.row, position: event.position.offset) }
             let writer = PredictionRecordWriter(service, modelVersion: "1", threshold: 0.5)
             let rows = PostgresCopyBuffer()
+            let store = try harness.store()
+            let reader = RecordReader()
+            var kinds = PredictionKinds()
             for number in 0..<200 {
                 let event = events[Int.random(in: events.indices, using: &random)]
                 let v = max(-1, event.position.offset + Int64.random(in: -20...20, using: &random))
@@ -59,8 +62,12 @@ struct VerifyTests {
                         probability: 0.25, isFraud: false, isDegraded: false, createdMillis: 1_600_000_000_000,
                         latencyMicros: 1), predictionID: Array("answer-\(number)".utf8), of: event.row, vector,
                     [ViewPosition(generation: 1, offset: v, partition: event.position.partition)], to: &bytes)
+                let record = try PredictionRecord(key: event.row.keyBytes.bytes, value: bytes.span, reader)
+                // Every second one in the long form that older answers have.
+                let compact = number % 2 == 0 ? CompactPrediction(record, reader.parser) : nil
+                if let compact { try kinds.learn(compact, in: store) }
                 PredictionTable.add(
-                    try PredictionRecord(key: event.row.keyBytes.bytes, value: bytes.span),
+                    record, compact, kinds,
                     at: LogPosition(topic: "of this test", partition: 0, offset: Int64(number)), to: rows)
             }
             try connection.copyIn(table: PredictionTable.name, columns: PredictionTable.columns, rows: rows)
@@ -140,12 +147,22 @@ struct VerifyTests {
         // An answer.
         try connection.execute(
             """
-            UPDATE predictions SET vector = jsonb_set(vector, '{0}', to_jsonb((vector->>0)::float8 + 1))
+            UPDATE prediction_rows SET vector = jsonb_set(vector, '{0}', to_jsonb((vector->>0)::float8 + 1))
             WHERE prediction_id = 'answer-17'
             """)
         let answer = try fixture.verify(65, ["--repair"])
         #expect(answer.contains("prediction answer-17 of fraud_v1: \(fixture.service.featureNames[0]): "), "\(answer)")
         #expect(answer.contains("1 mismatches (1 of prediction)") && !answer.contains("built anew"))
+
+        // One bit of an answer in the short form.
+        let flipped = try connection.query(
+            """
+            UPDATE prediction_rows SET features = set_byte(features, 0, get_byte(features, 0) # 1)
+            WHERE prediction_id = 'answer-18' RETURNING 1
+            """, [])
+        #expect(flipped.count == 1)
+        let first = fixture.service.featureNames[0]
+        #expect(try fixture.verify(65).contains("prediction answer-18 of fraud_v1: \(first): "))
     }
 
     /// Writes an entity's state without the event before its last, under a checksum that is right.

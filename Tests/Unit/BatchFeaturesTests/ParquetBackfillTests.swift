@@ -27,7 +27,7 @@ import TransactionData
                         let bytes = values.bytes(row)
                         if bytes.isEmpty { text += Array("\"\"".utf8) } else { CSVText.append(bytes, to: &text) }
                     case .timestamp: text += CivilTime.iso8601(values.bits(row) ?? 0).utf8
-                    case .double: ShortestDecimal.append(values.double(row) ?? .nan, to: &text)
+                    case .double: CSVText.append(values.double(row) ?? .nan, to: &text)
                     default: text += "\(values.bits(row) ?? 0)".utf8
                     }
                 }

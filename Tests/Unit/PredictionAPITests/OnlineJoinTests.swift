@@ -6,7 +6,7 @@ import Testing
 @testable import FeatureStore
 @testable import PredictionAPI
 
-/// A service with views of two entities. The definitions do not let one be written yet; the join is ready for it.
+/// A service with views of two entities of one source.
 @Suite struct OnlineJoinTests {
     private static let source = SourceSchema(
         name: "payments", topic: "payments",
@@ -55,14 +55,19 @@ import Testing
     @Test func `each view is read where its own entity lies, and is as whole as its own partition`() throws {
         var join = join
         #expect(join.keysPerRow == 6 && !join.isReady)
-        join.use(partitionCount: 64, of: "payments")
+        let topics = ["payments", "payments.by-shop"]
+        join.use(partitionCount: 64, of: topics[0])
+        #expect(!join.isReady)
+        join.use(partitionCount: 64, of: topics[1])
         #expect(join.isReady)
         var keys = OnlineKeyList()
         var read = OnlineRead()
         join.appendKeys(row, to: &keys, nowMicros: 0, into: &read)
         let partitions = ["card-1", "shop-1"].map { EntityPlacement.partition(of: $0, among: 64, by: .murmur2) }
         #expect(read.partitions == partitions && partitions[0] != partitions[1])
-        let marks = partitions.map { OnlineKeys.watermark(hash8: "01234567", topic: "payments", partition: Int($0)) }
+        let marks = zip(topics, partitions).map {
+            OnlineKeys.watermark(hash8: "01234567", topic: $0, partition: Int($1))
+        }
         let names = (0..<keys.count).map { String(decoding: keys[$0], as: UTF8.self) }
         #expect(
             names == [

@@ -216,7 +216,12 @@ let package = Package(
         unitTests("FraudModel", ["GradientBoosting", "FeatureEngine", "FeatureStore", "JSON"], fixtures: true),
         unitTests("ServiceRuntime", ["Observability"]),
         unitTests("TerminalUI"),
-        unitTests("Dashboard", ["TerminalUI", "FeatureStore", "FeatureEngine", "Pipeline", "JSON", "KafkaClient"]),
+        unitTests(
+            "Dashboard",
+            [
+                "TerminalUI", "FeatureStore", "FeatureEngine", "Pipeline", "JSON", "KafkaClient", "AdminServer",
+                "Observability",
+            ]),
         unitTests("MLflow"),
         unitTests("KafkaProtocol"),
         unitTests("KafkaBroker", ["KafkaProtocol"]),

@@ -20,7 +20,8 @@ final class PageFetcher: NSObject, URLSessionDataDelegate, @unchecked Sendable {
     private var waiting: [Int: Waiting] = [:]
     private lazy var session: URLSession = {
         let configuration = URLSessionConfiguration.ephemeral
-        configuration.timeoutIntervalForRequest = Self.seconds
+        // Only what `pages` waits no longer for: the session cuts fractions off, and at 0 it gives answers up at random.
+        configuration.timeoutIntervalForRequest = Self.seconds.rounded(.up) + 1
         return URLSession(configuration: configuration, delegate: self, delegateQueue: nil)
     }()
 

@@ -159,7 +159,7 @@ final class PredictionService: Service {
                 onRedisChange: { [weak self] lost in self?.redisChanged(lost, isFirst: index == 0) })
             loops.append(loop)
         }
-        for topic in repository.feeds.map(\.topic) {
+        for topic in topics() {
             guard let count = configuration.partitionCount ?? memory.partitions(of: topic) else { continue }
             state.withLock { $0.partitions[topic] = count }
             for loop in loops { loop.prepare { $0.use(partitionCount: count, of: topic) } }
@@ -225,7 +225,9 @@ final class PredictionService: Service {
         let models = ModelMetrics(metrics)
         let watcher = ModelWatcher(makeModelSource(), repository, log: log) { [self] outcome in
             switch outcome {
-            case .load(let served): models.isServing(served)
+            case .load(let served):
+                models.isServing(served)
+                learnTopics(of: served)
             case .champion(let other): models.champion(differs: other != nil)
             case .none: break
             }
@@ -240,14 +242,47 @@ final class PredictionService: Service {
         watcher.run { isStopping.load(ordering: .relaxed) }
     }
 
+    /// The topics that states are of: those of the definitions of now, and of the model that answers, which may bring its own.
+    private func topics() -> [String] {
+        var topics = repository.feeds.map(\.topic)
+        if case .load(let served) = state.withLock({ $0.model }) {
+            topics += served.topics.filter { !topics.contains($0) }
+        }
+        return topics
+    }
+
+    /// Before the loops get a model while they serve: its first answers would be degraded where a topic of its own is not known.
+    private func learnTopics(of served: ServedModel) {
+        let unknown = unknown(of: served.topics)
+        guard !unknown.isEmpty, !state.withLock({ $0.loops.isEmpty }) else { return }
+        if let count = configuration.partitionCount {
+            for topic in unknown { use(partitionCount: count, of: topic) }
+        } else {
+            _ = askForPartitions(unknown)
+        }
+    }
+
+    private func unknown(of topics: [String]) -> [String] {
+        let known = state.withLock { $0.partitions }
+        return topics.filter { known[$0] == nil }
+    }
+
+    private func use(partitionCount count: Int, of topic: String) {
+        state.withLock { $0.partitions[topic] = count }
+        submit { $0.use(partitionCount: count, of: topic) }
+    }
+
     private func watchOnlineStore() {
         let monitor = OnlineMonitor(
             configuration.redis, allowsEviction: configuration.allowsEviction, metrics: metrics, log: log,
             onRefusal: { [self] reason in submit { $0.storeRefusal = reason } })
         while !isStopping.load(ordering: .relaxed) {
-            let (partitions, model) = state.withLock { ($0.partitions, $0.model) }
+            var partitions = state.withLock { $0.partitions }
             var hash8 = repository.hash8
-            if case .load(let served) = model { hash8 = served.hash8 }
+            if case .load(let served) = state.withLock({ $0.model }), served.hash8 != hash8 {
+                hash8 = served.hash8
+                partitions = partitions.filter { served.topics.contains($0.key) }
+            }
             monitor.look(partitions, hash8: hash8, nowMillis: EventLoop.wallClockMillis())
             for _ in 0..<10 where !isStopping.load(ordering: .relaxed) { usleep(100_000) }
         }
@@ -277,15 +312,15 @@ final class PredictionService: Service {
     /// Asks for the numbers of partitions, every second until they are known and every ten seconds from then on, and counts
     /// what the log's broker refuses.
     private func watchKafka() {
-        let topics = configuration.partitionCount == nil ? repository.feeds.map(\.topic) : []
         let predictionLog = state.withLock { $0.predictionLog }
-        var counts = state.withLock { $0.partitions }
         var lastReason = ""
         var rounds = 0
         while !isStopping.load(ordering: .relaxed) {
-            if !topics.isEmpty, rounds % (counts.count < topics.count || !lastReason.isEmpty ? 4 : 40) == 0 {
-                let reason = askForPartitions(topics, &counts)
-                let unknown = topics.filter { counts[$0] == nil }
+            let topics = configuration.partitionCount == nil ? topics() : []
+            let isWhole = unknown(of: topics).isEmpty && lastReason.isEmpty
+            if !topics.isEmpty, rounds % (isWhole ? 40 : 4) == 0 {
+                let reason = askForPartitions(topics)
+                let unknown = unknown(of: topics)
                 if !unknown.isEmpty, reason != lastReason {
                     log.warning(
                         "number of partitions unknown, answers are degraded until it is",
@@ -303,10 +338,11 @@ final class PredictionService: Service {
     }
 
     /// Notes what Kafka says of the topics; returns why of some it said nothing, or an empty text.
-    private func askForPartitions(_ topics: [String], _ counts: inout [String: Int]) -> String {
+    private func askForPartitions(_ topics: [String]) -> String {
         do {
             let servers = configuration.kafkaBootstrapServers
             let found = try KafkaAdmin(bootstrapServers: servers, timeoutMillis: 1_000).topics()
+            let counts = state.withLock { $0.partitions }
             for topic in topics {
                 guard let count = found[topic], count > 0, count != counts[topic] else { continue }
                 if let before = counts[topic] {
@@ -316,10 +352,8 @@ final class PredictionService: Service {
                 } else {
                     log.info("number of partitions known", ["topic": topic, "partitions": count])
                 }
-                counts[topic] = count
                 memory.keep(partitions: count, of: topic)
-                state.withLock { $0.partitions[topic] = count }
-                submit { $0.use(partitionCount: count, of: topic) }
+                use(partitionCount: count, of: topic)
             }
             return topics.allSatisfy { (found[$0] ?? 0) > 0 } ? "" : "there is no such topic yet"
         } catch {

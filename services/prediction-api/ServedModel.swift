@@ -10,6 +10,9 @@ struct ServedModel: Sendable {
     /// The model's version.
     var version: String { scoring.version }
 
+    /// The topics whose events its features are of.
+    var topics: [String] { ViewFeed.feeds(of: service.views).map(\.topic) }
+
     /// Why a model cannot be served with these definitions: one sentence.
     struct Refusal: Error, Equatable, CustomStringConvertible {
         let description: String

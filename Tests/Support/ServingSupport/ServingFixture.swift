@@ -95,9 +95,10 @@ public enum ServingFixture {
 
     /// amt < 100 gives −2, else 2; a count below 1 gives −0.5, else 0.5, a missing one −0.5.
     public static func model(
-        version: String = "7", service: String = "shop_v1", hash: String? = nil, names: [String]? = nil
+        version: String = "7", service: String = "shop_v1", hash: String? = nil, names: [String]? = nil,
+        of defined: FeatureService? = Self.service
     ) throws -> ScoringModel {
-        guard let defined = Self.service else { throw TestServerError("no service") }
+        guard let defined else { throw TestServerError("no service") }
         let names = names ?? defined.featureNames
         var card = ModelCard(
             serviceName: service, definitionHash: hash ?? defined.definitionHash,

@@ -13,22 +13,22 @@ final class HistoryWatch {
 
     init(databaseURL: String, topics: [String]) { (self.databaseURL, self.topics) = (databaseURL, topics) }
 
-    /// The horizons that are others than when it looked last; none while the database is away.
+    /// The horizons that are others than when it looked last, as far as the database answered.
     func look() -> [String: HistoryHorizon] {
+        var changed: [String: HistoryHorizon] = [:]
         do {
             let store = try store ?? connect()
             self.store = store
-            var changed: [String: HistoryHorizon] = [:]
             for topic in topics {
                 let horizon = try store.horizon(ofTopic: topic)
                 if known.updateValue(horizon, forKey: topic) != horizon { changed[topic] = horizon }
             }
-            return changed
         } catch {
             // Whoever lacks the database says so; here what was known last stays true.
             close()
-            return [:]
         }
+        // Also what was read before the database went away: it is known now, and would not be told again.
+        return changed
     }
 
     private func connect() throws(PostgresError) -> PostgresOfflineStore {

@@ -53,4 +53,18 @@ import Testing
         #expect(first?.body.contains("card_activity") == true)
         try await running.stop()
     }
+
+    @Test func `what was read before the database failed is told, and told once`() throws {
+        let url = try TestServers.postgres().makeDatabase("watched_history")
+        let store = try PostgresOfflineStore(url: url)
+        try store.migrate()
+        _ = try PartitionLedger(topic: "payments", partition: 0).claim("me", on: store.connection)
+        let horizon = HistoryHorizon(removedBefore: 1_700_000_000_000)
+        try store.raise(horizon, ofTopic: "payments")
+        // No text of Postgres holds a NUL: the second question fails.
+        let watch = HistoryWatch(databaseURL: url, topics: ["payments", "\u{0}"])
+        defer { watch.close() }
+        #expect(watch.look() == ["payments": horizon])
+        #expect(watch.look().isEmpty)
+    }
 }

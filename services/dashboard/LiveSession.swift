@@ -7,7 +7,7 @@ import TerminalUI
 /// The dashboard on a terminal: one thread draws and takes keys, one asks every part in rounds, one answers the screen's questions and
 /// carries out orders, one sends verdicts. Only values pass between them.
 struct LiveSession: Sendable {
-    /// How long one who leaves waits for what was ordered.
+    /// How long one who leaves waits for what was ordered, and then for Kafka to take it.
     private static let lastOrdersMillis = 3_000
 
     private let session: DashboardSession
@@ -106,7 +106,11 @@ struct LiveSession: Sendable {
         let verdicts = desk.verdicts
         guard !verdicts.isEmpty else { return }
         let sender = makeSender()
-        for _ in 0..<20 where (try? sender.send(atOnce: verdicts)) ?? 0 > 0 {}
+        let endNanos = WallClock.monotonicNanos() + UInt64(Self.lastOrdersMillis) * 1_000_000
+        for _ in 0..<20 where WallClock.monotonicNanos() < endNanos {
+            // What failed is tried again; none sent is the end.
+            if (try? sender.send(atOnce: verdicts)) == 0 { break }
+        }
     }
 
     private func draw(_ terminal: Terminal) {

@@ -157,10 +157,8 @@ struct VerdictTests {
         #expect(try texts("SELECT count(*) FROM label_outbox WHERE sent_at IS NULL") == ["1"], "ben may take it back")
     }
 
-    @Test(.enabled(if: TestEnvironment.needletail != nil, "the needletail executable is not built"))
-    func `a verdict counts, also when the next key leaves, and is sent at once`() throws {
-        let broker = try makeBroker()
-        defer { broker.stop() }
+    /// Opens the dashboard, judges the first case and leaves by the next keys.
+    private func judgeAndLeave(bootstrapServers: String) throws {
         let nowhere = "127.0.0.1:1"
         let terminal = try PseudoTerminal(
             [
@@ -168,7 +166,7 @@ struct VerdictTests {
                 "http://\(nowhere)",
             ], columns: 120, rows: 40,
             environment: [
-                "DATABASE_URL": url, "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrapServers,
+                "DATABASE_URL": url, "KAFKA_BOOTSTRAP_SERVERS": bootstrapServers,
                 "REDIS_URL": "redis://\(nowhere)", "NO_COLOR": "1",
             ])
         // Another size draws everything anew, so that the text is in one piece.
@@ -186,9 +184,23 @@ struct VerdictTests {
         #expect(shows("case t", "L legitimate"))
         terminal.type("Fqq")
         #expect(terminal.waits(seconds: 15) { !terminal.isRunning }, "\(terminal.text.suffix(3_000))")
+    }
+
+    @Test(.enabled(if: TestEnvironment.needletail != nil, "the needletail executable is not built"))
+    func `a verdict counts, also when the next key leaves, and is sent at once`() throws {
+        let broker = try makeBroker()
+        defer { broker.stop() }
+        try judgeAndLeave(bootstrapServers: broker.bootstrapServers)
         #expect(try texts("SELECT action || ' ' || reviewer FROM case_journal") == ["fraud ana"])
         #expect(try texts("SELECT sent_at IS NOT NULL FROM label_outbox") == ["t"])
         #expect(try sent(broker).map(\.isFraud) == [true])
+    }
+
+    @Test(.enabled(if: TestEnvironment.needletail != nil, "the needletail executable is not built"))
+    func `who leaves while Kafka is away does not wait for it, and the verdict stays to be sent`() throws {
+        try judgeAndLeave(bootstrapServers: "127.0.0.1:1")
+        #expect(try texts("SELECT action || ' ' || reviewer FROM case_journal") == ["fraud ana"])
+        #expect(try waiting().count == 1)
     }
 
     @Test func `a session ends with what a new one cures, and with nothing else`() throws {

@@ -72,9 +72,10 @@ private final class RecordedSources: DashboardSources {
         return sources
     }
 
-    private static func observe(_ sources: RecordedSources) -> Observation {
+    private static func observe(_ sources: RecordedSources, schedule: String? = nil) -> Observation {
         DashboardSampler(
-            project: "fraud", sources: sources, services: [("transform", "t"), ("api", "a"), ("produce", "p")]
+            project: "fraud", sources: sources, services: [("transform", "t"), ("api", "a"), ("produce", "p")],
+            schedule: schedule
         )
         .observe(timeMillis: 5, clockMillis: 6)
     }
@@ -138,10 +139,7 @@ private final class RecordedSources: DashboardSources {
                 needletail_schedule_next_timestamp_seconds{job="drift \u{301}"} 0
                 """.utf8))
         func jobs(_ schedule: String?) -> [ScheduledJob]? {
-            let seen = DashboardSampler(
-                project: "fraud", sources: sources, services: [("transform", "t"), ("api", "a"), ("produce", "p")],
-                schedule: schedule
-            ).observe(timeMillis: 5, clockMillis: 6)
+            let seen = Self.observe(sources, schedule: schedule)
             #expect(seen.parts.count == 6)
             if case .value(let jobs) = seen.jobs { return jobs }
             return nil

@@ -1,4 +1,5 @@
 public import FeatureEngine
+import FeatureStore
 import Pipeline
 public import PostgresClient
 
@@ -66,6 +67,17 @@ public struct EventTable: Sendable {
     func selection(place: String = "e") -> String {
         let fields = source.fields.map { "e.\(quoted($0.name))" }
         return (fields + ["_topic", "_partition", "_offset"].map { "\(place).\($0)" }).joined(separator: ", ")
+    }
+
+    /// The source's events, called `e`, with the table of their places on a feed's topic, as SQL. By another key that is `p`, whose
+    /// columns are NULL for an event that is not on that topic yet.
+    func placed(on feed: ViewFeed) -> (from: String, place: String) {
+        guard feed.isRekeyed else { return ("\(quoted(source.name)) e", "e") }
+        let topic = PostgresQuoting.literal(feed.topic)
+        return (
+            "\(quoted(source.name)) e LEFT JOIN \(RekeyedTable.name) p ON p.event_id = e.\(idColumn) AND p._topic = \(topic)",
+            "p"
+        )
     }
 
     /// The event's place, of a result of `selection`.

@@ -75,9 +75,10 @@ public final class MomentTable {
 
     // MARK: Reading
 
-    /// Goes over the events and moments of one feed's entities: by key, then position. v of a moment, where it was not given, is
-    /// the position before the event that is meant, or before the first of the entity's events at this very moment; where there is none, the highest position
-    /// of its events before the moment; −1 for an entity that had none.
+    /// Goes over the events and moments of one feed's entities: by key, then position on the feed's topic. v of a moment, where it
+    /// was not given, is the position before the event that is meant, or before the first of the entity's events at this very
+    /// moment; where there is none, the highest position of its events before the moment; −1 for an entity that had none. Events
+    /// that are not on the feed's topic yet come behind those that are, by event time: the order they are brought there in.
     public func scan(_ feed: ViewFeed, _ body: (_ key: ArraySlice<UInt8>, _ step: Step) throws -> Void) throws {
         let table = EventTable(source)
         let fields = fields(of: feed)
@@ -92,7 +93,7 @@ public final class MomentTable {
             }
             if key != stored.bytes(0) {
                 (key, place, partition) = (stored.bytes(0), stored.bytes(5), stored.integer(6))
-            } else if place != stored.bytes(5) || partition != stored.integer(6) {
+            } else if !stored.isNull(5), place != stored.bytes(5) || partition != stored.integer(6) {
                 throw DividedEntity(
                     field: source.fields[feed.keyIndex].name, key: ByteString(key),
                     partitions: [(ByteString(place), partition), (ByteString(stored.bytes(5)), stored.integer(6))])
@@ -125,21 +126,30 @@ public final class MomentTable {
         guard let number = keyIndexes.firstIndex(of: feed.keyIndex) else {
             preconditionFailure("a feed of another key")
         }
-        let (events, key) = (quoted(source.name), quoted(source.fields[feed.keyIndex].name))
+        let table = EventTable(source)
+        let key = quoted(source.fields[feed.keyIndex].name)
+        let (from, place) = table.placed(on: feed)
+        let position =
+            feed.isRekeyed
+            ? """
+            coalesce(p._offset, \(Int64(1) << 62) + row_number() OVER (
+                ORDER BY e.event_timestamp, e._topic, e._partition, e._offset))
+            """ : "e._offset"
+        let id = hasEventIDs ? ", e.\(table.idColumn) AS id" : ""
         let values = fields.enumerated().map { ", e.\(quoted(source.fields[$1].name)) AS c\($0)" }.joined()
         let names = fields.indices.map { ", c\($0)" }.joined()
         let nulls = fields.map { ", NULL::\(source.fields[$0].type.columnType)" }.joined()
         let meant =
             hasEventIDs
             ? """
-            , coalesce(m.v, o._offset - 1) AS own FROM _moments m LEFT JOIN \(events) o
-            ON o.\(EventTable(source).idColumn) = m.id AND o.\(key)::text = m.k\(number) AND o.event_timestamp = m.t
+            , coalesce(m.v, o.p - 1) AS own FROM _moments m LEFT JOIN events o
+            ON o.id = m.id AND o.k = m.k\(number) AND o.t = m.t
             """ : ", m.v AS own FROM _moments m"
         return """
             WITH events AS MATERIALIZED (
-                SELECT e.\(key)::text COLLATE "C" AS k, e._offset AS p, e.event_timestamp AS t,
-                    e._topic AS topic, e._partition AS part\(values)
-                FROM \(events) e WHERE e.\(key)::text IN (SELECT k\(number) FROM _moments)),
+                SELECT e.\(key)::text COLLATE "C" AS k, \(position) AS p, e.event_timestamp AS t,
+                    \(place)._topic AS topic, \(place)._partition AS part\(id)\(values)
+                FROM \(from) WHERE e.\(key)::text IN (SELECT k\(number) FROM _moments)),
             marks AS (
                 SELECT k, t, 0 AS kind, p, NULL::bigint AS n, NULL::bigint AS own FROM events
                 UNION ALL

@@ -55,8 +55,7 @@ extension PostgresOfflineStore {
         let query = FeedQuery(feed)
         var row = SourceRow(feed.source)
         let sql = """
-            SELECT \(query.selection) FROM \(quoted(feed.source.name)) e LEFT JOIN \(RekeyedTable.name) p
-            ON p.event_id = \(query.id) AND p._topic = \(query.topic)
+            SELECT \(query.selection) FROM \(query.table.placed(on: feed).from)
             ORDER BY p._partition NULLS LAST, p._offset, e.event_timestamp, e._topic, e._partition, e._offset
             """
         try connection.copyOut(sql) { stored in

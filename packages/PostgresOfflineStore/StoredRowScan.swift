@@ -50,7 +50,8 @@ public struct StoredEvent: Sendable {
 
 /// Stored rows beside the events they were computed from.
 extension PostgresOfflineStore {
-    /// Every stored event of the sampled entities of a feed that has one that counts: entity after entity, in log order.
+    /// Every stored event of the sampled entities of a feed that has one that counts: entity after entity, in the order of the
+    /// feed's log. Events that are not on its topic yet are left out: the stream has not computed their rows.
     public func scanStoredRows(
         _ feed: ViewFeed, _ sample: EntitySample, _ body: (StoredEvent) throws -> Void
     ) throws {
@@ -60,7 +61,9 @@ extension PostgresOfflineStore {
         let key = "e.\(quoted(source.fields[feed.keyIndex].name))"
         let tables = feed.views.map { FeatureTable($0) }
         var selection = fields.map { "e.\(quoted(source.fields[$0].name))" }
-        selection += ["e._topic", "e._partition", "e._offset", "e.event_timestamp >= \(sample.since)"]
+        let (from, place) = table.placed(on: feed)
+        selection += ["_topic", "_partition", "_offset"].map { "\(place).\($0)" }
+        selection.append("e.event_timestamp >= \(sample.since)")
         var joins = ""
         for (index, table) in tables.enumerated() {
             selection += ["_topic", "_partition", "v", "definition_hash"].map { "f\(index).\($0)" }
@@ -78,8 +81,9 @@ extension PostgresOfflineStore {
         defer { _ = try? connection.execute("RESET enable_nestloop; RESET work_mem") }
         try connection.copyOut(
             """
-            SELECT \(selection.joined(separator: ", ")) FROM \(name) e\(joins) WHERE \(sample.condition(key))\(due)
-            ORDER BY \(key)::text COLLATE "C", e._topic, e._partition, e._offset
+            SELECT \(selection.joined(separator: ", ")) FROM \(from)\(joins)
+            WHERE \(place)._offset IS NOT NULL AND \(sample.condition(key))\(due)
+            ORDER BY \(key)::text COLLATE "C", \(place)._topic, \(place)._partition, \(place)._offset
             """
         ) { stored in
             row.reset()

@@ -31,7 +31,15 @@ struct HistoricalTests {
 
     @Test(arguments: [[:], closed])
     func `events named by their ids have the rows of backfill, bit for bit`(definitions: [String: String]) throws {
-        let harness = try PipelineHarness("historical", replacing: definitions)
+        try compareWithBackfill(PipelineHarness("historical", replacing: definitions))
+    }
+
+    /// Merchants' events lie in several partitions of the source's topic, and in one of their own.
+    @Test func `so have those of a second entity, in the order of its own topic`() throws {
+        try compareWithBackfill(MerchantTests.harness("historical-merchants"))
+    }
+
+    private func compareWithBackfill(_ harness: PipelineHarness) throws {
         try harness.send(harness.troubledRecords(rows: 3_000, seed: 51))
         #expect(try harness.transformToEnd().exitCode == 0)
         let backfilled = "\(harness.folder)/backfilled.csv"
@@ -91,7 +99,7 @@ struct HistoricalTests {
             events[row.key, default: []].append((row.eventTimeMillis, position.offset))
             template = template ?? row
         }
-        var request = try #require(template)
+        let request = try #require(template)
         let service = try #require(harness.repository.services.first)
         let fields = source.fields.indices.filter { ![source.eventTimeIndex, source.keyIndex].contains($0) }
             .filter { $0 != source.eventIDIndex }
@@ -120,8 +128,6 @@ struct HistoricalTests {
             }
             // The service's first columns are the view's.
             expected.append("\(file[file.count - 1])\(String(decoding: line, as: UTF8.self)),")
-            request.reset()
-            request = try #require(template)
         }
         #expect(service.featureNames.prefix(harness.view.features.count).allSatisfy { $0.hasPrefix("card_activity__") })
         let output = "\(harness.folder)/moments.csv"

@@ -189,6 +189,40 @@ struct VerifyTests {
         #expect(try store.write([(key: key, blob: bytes)]) == .accepted)
     }
 
+    @Test func `rows and states of a second entity are held against its own topic`() throws {
+        let harness = try MerchantTests.harness("verify-merchants")
+        try harness.send(harness.troubledRecords(rows: 1_500, seed: 64))
+        let run = try harness.transformToEnd()
+        #expect(run.exitCode == 0, "\(run.output)")
+        let connection = try harness.store().connection
+        let counts = try connection.execute(
+            "SELECT (SELECT count(*) FROM transactions), (SELECT count(DISTINCT cc_num) FROM transactions), "
+                + "(SELECT count(DISTINCT merchant) FROM transactions)")
+        let (events, cards) = (try #require(counts.integer(0, 0)), try #require(counts.integer(0, 1)))
+        let merchants = try #require(counts.integer(0, 2))
+        #expect(events > 1_300 && merchants > 1)
+        let whole = try harness.run(["features", "verify"])
+        #expect(whole.exitCode == 0, "\(whole.output)")
+        #expect(
+            whole.output.contains("\"rows\":\(2 * events)") && whole.output.contains("\"blobs\":\(cards + merchants)"),
+            "\(whole.output)")
+        try connection.execute(
+            """
+            UPDATE merchant_activity SET v = v + 1
+            WHERE event_id = (SELECT min(event_id) FROM merchant_activity)
+            """)
+        let changed = try harness.run(["features", "verify"])
+        #expect(changed.exitCode == 65 && changed.output.contains("row merchant_activity of "), "\(changed.output)")
+        #expect(changed.output.contains("1 mismatches (1 of row)"))
+
+        // A place that is gone is a record that is not accounted for.
+        try connection.execute(
+            "DELETE FROM rekeyed_events WHERE event_id = (SELECT min(event_id) FROM rekeyed_events)")
+        let gone = try harness.run(["features", "verify"])
+        let topic = try MerchantTests.merchants(harness).topic
+        #expect(gone.exitCode == 65 && gone.output.contains("total \(topic)/"), "\(gone.output)")
+    }
+
     @Test func `an event that is gone is named, and nothing is built anew without it`() throws {
         let fixture = try Fixture("verify-gone", seed: 63)
         let connection = fixture.connection

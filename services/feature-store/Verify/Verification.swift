@@ -61,6 +61,7 @@ struct Verification {
         for source in repository.sources {
             tables.append((source.topic, source.name))
             if let label = source.label { tables.append((label.topic, "labels")) }
+            for feed in repository.rekeyedFeeds(of: source) { tables.append((feed.topic, RekeyedTable.name)) }
         }
         try store.connection.snapshot {
             for (topic, table) in tables {

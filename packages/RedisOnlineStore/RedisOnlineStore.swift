@@ -48,12 +48,7 @@ public final class RedisOnlineStore: OnlineStore {
         return try run(.addKnown, calls).contains(0) ? .overtaken : .accepted
     }
 
-    /// See `OnlineStore`.
-    public func known(_ entity: Span<UInt8>, key: String) throws(RedisError) -> KnownEntities.Answer {
-        try known([entity.withUnsafeBufferPointer { Array($0) }], key: key)[0]
-    }
-
-    /// The same of several entities of one partition, in one round trip.
+    /// See `OnlineStore`. All of them in one round trip.
     public func known(_ entities: [[UInt8]], key: String) throws(RedisError) -> [KnownEntities.Answer] {
         guard !entities.isEmpty else { return [] }
         for entity in entities {

@@ -33,8 +33,8 @@ struct OnlineEntityReader {
         (self.repository, self.store) = (repository, store)
     }
 
-    /// The states of each entity in a feed's views, in their order: one round trip for each partition that has some of them. Where a
-    /// partition has no watermark, a `CommandError` says so.
+    /// The states of each entity in a feed's views, in their order: one round trip for each partition that has some of them, and one
+    /// more where some have no blob. Where a partition has no watermark, a `CommandError` says so.
     func read(_ entities: [String], _ feed: ViewFeed, partitions: Int) throws -> [[OnlineState]] {
         try store.states(of: entities, in: feed, repository, partitions: partitions).map { found in
             guard let watermark = found.watermark else {

@@ -73,12 +73,14 @@ public final class MemoryOnlineStore: OnlineStore {
     }
 
     /// See `OnlineStore`.
-    public func known(_ entity: Span<UInt8>, key: String) -> KnownEntities.Answer {
-        guard let bytes = self[key], bytes.count >= 8, bytes.count.nonzeroBitCount == 1,
-            let selector = Int(String(decoding: KnownEntities.selector(of: entity), as: UTF8.self))
-        else { return .absent }
-        let start = selector % (bytes.count / 8) * 8
-        return KnownEntities.answer(Array(bytes[start..<start + 8]).span, of: entity)
+    public func known(_ entities: [[UInt8]], key: String) -> [KnownEntities.Answer] {
+        entities.map { entity in
+            guard let bytes = self[key], bytes.count >= 8, bytes.count.nonzeroBitCount == 1,
+                let selector = Int(String(decoding: KnownEntities.selector(of: entity.span), as: UTF8.self))
+            else { return .absent }
+            let start = selector % (bytes.count / 8) * 8
+            return KnownEntities.answer(Array(bytes[start..<start + 8]).span, of: entity.span)
+        }
     }
 
     /// See `OnlineStore`.

@@ -22,7 +22,8 @@ extension OnlineStore {
         try states(of: [entity], in: feed, repository, partitions: partitions)[0]
     }
 
-    /// The same of many entities, in their order: one read for each partition that has some of them.
+    /// The same of many entities, in their order: one read for each partition that has some of them, and one question where some of
+    /// these have no blob.
     public func states(
         of entities: [String], in feed: ViewFeed, _ repository: FeatureRepository, partitions: Int
     ) throws(Failure) -> [OnlineStates] {
@@ -39,32 +40,38 @@ extension OnlineStore {
                 }
             }
             let (watermark, blobs) = try read(watermarkKey: watermarkKey, blobKeys: keys)
-            for (number, place) in places.enumerated() {
-                var states: [EntityState?] = []
-                for (index, view) in feed.views.enumerated() {
-                    let blob = blobs[number * feed.views.count + index]
-                    states.append(try state(view, blob, under: watermark, watermarkKey, entities[place]))
+            func answers(_ number: Int, known: KnownEntities.Answer? = nil) -> [OnlineView.Answer] {
+                feed.views.enumerated().map { index, view in
+                    guard let blob = blobs[number * feed.views.count + index] else {
+                        return OnlineView.answer(view, blob: nil, under: watermark, known: known)
+                    }
+                    return OnlineView.answer(view, blob: blob.span, under: watermark, known: known)
                 }
+            }
+            var all = places.indices.map { answers($0) }
+            let asked = all.indices.filter { all[$0].contains(where: \.isQuestion) }
+            if !asked.isEmpty {
+                let said = try known(
+                    asked.map { Array(entities[places[$0]].utf8) }, key: OnlineKeys.known(watermarkKey: watermarkKey))
+                for (number, known) in zip(asked, said) { all[number] = answers(number, known: known) }
+            }
+            for (place, answers) in zip(places, all) {
                 found[place] = OnlineStates(
-                    partition: partition, watermarkKey: watermarkKey, watermark: watermark, states: states)
+                    partition: partition, watermarkKey: watermarkKey, watermark: watermark,
+                    states: answers.map(\.certain))
             }
         }
         return found.compactMap(\.self)
     }
+}
 
-    /// What a reader says of one view of one entity; nil where nothing is certain.
-    private func state(
-        _ view: StreamView, _ blob: [UInt8]?, under watermark: Watermark?, _ watermarkKey: String, _ entity: String
-    ) throws(Failure) -> EntityState? {
-        func answer(_ known: KnownEntities.Answer?) -> OnlineView.Answer {
-            guard let blob else { return OnlineView.answer(view, blob: nil, under: watermark, known: known) }
-            return OnlineView.answer(view, blob: blob.span, under: watermark, known: known)
-        }
-        var result = answer(nil)
-        if case .ask = result {
-            result = answer(try known(Array(entity.utf8).span, key: OnlineKeys.known(watermarkKey: watermarkKey)))
-        }
-        guard case .state(let state) = result else { return nil }
-        return state
+extension OnlineView.Answer {
+    fileprivate var isQuestion: Bool {
+        if case .ask = self { true } else { false }
+    }
+
+    /// The state; nil where nothing is certain.
+    fileprivate var certain: EntityState? {
+        if case .state(let state) = self { state } else { nil }
     }
 }

@@ -1,3 +1,5 @@
+import FeatureEngine
+
 /// What became of a write to the online store.
 public enum OnlineOutcome: Hashable, Sendable {
     /// It is stored, now or from an attempt before.
@@ -37,12 +39,19 @@ public protocol OnlineStore {
     /// Sets bits of a partition's filter; `overtaken` when it is not there in this size, and must be stored whole.
     func add(_ bits: [Int], to key: String, byteCount: Int) throws(Failure) -> OnlineOutcome
 
-    /// What a partition's filter says of an entity without a blob.
-    func known(_ entity: Span<UInt8>, key: String) throws(Failure) -> KnownEntities.Answer
+    /// What a partition's filter says of entities without a blob, in their order.
+    func known(_ entities: [[UInt8]], key: String) throws(Failure) -> [KnownEntities.Answer]
 
     /// Notes when a partition was last seen at its log's end with everything applied, ms since 1970.
     func noteAlive(_ key: String, millis: Int64) throws(Failure)
 
     /// Why this store may lose state by itself at this moment, or nil.
     func evictionWarning() throws(Failure) -> String?
+}
+
+extension OnlineStore {
+    /// What a partition's filter says of an entity without a blob.
+    public func known(_ entity: Span<UInt8>, key: String) throws(Failure) -> KnownEntities.Answer {
+        try known([ByteString(copying: entity).bytes], key: key)[0]
+    }
 }

@@ -8,7 +8,8 @@ import RedisClient
 import RedisOnlineStore
 import ServiceRuntime
 
-/// Answers as `feast serve` does. Belongs to its loop's thread: it reads Redis before it answers, with one round trip a partition.
+/// Answers as `feast serve` does. Belongs to its loop's thread: it reads Redis before it answers, with a round trip or two a
+/// partition.
 final class FeatureServerApp {
     /// Where the states of entities come from.
     typealias Read = (_ entities: [String], _ feed: ViewFeed) throws -> [[OnlineState]]

@@ -107,6 +107,13 @@ public struct JSONWriter: Sendable {
         needsComma = true
     }
 
+    /// Lent bytes that are a JSON value already.
+    public mutating func raw(_ json: Span<UInt8>) {
+        comma()
+        unsafe json.withUnsafeBufferPointer { unsafe bytes.append(contentsOf: $0) }
+        needsComma = true
+    }
+
     private mutating func comma() {
         if needsComma { bytes.append(0x2C) }
     }

@@ -58,8 +58,8 @@ public struct CompactPrediction: Sendable {
     private static func values(
         _ request: JSONValue, _ record: PredictionRecord, _ kind: inout JSONWriter
     ) -> [UInt8]? {
-        var bytes: [UInt8] = [0x5B]
-        bytes.reserveCapacity(512)
+        var writer = JSONWriter()
+        writer.beginArray()
         var (isIDDue, isKeyDue) = (true, true)
         kind.key("fields")
         kind.beginArray()
@@ -69,29 +69,29 @@ public struct CompactPrediction: Sendable {
             count += 1
             guard count <= mostNames else { return nil }
             kind.value(utf8: member.key)
-            if count > 1 { bytes.append(0x2C) }
             switch member.kind {
             case .string:
                 if isIDDue, member.isText(record.transactionID.bytes) {
                     isIDDue = false
-                    bytes += "null".utf8
+                    writer.null()
                 } else if isKeyDue, member.isText(record.entity.bytes) {
                     isKeyDue = false
-                    bytes += "[]".utf8
+                    writer.beginArray()
+                    writer.endArray()
                 } else {
-                    JSONWriter.append(utf8: member.bytes, to: &bytes)
+                    writer.value(utf8: member.bytes)
                 }
             case .number:
                 guard isPlain(member) else { return nil }
-                bytes.append(copying: member.bytes)
-            case .true: bytes += "true".utf8
-            case .false: bytes += "false".utf8
+                writer.raw(member.bytes)
+            case .true: writer.value(true)
+            case .false: writer.value(false)
             case .null, .array, .object: return nil
             }
         }
         kind.endArray()
-        bytes.append(0x5D)
-        return bytes
+        writer.endArray()
+        return writer.bytes
     }
 
     /// Within a double's range Postgres can make a number of it, and keeps its digits.
@@ -104,7 +104,8 @@ public struct CompactPrediction: Sendable {
 
     /// The numbers of the views' places; their names and topics go to the kind.
     private static func positions(_ views: JSONValue, _ kind: inout JSONWriter) -> [UInt8]? {
-        var bytes: [UInt8] = [0x5B]
+        var writer = JSONWriter(reserving: 64)
+        writer.beginArray()
         kind.key("views")
         kind.beginArray()
         var count = 0
@@ -112,35 +113,33 @@ public struct CompactPrediction: Sendable {
         while let view = members.next() {
             count += 1
             guard count <= mostNames, view.kind == .object else { return nil }
-            if count > 1 { bytes.append(0x2C) }
             kind.beginArray()
             kind.value(utf8: view.key)
-            guard append(view, to: &bytes, &kind) else { return nil }
+            guard append(view, to: &writer, &kind) else { return nil }
             kind.endArray()
         }
         kind.endArray()
-        bytes.append(0x5D)
-        return bytes
+        writer.endArray()
+        return writer.bytes
     }
 
     /// Appends one place, if its members are those the API writes, in its order.
-    private static func append(_ view: JSONValue, to bytes: inout [UInt8], _ kind: inout JSONWriter) -> Bool {
+    private static func append(_ view: JSONValue, to writer: inout JSONWriter, _ kind: inout JSONWriter) -> Bool {
         var count = 0
-        bytes.append(0x5B)
+        writer.beginArray()
         var members = view.children
         while let member = members.next() {
             switch (count, member.kind) {
             case (0, .number) where member.isNamed("generation"), (2, .number) where member.isNamed("partition"),
                 (3, .number) where member.isNamed("offset"), (4, .number) where member.isNamed("as_of"):
                 guard let number = Int64(member.text) else { return false }
-                if count > 0 { bytes.append(0x2C) }
-                JSONWriter.append(integer: number, to: &bytes)
+                writer.value(number)
             case (1, .string) where member.isNamed("topic"): kind.value(utf8: member.bytes)
             default: return false
             }
             count += 1
         }
-        bytes.append(0x5D)
+        writer.endArray()
         return count >= 4
     }
 }

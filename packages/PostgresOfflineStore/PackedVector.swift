@@ -55,7 +55,7 @@ enum PackedVector {
 }
 
 extension [UInt8] {
-    mutating func append(copying bytes: Span<UInt8>) {
+    fileprivate mutating func append(copying bytes: Span<UInt8>) {
         bytes.withUnsafeBufferPointer { append(contentsOf: $0) }
     }
 }

@@ -8,7 +8,7 @@ public struct PredictionKinds {
     private static let most = 256
 
     private var numbers: [ByteString: Int32] = [:]
-    /// Most answers are of the kind of the one before.
+    /// The one learned last: most answers are of it.
     private var newest: (kind: ByteString, number: Int32)?
 
     /// Knows none.

@@ -8,8 +8,7 @@ public enum PredictionTable {
     public static let name = "prediction_rows"
     private static let fixed = [
         "prediction_id", "transaction_id", "entity", "created_at", "event_timestamp", "probability", "is_alert",
-        "degraded",
-        "latency_micros", "_topic", "_partition", "_offset",
+        "degraded", "latency_micros", "_topic", "_partition", "_offset",
     ]
     private static let short = ["kind", "request_values", "features", "positions"]
     private static let long = [
@@ -21,8 +20,7 @@ public enum PredictionTable {
     /// Appends one prediction to a COPY of the table: in the short form where there is one and its kind is known.
     public static func add(
         _ prediction: PredictionRecord, _ compact: CompactPrediction?, _ kinds: PredictionKinds,
-        at position: LogPosition,
-        to rows: PostgresCopyBuffer
+        at position: LogPosition, to rows: PostgresCopyBuffer
     ) {
         rows.beginRow(columns: columns.count)
         rows.add(bytes: prediction.predictionID.bytes)

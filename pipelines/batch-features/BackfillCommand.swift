@@ -22,8 +22,9 @@ public struct BackfillCommand: Command {
         the columns are the service's. In a Parquet file they have types: text, 64-bit integers for the key, ms UTC for the
         time, doubles for numbers, and null for what is missing.
 
-        A row that is no event is named with its line (its number in a Parquet file) and left out, and the command ends with 65 unless --allow-malformed
-        is given: later rows of its entity lack it. An event id that was there before is left out.
+        A row that is no event is named with its line (its number in a Parquet file) and left out, and the command ends
+        with 65 unless --allow-malformed is given: later rows of its entity lack it. An event id that was there before is
+        left out.
 
         With --from-store the stored events are read in log order, each with its own partition and offset; --to-store
         writes every view's rows anew under the present definitions, in one transaction.

@@ -234,6 +234,7 @@ final class FeatureReplay {
     /// Puts the shards' rows back into the order of the events.
     private func joinRows() {
         joined.removeAll(keepingCapacity: true)
+        if shards.count == 1, joinedColumns == nil { return joined.append(contentsOf: shards[0].text) }
         let (ends, texts) = (shards.map(\.ends), shards.map(\.text))
         var next = Array(repeating: 0, count: shards.count)
         var places = Array(repeating: [Int](), count: shards.count)

@@ -51,7 +51,8 @@ public struct DriftCommand: Command {
         }
         let check = DriftCheck(
             context: context, recentMillis: Int64(settings[DriftCheck.days] * 86_400_000), injections: injections)
-        switch try await runtime.onThread("drift", { try check.run(runtime) }) {
+        let outcome = try await runtime.onThread("drift") { try check.run(runtime) }
+        switch outcome {
         case .noChampion:
             throw CommandError(.configuration, "there is no champion yet: `needletail train --from-store` makes one.")
         case .otherDefinitions(let champion):
@@ -65,7 +66,7 @@ public struct DriftCommand: Command {
                 settings[TrainCommand.json]
                     ? report.json.text(pretty: true) : TerminalText.visible(report.text, keepingNewlines: true))
             if report.isDrifted, settings[Self.failOnDrift] {
-                throw CommandError(.temporaryFailure, "the data have drifted.")
+                throw CommandError(.temporaryFailure, "\(outcome.reasonToTrain).")
             }
         }
     }

@@ -53,6 +53,8 @@ private func memoryStore() throws -> MemoryModelStore {
         #expect(worse.entries.allSatisfy { !$0.isDrifted } && worse.decay?.isDecayed == true && worse.isDrifted)
         #expect(outcome.reasonToStay == nil && outcome.reasonToTrain == "version 1 finds frauds worse than it did")
         #expect(worse.text.contains("it has become worse") && DriftPage(worse).html.contains("it has become worse"))
+        // The page does not say of the data what is only true of the model.
+        #expect(DriftPage(worse).html.contains("No distribution has drifted."))
         // Rows that the model was fitted on say nothing.
         let (known, _) = try check(store, Rows.set(2_000, seed: 41))
         #expect(known.decay?.rows == 0 && known.decay?.isDecided == false)

@@ -22,7 +22,7 @@ struct DriftPage {
         let verdict =
             !report.isDecided
             ? "Under \(Figures.grouped(DriftReport.leastRows)) rows nothing is decided."
-            : report.isDrifted ? "The data have drifted." : "Nothing has drifted."
+            : report.entries.contains(where: \.isDrifted) ? "The data have drifted." : "No distribution has drifted."
         html = """
             <!doctype html>
             <html lang="en"><head><meta charset="utf-8"><title>Drift of model \(Chart.escaped(report.modelVersion))</title>

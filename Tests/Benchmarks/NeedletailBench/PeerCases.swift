@@ -7,9 +7,10 @@ enum PeerCases {
     static func predict(_ pipeline: Pipeline, _ peers: Peers, rounds: Int) throws -> [ReportLine] {
         let folder = try TestEnvironment.temporaryFolder("bench-peer")
         var environment = pipeline.environment
-        let models = try FileManager.default.contentsOfDirectory(atPath: pipeline.environment["MODEL_DIRECTORY"] ?? "")
-        guard let model = models.filter({ Int($0) != nil }).sorted().last else { throw BenchError("there is no model") }
-        environment["PEER_MODEL"] = (pipeline.environment["MODEL_DIRECTORY"] ?? "") + "/" + model
+        let models = pipeline.environment["MODEL_DIRECTORY"] ?? ""
+        let versions = try FileManager.default.contentsOfDirectory(atPath: models).compactMap { Int($0) }
+        guard let newest = versions.max() else { throw BenchError("there is no model") }
+        environment["PEER_MODEL"] = "\(models)/\(newest)"
         try pipeline.command(["backfill", "--input", pipeline.csv, "--output", folder + "/features.csv"])
         _ = try peers.run("predict_service.py", ["load", folder + "/features.csv"], environment)
 

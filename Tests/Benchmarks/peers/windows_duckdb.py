@@ -16,7 +16,6 @@ windows = ", ".join(
     "AND INTERVAL 1 MICROSECOND PRECEDING)"
     for name, span in FRAMES.items()
 )
-duckdb.sql("SET threads TO 2")
 duckdb.sql(
     f"COPY (SELECT trans_num, cc_num, moment, {columns} FROM (SELECT trans_num, cc_num, amt, trans_date_trans_time AS moment "
     f"FROM read_csv('{sys.argv[1]}', types = {{'cc_num': 'VARCHAR', 'trans_date_trans_time': 'TIMESTAMP'}})) "

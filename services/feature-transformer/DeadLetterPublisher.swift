@@ -67,7 +67,7 @@ final class DeadLetterPublisher {
     }
 
     /// Brokers refuse records of the future, and count ages from 1970.
-    private static func plausible(_ millis: Int64) -> Int64 { min(max(0, millis), WallClock.nowMillis()) }
+    static func plausible(_ millis: Int64) -> Int64 { min(max(0, millis), WallClock.nowMillis()) }
 
     private func keep(_ topic: String?, _ reason: String) {
         kept += 1

@@ -27,8 +27,7 @@ final class RekeyPublisher {
         bytes.reserveCapacity(1_024)
         encoder.encode(row, into: &bytes)
         let value = bytes
-        // Brokers refuse records of the future, and count ages from 1970.
-        let stamp = min(max(0, timestampMillis), WallClock.nowMillis())
+        let stamp = DeadLetterPublisher.plausible(timestampMillis)
         for feed in feeds {
             guard let count = partitionCounts[feed.topic], count > 0 else {
                 throw StepError(.lost(.kafka), "topic \"\(feed.topic)\" is not there")

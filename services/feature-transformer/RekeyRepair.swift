@@ -27,7 +27,7 @@ final class RekeyRepair: @unchecked Sendable {
     private var store: PostgresOfflineStore?
     private var admin: KafkaAdmin?
     /// Of each topic: up to where every partition of its source is done with.
-    private var done: [String: [LogPosition: Int64]] = [:]
+    private var done: [String: [Int32: Int64]] = [:]
     /// What was sent once and got no place (its record is a dead letter) is not sent for ever.
     private var sent: [String: IDFilter] = [:]
 
@@ -52,7 +52,6 @@ final class RekeyRepair: @unchecked Sendable {
             }
             do { if try pass() == 0 { pauseMillis = Self.pauseMillis } } catch {
                 log.debug("re-keyed topics cannot be looked after", ["error": "\(error)"])
-                close()
             }
         }
     }
@@ -71,14 +70,19 @@ final class RekeyRepair: @unchecked Sendable {
         }
     }
 
-    /// How many events were sent; nil where a topic is not read to its end yet.
+    /// How many events were sent; nil where a topic is not read to its end yet. After a failure the next one begins anew.
     func pass() throws -> Int? {
-        var total = 0
-        for feed in feeds {
-            guard let count = try pass(feed) else { return nil }
-            total += count
+        do {
+            var total = 0
+            for feed in feeds {
+                guard let count = try pass(feed) else { return nil }
+                total += count
+            }
+            return total
+        } catch {
+            close()
+            throw error
         }
-        return total
     }
 
     private func pass(_ feed: ViewFeed) throws -> Int? {
@@ -87,12 +91,12 @@ final class RekeyRepair: @unchecked Sendable {
         guard try isRead(feed.topic, store) else { return nil }
         // P goes back with a Postgres that was set back.
         let ranges = published.map { position in
-            let from = done[feed.topic]?[Self.partition(position)] ?? 0
+            let from = done[feed.topic]?[position.partition] ?? 0
             return (position, from <= position.offset ? from : 0)
         }
         let (found, new) = try send(feed, ranges, limit: Self.passEvents, store)
         if new == 0, found < Self.passEvents {
-            done[feed.topic] = Dictionary(uniqueKeysWithValues: published.map { (Self.partition($0), $0.offset) })
+            done[feed.topic] = Dictionary(uniqueKeysWithValues: published.map { ($0.partition, $0.offset) })
         }
         return new
     }
@@ -111,10 +115,6 @@ final class RekeyRepair: @unchecked Sendable {
         try publisher.flush()
         if new > 0 { log.info("events were brought to a re-keyed topic", ["topic": feed.topic, "events": new]) }
         return (found, new)
-    }
-
-    private static func partition(_ position: LogPosition) -> LogPosition {
-        LogPosition(topic: position.topic, partition: position.partition, offset: 0)
     }
 
     /// Whether everything on a topic is stored.

@@ -2,6 +2,7 @@ import FeatureEngine
 import FeatureStore
 import Foundation
 import KafkaClient
+import Observability
 import Pipeline
 import PostgresClient
 import PostgresOfflineStore
@@ -9,6 +10,8 @@ import RedisClient
 import TestSupport
 import Testing
 import TransactionData
+
+@testable import FeatureTransformer
 
 /// Views of a second entity of one source: merchants beside cards.
 @Suite(.enabled(if: PipelineHarness.isPossible, Comment(rawValue: PipelineHarness.absence)), .serialized)
@@ -216,6 +219,45 @@ struct MerchantTests {
             events += 1
         }
         #expect(events == 400 && stored.count == 400 && wrong == 0)
+    }
+
+    @Test(.timeLimit(.minutes(2))) func `a repair that failed begins anew, and nothing counts as sent`()
+        throws
+    {
+        let harness = try Self.harness("merchants-repair")
+        let store = try harness.store()
+        let connection = store.connection
+        try store.migrate()
+        try store.createTables(harness.repository)
+        // Without partitions the topic of merchants is read to its end, and takes nothing.
+        let plan = TransformPlan(
+            repository: harness.repository, bootstrapServers: harness.kafka.bootstrapServers, redisURL: "",
+            databaseURL: harness.postgres.url, group: "repair", processName: "test", batchEvents: 10,
+            lagBatchEvents: 10, partitionCounts: [:])
+        let repair = RekeyRepair(plan, log: Log(level: .error) { _ in })
+        defer { repair.close() }
+        #expect(try repair.pass() == 0)
+        let others = """
+            FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+            AND backend_type = 'client backend'
+            """
+        try connection.execute("SELECT pg_terminate_backend(pid) \(others)")
+        let isGone = try TestEnvironment.waits(seconds: 30) {
+            try connection.execute("SELECT count(*) \(others)").integer(0, 0) == 0
+        }
+        #expect(isGone)
+        #expect(throws: (any Error).self) { try repair.pass() }
+        #expect(try repair.pass() == 0, "over a new connection")
+
+        let (events, buffer) = (EventTable(harness.source), PostgresCopyBuffer())
+        for (offset, row) in try harness.generatedRows(2, seed: 55, cards: 2).enumerated() {
+            events.add(row, topic: Array(harness.topic.utf8), partition: 0, offset: Int64(offset), to: buffer)
+        }
+        try connection.copyIn(table: harness.source.name, columns: events.columns, rows: buffer)
+        let ledger = PartitionLedger(topic: harness.topic, partition: 0)
+        let epoch = try ledger.claim("test", on: connection).epoch
+        try ledger.set(published: 2, epoch: epoch, on: connection)
+        for _ in 0..<4 { #expect(throws: (any Error).self) { try repair.pass() } }
     }
 
     @Test(.timeLimit(.minutes(3))) func `history that is deleted goes by the other key, too, and counts add up`()

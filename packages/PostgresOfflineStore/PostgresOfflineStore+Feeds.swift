@@ -55,7 +55,7 @@ extension PostgresOfflineStore {
         let query = FeedQuery(feed)
         var row = SourceRow(feed.source)
         let sql = """
-            SELECT \(query.selection) FROM \(query.table.placed(on: feed).from)
+            SELECT \(query.selection) FROM \(query.from)
             ORDER BY p._partition NULLS LAST, p._offset, e.event_timestamp, e._topic, e._partition, e._offset
             """
         try connection.copyOut(sql) { stored in
@@ -126,12 +126,10 @@ private struct FeedQuery {
 
     init(_ feed: ViewFeed) {
         table = EventTable(feed.source)
-        place = feed.isRekeyed ? "p" : "e"
         id = "e.\(table.idColumn)"
         key = "e.\(quoted(feed.source.fields[feed.keyIndex].name))"
         topic = PostgresQuoting.literal(feed.topic)
-        let events = "\(quoted(feed.source.name)) e"
-        from = feed.isRekeyed ? "\(RekeyedTable.name) p JOIN \(events) ON \(id) = p.event_id" : events
+        (from, place) = table.placed(on: feed)
     }
 
     var selection: String { table.selection(place: place) }

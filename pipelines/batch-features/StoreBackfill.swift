@@ -156,6 +156,7 @@ struct StoreBackfill: Sendable {
         var counts = summary
         let first = try views.map { try firstMillis(of: $0, reader) }
         try scan(feed, reader) { row, place in
+            let topic = Array(place.topic.utf8)
             replay.next(row, position: place.replayed, into: &vectors)
             for (index, table) in tables.enumerated() {
                 guard row.eventTimeMillis >= first[index] else {
@@ -163,7 +164,7 @@ struct StoreBackfill: Sendable {
                     continue
                 }
                 table.add(
-                    vectors[index], of: row, topic: Array(place.topic.utf8), partition: place.partition, v: place.v,
+                    vectors[index], of: row, topic: topic, partition: place.partition, v: place.v,
                     createdMillis: created, definitionHash: definitionHash, to: buffers[index])
             }
             counts.rows += 1

@@ -44,19 +44,9 @@ import Testing
         for partition in 0..<SimulatedWorld.partitionCount {
             world.produce(partition, count: SimulatedWorld.logLength)
             let last = SimulatedOwner(partition, in: world)
-            var steps = 0
-            while !last.isIdle, last.mismatch == nil, steps < 2_000 {
-                last.tick()
-                steps += 1
-            }
-            outcome.steps = max(outcome.steps, steps)
+            outcome.steps = max(outcome.steps, last.settle(within: 2_000))
             outcome.claims = max(outcome.claims, 1 + last.retreats)
-            if let mismatch = last.mismatch {
-                stopped.insert(partition)
-                if !world.isRecreated[partition] { world.report("\(partition) stopped: \(mismatch)") }
-            } else if !last.isIdle {
-                world.report("\(partition) never comes to rest")
-            }
+            if last.mismatch != nil { stopped.insert(partition) }
         }
         world.checkAtRest(stopped: stopped)
         outcome.wrong = world.wrong

